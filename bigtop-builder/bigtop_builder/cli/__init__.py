@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: arguments in, exit code out. Commands are imported when they are called."""
+
+import importlib
+from pathlib import Path
+from typing import cast
+
+import click
+
+from bigtop_builder import __version__
+
+COMMANDS = {
+    "build": ("release", "Build a release's packages."),
+    "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
+    "image": ("image", "Builder images: build, list, pin."),
+    "key": ("key", "Signing keys: new, list, export, package."),
+    "plan": ("release", "Show what a release takes, and why."),
+    "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
+    "release": ("release", "Build, verify, sign and publish in one."),
+    "repo": ("repo", "The apt repository: init, add, list, check, promote, rollback, serve."),
+    "source": ("source", "Component sources: fetch, verify, pin."),
+    "verify": ("release", "Check a release's packages and write the verdict."),
+}
+"""Command -> module of this package, and its help in one line: `--help` imports none of them."""
+
+
+class Commands(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """All commands, by name."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"bigtop_builder.cli.{COMMANDS[cmd_name][0]}")
+        return cast("click.Command", getattr(module, cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--settings",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings file of this site [default: ~/.config/bigtop-builder/settings.toml].",
+)
+@click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with recipes/, patches/ and repo/ [default: this folder or a parent of it].",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show each command that is run.")
+@click.version_option(__version__, "-V", "--version", prog_name="bigtop-builder")
+@click.pass_context
+def cli(context: click.Context, settings: Path | None, project: Path | None, *, verbose: bool) -> None:
+    """From one Apache Bigtop release and a queue of local patches to a signed apt repository.
+
+    Example: bigtop-builder plan 3.5.0 -c zookeeper
+
+    Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 environment missing, 4 tree, 5 source,
+    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing.
+    """
+    context.obj = {"settings": settings, "project": project, "verbose": verbose}

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`plan`, `build`, `verify` and `release`: one recipe on its road."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bigtop_builder.cli.context import (
+    answer,
+    builder_option,
+    component_option,
+    json_option,
+    setting_up,
+    table,
+)
+from bigtop_builder.cli.key import passphrase
+from bigtop_builder.cli.repo import published_text, published_value
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.plan import Plan
+from bigtop_builder.publishing import load_archive, publish
+from bigtop_builder.release import (
+    Packages,
+    Place,
+    build_release,
+    manifest_of,
+    verify_release,
+    write_whole,
+)
+from bigtop_builder.survey import Survey, survey
+from bigtop_builder.verify.verdict import Verdict
+
+RELEASE = "release_name"
+
+
+@click.command(epilog="Example: bigtop-builder plan 3.5.0 -c zookeeper")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@click.option(
+    "--bump", is_flag=True, help="Write the lock: give each build that has changed its next serial."
+)
+@json_option
+@click.pass_context
+def plan(
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    *,
+    bump: bool,
+    as_json: bool,
+) -> None:
+    """Show what RELEASE (a recipe's name or path) takes, step by step, and why."""
+    road = _survey(context, release_name, builder)
+    if bump:
+        write_whole(road.lock_path, road.bumped(components).to_toml())
+        road = _survey(context, release_name, builder)
+    planned = road.plan(components)
+    answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
+
+
+@click.command(epilog="Example: bigtop-builder build 3.5.0 -c bigtop-jsvc")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@json_option
+@click.pass_context
+def build(
+    context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+) -> None:
+    """Build the packages of RELEASE; what was built before is reused."""
+    road = _survey(context, release_name, builder)
+    made = build_release(road, road.plan(components), Place(road, host=builder == "host"))
+    answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
+
+
+@click.command(epilog="Example: bigtop-builder verify 3.5.0 -c zookeeper --json")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+) -> None:
+    """Check the packages of RELEASE and write the verdict."""
+    road = _survey(context, release_name, builder)
+    place = Place(road, host=builder == "host")
+    verdict = verify_release(road, build_release(road, road.plan(components), place), place)
+    answer(verdict.model_dump(mode="json"), as_json=as_json, text=verdict_text(verdict, road.output.verdict))
+
+
+@click.command(epilog="Example: bigtop-builder release 3.5.0 -c zookeeper --suite testing")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@click.option("--suite", required=True, help="Suite to publish into.")
+@click.option(
+    "--repo",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the repository [default: `storage` in repo/repository.toml].",
+)
+@json_option
+@click.pass_context
+def release(
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    suite: str,
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
+    project, settings = setting_up(context)
+    archive = load_archive(
+        project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase()
+    )
+    archive.definition.settings_of(suite)
+    archive.require_keys()
+    road = _survey(context, release_name, builder)
+    place = Place(road, host=builder == "host")
+    made = build_release(road, road.plan(components), place)
+    verdict = verify_release(road, made, place, archive.packages_of(suite))
+    manifest = manifest_of(road, made, verdict)
+    write_whole(road.output.manifest, manifest.to_json())
+    why = f"release {road.recipe.release} for {road.recipe.target.tag}"
+    done = publish(archive, suite, packages=made.folder, verdict=verdict, manifest=manifest, why=why)
+    told = "\n".join([verdict_text(verdict, road.output.verdict), published_text(done), str(archive.folder)])
+    answer({"verdict": verdict.id, **published_value(done)}, as_json=as_json, text=told)
+
+
+def _survey(context: click.Context, name: str, builder: str) -> Survey:
+    project, settings = setting_up(context)
+    return survey(name, project=project, settings=settings, host=builder == "host")
+
+
+def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
+    return {
+        "release": road.recipe.release,
+        "target": road.recipe.target.tag,
+        "commit": road.tree.commit,
+        "tree": road.tree.id,
+        "image": planned.image,
+        "unselected": planned.unselected,
+        "steps": [
+            {
+                "component": step.name,
+                "id": step.id,
+                "action": step.action,
+                "reason": step.reason,
+                "hint": step.hint,
+                "version": f"{step.version}-{step.stamp}" if step.stamp else "",
+                "upstream_version": step.version,
+                "serial": step.serial,
+                "source": step.source.where if step.source else "",
+                "pinned": bool(step.source.sha512) if step.source else None,
+                "after": step.after,
+            }
+            for step in planned.steps
+        ],
+    }
+
+
+def _plan_text(road: Survey, planned: Plan) -> str:
+    rows = [
+        (
+            step.action,
+            step.name,
+            f"{step.version}-{step.stamp}" if step.stamp else step.version,
+            step.id[:12] or "-",
+            step.source.where if step.source else "-",
+            step.reason,
+        )
+        for step in planned.steps
+    ]
+    # Pins come first: a bump before them would be stale again after them.
+    hints = sorted({step.hint for step in planned.refused if step.hint}, key=lambda hint: ("--bump" in hint, hint))
+    return "\n".join(
+        [
+            f"{road.recipe.release} for {road.recipe.target.tag}, tree {road.tree.id}, image {planned.image}",
+            *(f"patch {patch.id}: {patch.facts.title}" for patch in road.patches),
+            "",
+            table(("action", "component", "version", "step", "source", "reason"), rows),
+            *(["", "To go on:", *(f"  {hint}" for hint in hints)] if hints else []),
+        ]
+    )
+
+
+def _packages_value(made: Packages) -> dict[str, Any]:
+    return {
+        "folder": str(made.folder),
+        "components": [result.model_dump(mode="json") for result in made.results],
+    }
+
+
+def _packages_text(made: Packages) -> str:
+    return "\n".join(str(made.folder / file.file) for result in made.results for file in result.debs)
+
+
+def verdict_text(verdict: Verdict, file: Path) -> str:
+    """A verdict for people: what failed or was let pass, what stays out, and the count of the rest."""
+    counts: dict[str, int] = {}
+    for finding in verdict.findings:
+        counts[finding.outcome] = counts.get(finding.outcome, 0) + 1
+    told = [finding for finding in verdict.findings if finding.outcome != "passed"]
+    kept = [package for package in verdict.packages if package.not_published]
+    return "\n".join(
+        [
+            *(f"{finding.outcome} {finding.check}: {finding.subject}: {finding.detail}" for finding in told),
+            *(f"not published {package.name}: {package.not_published}" for package in kept),
+            f"{', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))}; "
+            f"{len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in; {file}",
+        ]
+    )

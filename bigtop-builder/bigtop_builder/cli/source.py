@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`source fetch|verify`: the sources of components, and their pins."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from bigtop_builder.archive import hash_of
+from bigtop_builder.cli.context import answer, component_option, json_option, setting_up, table
+from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
+from bigtop_builder.log import transfers
+from bigtop_builder.recipe import Component, Recipe, load_recipe
+from bigtop_builder.release import material
+from bigtop_builder.settings import Settings
+from bigtop_builder.sources import pin, select, write_pin
+from bigtop_builder.survey import survey
+from bigtop_builder.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("component", "state", "source", "sha512", "checked with")
+Row = tuple[str, str, str, str, str]
+
+
+@click.group()
+def source() -> None:
+    """Component sources: fetch them, verify them, pin them."""
+
+
+@source.command(epilog="Example: bigtop-builder source fetch 3.5.0 -c zookeeper --pin")
+@click.argument("release")
+@component_option
+@click.option("--pin", "pinning", is_flag=True, help="Verify unpinned sources and write their sha512 into the recipe.")
+@click.option(
+    "--trust-first-use", is_flag=True, help="With --pin: pin it even if nothing vouches for it; the recipe says so."
+)
+@json_option
+@click.pass_context
+def fetch(
+    context: click.Context,
+    release: str,
+    components: tuple[str, ...],
+    *,
+    pinning: bool,
+    trust_first_use: bool,
+    as_json: bool,
+) -> None:
+    """Bring the sources of RELEASE into the cache, checked against their pins."""
+    project, settings = setting_up(context)
+    rows: list[Row] = []
+    if pinning:
+        recipe, path = load_recipe(release, project.recipes)
+        for component in _chosen(recipe, components):
+            rows += _pinned(component, path, settings, trust=trust_first_use)
+    road = survey(release, project=project, settings=settings)
+    for step in road.plan(components).steps:
+        if step.source and (not components or step.name in components) and not any(row[0] == step.name for row in rows):
+            material(road, step)
+            rows.append((step.name, "fetched", step.source.where, step.source.sha512, step.source.checked))
+    _tell(rows, as_json=as_json)
+
+
+@source.command(epilog="Example: bigtop-builder source verify 3.5.0")
+@click.argument("release")
+@component_option
+@json_option
+@click.pass_context
+def verify(context: click.Context, release: str, components: tuple[str, ...], *, as_json: bool) -> None:
+    """Say which sources of RELEASE are pinned and fetched, and hash those in the cache again."""
+    project, settings = setting_up(context)
+    recipe, _ = load_recipe(release, project.recipes)
+    rows = [row for component in _chosen(recipe, components) for row in _states(component, settings)]
+    _tell(rows, as_json=as_json)
+    if wrong := [row[0] for row in rows if row[1] == "wrong"]:
+        raise CheckFailed(
+            f"the cached source of {', '.join(wrong)} is not what its pin says",
+            hint=f"bigtop-builder source fetch {release} fetches it anew",
+        )
+
+
+def _chosen(recipe: Recipe, names: tuple[str, ...]) -> tuple[Component, ...]:
+    return tuple(recipe.component(name) for name in names) if names else recipe.components
+
+
+def _pinned(component: Component, path: Path, settings: Settings, *, trust: bool) -> Iterator[Row]:
+    """Pin the first candidate that can be had and verified, unless one is pinned already."""
+    chosen = select(component, settings)
+    if chosen is None or chosen.sha512:
+        return
+    refusals: list[BuilderError] = []
+    for index, candidate in enumerate(component.sources):
+        if candidate.kind not in settings.sources.kinds:
+            continue
+        try:
+            with transfers() as progress:
+                found = pin(
+                    candidate,
+                    workspace=Workspace(settings.cache_dir),
+                    settings=settings,
+                    recipe_dir=path.parent,
+                    trust_first_use=trust,
+                    progress=progress,
+                )
+        except SourceError as error:
+            log.warning("%s: %s", component.name, error.brief)
+            refusals.append(error)
+            continue
+        write_pin(path, component.name, index, found)
+        yield component.name, "pinned", candidate.where, found.sha512, found.checked
+        return
+    raise SourceError(
+        f"{component.name}: none of its {len(refusals)} sources can be pinned",
+        details="\n".join(str(error) for error in refusals),
+        hint="review the recipe's sources; mirrors are in the settings",
+    )
+
+
+def _states(component: Component, settings: Settings) -> Iterator[Row]:
+    chosen = select(component, settings)
+    if chosen is None:
+        return
+    state = "unpinned"
+    if chosen.sha512:
+        kept = Workspace(settings.cache_dir).sources / chosen.sha512 / "download"
+        state = "not fetched" if not kept.is_file() else "whole" if hash_of(kept, "sha512") == chosen.sha512 else "wrong"
+    yield component.name, state, chosen.where, chosen.sha512, chosen.checked
+
+
+def _tell(rows: list[Row], *, as_json: bool) -> None:
+    value = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    short = [(*row[:3], f"{row[3][:16]}…" if row[3] else "-", row[4] or "-") for row in rows]
+    answer(value, as_json=as_json, text=table(COLUMNS, short))

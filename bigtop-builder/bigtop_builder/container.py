@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers: the one door to the Docker engine, through its SDK.
+
+The SDK is imported where it is used: it takes 0.1 s, which commands without containers need not wait for.
+All that is made here carries the label `bigtop-builder`; nothing without it is ever removed.
+"""
+
+import logging
+import os
+import re
+import secrets
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from bigtop_builder.errors import BuilderError, EnvironmentMissing
+from bigtop_builder.interrupt import finish, sigterm_unwinds
+from bigtop_builder.owner import Owner
+from bigtop_builder.room import Transcript, failure
+from bigtop_builder.run import Completed
+from bigtop_builder.tarstream import chunks, unpack
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container as DockerContainer
+
+log = logging.getLogger(__name__)
+
+LABEL = "bigtop-builder"
+WORKDIR = "/build"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 300
+"""How long the engine may keep silent, running commands excepted: removing much data takes a while."""
+LIMITED = 'ulimit -n 65536 2>/dev/null || :; exec "$@"'
+"""Where systemd lets dockerd have a billion descriptors, fakeroot and apt close them all, for minutes. A
+limit set through the engine would fail where the daemon may have fewer."""
+INSTEAD = "or do without: --builder host"
+OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+"""Where cgroup v2 and v1 count processes that the kernel killed (Linux, admin-guide/cgroup-v2, cgroup-v1)."""
+
+
+class Engine:
+    """The Docker engine. Use it as a context manager, or `close()` it.
+
+    Attributes:
+        client: The SDK's client, for `image.py`.
+    """
+
+    def __init__(self, client: "DockerClient") -> None:
+        self.client = client
+
+    @classmethod
+    def connect(cls) -> Self:
+        """Reach the engine that `DOCKER_HOST` names, else the one of this machine.
+
+        Raises:
+            EnvironmentMissing: There is none, it is not running, or this user may not use it.
+        """
+        import docker
+        from docker.errors import DockerException
+
+        where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+        try:
+            _knock(where)
+            client = docker.from_env(timeout=CONNECT_SECONDS)
+        except (OSError, DockerException) as error:
+            raise _unreachable(where, error) from error
+        client.api.timeout = ANSWER_SECONDS
+        return cls(client)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    @cached_property
+    def architecture(self) -> str:
+        """Debian's name of the engine's architecture."""
+        name = str(self._info["Architecture"])
+        return {"x86_64": "amd64", "aarch64": "arm64"}.get(name, name)
+
+    @property
+    def cpus(self) -> int:
+        """CPUs the engine has: it refuses limits above."""
+        return int(self._info["NCPU"])
+
+    @cached_property
+    def _info(self) -> dict[str, Any]:
+        return dict(self.client.info())
+
+    def rooms(self, image: str) -> "ContainerRooms":
+        """Opens containers of an image."""
+        return ContainerRooms(engine=self, image=image)
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove containers of ours whose process on this machine is gone, and return their names.
+
+        That happens when it was killed with a signal that nobody can catch.
+        """
+        swept = []
+        found = self.client.containers.list(all=True, filters={"label": f"{LABEL}=1"}, ignore_removed=True)
+        for container in found:
+            owner = Owner.of(container.labels)
+            if owner is not None and owner.is_dead():
+                log.info("removing %s: process %s, which opened it, is gone", container.name, owner.pid)
+                _remove(self.client, str(container.name))
+                swept.append(str(container.name))
+        return tuple(swept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerRooms:
+    """Opens containers of one image.
+
+    Attributes:
+        engine: Where.
+        image: Name or id of the image; it is not pulled.
+    """
+
+    engine: Engine
+    image: str
+
+    def open(
+        self,
+        *,
+        purpose: str,
+        env: Mapping[str, str] | None = None,
+        memory_mb: int | None = None,
+        cpus: int | None = None,
+    ) -> "Container":
+        """A new container; it starts when its context is entered and is removed when that is left."""
+        return Container(self, purpose=purpose, env=env or {}, memory_mb=memory_mb, cpus=cpus)
+
+
+class Container:
+    """A room (`room.Room`) in a container, removed on success, failure, Ctrl-C and SIGTERM."""
+
+    workdir = WORKDIR
+
+    def __init__(
+        self,
+        rooms: ContainerRooms,
+        *,
+        purpose: str,
+        env: Mapping[str, str],
+        memory_mb: int | None,
+        cpus: int | None,
+    ) -> None:
+        self._engine = rooms.engine
+        self._client = rooms.engine.client
+        self._image = rooms.image
+        self._purpose = purpose
+        self._env = {"HOME": f"{WORKDIR}/home", **env}
+        self._memory_mb = memory_mb
+        self._cpus = cpus
+        self._kills = 0
+        self._stack = ExitStack()
+        self._container: DockerContainer
+        self.name = f"{LABEL}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', purpose)}-{secrets.token_hex(4)}"
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(sigterm_unwinds())
+        try:
+            with told(f"container {self.name} cannot be started from image {self._image}"):
+                self._start()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            try:
+                with told(f"container {self.name} cannot be removed"):
+                    finish(lambda: _remove(self._client, self.name))
+            except BuilderError as left:
+                if kind is None:
+                    raise
+                log.warning("%s", left)
+
+    @cached_property
+    def address(self) -> str:
+        """Its address on the engine's bridge."""
+        return str(self._network["IPAddress"])
+
+    @cached_property
+    def gateway(self) -> str:
+        """The bridge's address, where the engine's machine is reached."""
+        return str(self._network["Gateway"])
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        check: bool = True,
+        error: type[BuilderError] = BuilderError,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Completed:
+        """Run a command to its end (`Room.run`). One that was killed for memory says so in its last line."""
+        log.debug("%s $ %s", self.name, shlex.join(argv))
+        transcript = Transcript(on_line)
+        with told(f"{argv[0]} cannot be run in container {self.name}"):
+            done = self._exec(argv, env or {}, cwd, transcript, keep=on_line is None)
+            cause = self._killed_for_memory() if done.returncode else ""
+        if cause:
+            transcript(f"bigtop-builder: Cannot allocate memory: {cause}\n".encode())
+        if done.returncode and check:
+            hint = "raise the component's `memory_mb` in the recipe" if cause else ""
+            raise failure(error, done, transcript, room=self.name, cause=cause, hint=hint)
+        return done
+
+    def put(self, tar: Iterable[bytes] | IO[bytes], folder: str) -> None:
+        """Unpack a tar stream into an existing folder; owners and modes are those of the stream."""
+        failed: list[OSError] = []
+        try:
+            with told(f"files cannot be put into {folder} of container {self.name}"):
+                self._client.api.put_archive(self.name, folder, _watched(chunks(tar), failed))
+        except BuilderError:
+            if failed:
+                raise failed[0] from None
+            raise
+
+    def get(self, path: str, into: Path) -> None:
+        """Copy a file or folder out, as this user's own."""
+        with told(f"{path} cannot be copied out of container {self.name}"):
+            stream, _ = self._client.api.get_archive(self.name, path)
+            with closing(stream):
+                unpack(stream, into)
+
+    def _start(self) -> None:
+        memory = f"{self._memory_mb}m" if self._memory_mb else None
+        self._container = self._client.containers.create(
+            self._image,
+            name=self.name,
+            labels={LABEL: "1", f"{LABEL}.purpose": self._purpose, **Owner.me().labels},
+            entrypoint=["sleep"],
+            command=["infinity"],
+            init=True,
+            user="0:0",
+            working_dir=WORKDIR,
+            environment=self._env,
+            mem_limit=memory,
+            memswap_limit=memory,
+            nano_cpus=min(self._cpus, self._engine.cpus) * 10**9 if self._cpus else None,
+        )
+        self._container.start()
+        self._exec(["mkdir", "-p", self._env["HOME"]], {}, "/", Transcript(), keep=True)
+
+    @cached_property
+    def _network(self) -> Mapping[str, Any]:
+        self._container.reload()
+        networks = self._container.attrs["NetworkSettings"]["Networks"]
+        return next(iter(networks.values()))
+
+    def _exec(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        transcript: Transcript,
+        *,
+        keep: bool,
+    ) -> Completed:
+        api = self._client.api
+        # Where lines are handed on, one pipe takes both outputs: of two the order would be lost.
+        wrapped = ["sh", "-c", LIMITED if keep else f"{LIMITED} 2>&1", "sh", *argv]
+        made = api.exec_create(self.name, wrapped, environment=dict(env), workdir=cwd or WORKDIR, user="0:0")
+        kept: tuple[list[bytes], list[bytes]] = ([], [])
+        stream = api.exec_start(made["Id"], stream=True, demux=True)
+        with closing(stream._response):  # type: ignore[attr-defined]  # noqa: SLF001
+            # docker-py 7 leaves its socket open
+            for line in _lines(_pieces(stream, kept if keep else None)):
+                transcript(line)
+        stdout, stderr = (b"".join(part) for part in kept)
+        return Completed(argv=tuple(argv), returncode=self._status(made["Id"]), stdout=stdout, stderr=stderr)
+
+    def _status(self, execution: str) -> int:
+        """Exit status of a command whose output has ended; it may live on a little."""
+        wait = 0.001
+        while (state := self._client.api.exec_inspect(execution))["Running"]:
+            time.sleep(wait)
+            wait = min(2 * wait, 0.5)
+        return -1 if state["ExitCode"] is None else int(state["ExitCode"])
+
+    def _killed_for_memory(self) -> str:
+        before, self._kills = self._kills, self._oom_kills()
+        if self._kills <= before:
+            return ""
+        return f"the memory limit of {self._memory_mb or 'all'} MiB was exceeded"
+
+    def _oom_kills(self) -> int:
+        said = self._exec(["cat", *OOM_COUNTERS], {}, "/", Transcript(), keep=True).text
+        return sum(int(count) for count in re.findall(r"^oom_kill (\d+)$", said, re.MULTILINE))
+
+
+def _pieces(
+    stream: Iterable[tuple[bytes | None, bytes | None]], kept: tuple[list[bytes], list[bytes]] | None
+) -> Iterator[bytes]:
+    for out, err in stream:
+        if kept:
+            kept[0].append(out or b"")
+            kept[1].append(err or b"")
+        yield (out or b"") + (err or b"")
+
+
+def _watched(pieces: Iterable[bytes], failed: list[OSError]) -> Iterator[bytes]:
+    """The pieces; an error in making them is noted, because the HTTP library would call it the connection's."""
+    try:
+        yield from pieces
+    except OSError as error:
+        failed.append(error)
+        raise
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
+
+
+def _remove(client: "DockerClient", name: str) -> None:
+    """Remove a container, if it is there."""
+    from docker.errors import APIError, NotFound
+
+    while True:
+        try:
+            client.api.remove_container(name, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # noqa: PLR2004  # 409: an earlier removal is under way
+                raise
+            time.sleep(0.1)
+
+
+@contextmanager
+def told(what: str, error: type[BuilderError] = BuilderError) -> Iterator[None]:
+    """Turn what the SDK and its HTTP library raise into an error that a user can read.
+
+    Args:
+        what: What cannot be done.
+        error: Class of the error; a full disk is `EnvironmentMissing` always.
+    """
+    import requests
+    from docker.errors import APIError, DockerException, ImageNotFound
+
+    try:
+        yield
+    except ImageNotFound as cause:
+        raise error(f"{what}: there is no such image", hint="bigtop-builder image build") from cause
+    except (DockerException, requests.RequestException, ConnectionError, TimeoutError) as cause:
+        text = str(cause.explanation if isinstance(cause, APIError) else cause)
+        if "no space left on device" in text.lower():
+            raise EnvironmentMissing(
+                f"{what}: the disk is full", details=text, hint="free space where Docker keeps its data"
+            ) from cause
+        raise error(f"{what}: {text}") from cause
+
+
+def _knock(where: str) -> None:
+    """Connect to a local socket: the SDK leaves its own open when nobody answers (docker-py 7)."""
+    if where.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.settimeout(CONNECT_SECONDS)
+            knock.connect(where.removeprefix("unix://"))
+
+
+def _unreachable(where: str, error: Exception) -> EnvironmentMissing:
+    """One line on why there is no engine, with the way out."""
+    if isinstance(error, FileNotFoundError):
+        said, hint = f"there is no Docker engine at {where}: no such socket", "apt-get install docker.io"
+    elif isinstance(error, PermissionError):
+        said = f"this user may not use the Docker engine at {where}: permission denied"
+        hint = "run as root or as a member of the group docker"
+    elif isinstance(error, ConnectionRefusedError):
+        said, hint = (
+            f"the Docker daemon at {where} is not running: connection refused",
+            "systemctl start docker",
+        )
+    else:
+        said, hint = f"the Docker engine at {where} does not answer: {error}", "check DOCKER_HOST"
+    return EnvironmentMissing(said, hint=f"{hint}, {INSTEAD}")

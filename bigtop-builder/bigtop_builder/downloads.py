@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Maven and Gradle downloaded, kept from build to build, and nothing that a build made.
+
+After a build, only files that Maven says came from a repository, and whose sha1 holds, are taken over: an
+artifact is local if `_remote.repositories` has a line `<file>>=` for it, whatever other lines stand there.
+Gradle's module files lie in folders named by their sha1, which is checked too. The folder's key holds the
+mirror and its id, because a cache filled under one id does not serve another (design, invariant 8).
+"""
+
+import hashlib
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock
+
+from bigtop_builder.gradle import MAVEN_MIRROR_ID
+from bigtop_builder.room import Room
+from bigtop_builder.schema import digest
+from bigtop_builder.settings import Settings
+from bigtop_builder.tarstream import unpack
+
+REMOTE = "_remote.repositories"
+MAVEN = "home/.m2/repository"
+GRADLE = "home/.gradle/caches/modules-2"
+SEEDED = "home/.seeded"
+"""Touched once the seed is in place."""
+
+
+class Downloads:
+    """The shared downloads of one site and one kind of room.
+
+    Args:
+        root: `workspace.downloads`.
+        settings: Names the mirrors.
+        workdir: Where rooms work: Gradle's cache holds absolute paths.
+    """
+
+    def __init__(self, root: Path, settings: Settings, *, workdir: str) -> None:
+        mirrors = settings.mirrors
+        key = digest(MAVEN_MIRROR_ID, mirrors.maven, mirrors.gradle_plugins, settings.gradle, workdir)
+        self.root = root / key[:16]
+
+    @contextmanager
+    def seed(self, component: str, needs: Iterable[str]) -> Iterator[IO[bytes]]:
+        """An open tar file with what a component used last time, or on its first build what its needs used."""
+        with tempfile.TemporaryFile() as stream:
+            with tarfile.open(fileobj=stream, mode="w") as tar:
+                for path in self._seeds(component, needs):
+                    tar.add(self.root / path, arcname=path, recursive=False)
+            stream.seek(0)
+            yield stream
+
+    def harvest(self, new: Path, component: str, needs: Iterable[str]) -> int:
+        """Take over what a build downloaded; return the number of files that were not here before.
+
+        Args:
+            new: Folder with the files that the build wrote, as `bring_new` left it.
+            component: The component.
+            needs: What it depends on, as given to `seed`.
+        """
+        names = {
+            f"{part}/{path.relative_to(new / part)}": path
+            for part, chosen in ((MAVEN, downloaded_by_maven), (GRADLE, downloaded_by_gradle))
+            for path in chosen(new / part)
+        }
+        self._remember(component, {*self._seeds(component, needs), *names})
+        return sum(self._take(path, name) for name, path in names.items())
+
+    def _seeds(self, component: str, needs: Iterable[str]) -> list[str]:
+        lists = [self._list(component)] if self._list(component).is_file() else [self._list(n) for n in needs]
+        names = {name for file in lists if file.is_file() for name in file.read_text().splitlines()}
+        return sorted(name for name in names if (self.root / name).is_file())
+
+    def _list(self, component: str) -> Path:
+        return self.root / "lists" / f"{component}.txt"
+
+    def _take(self, path: Path, name: str) -> int:
+        target = self.root / name
+        new = not target.exists()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        return int(new)
+
+    def _remember(self, component: str, used: set[str]) -> None:
+        names = self._list(component)
+        names.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(names.with_suffix(".lock")):
+            beside = names.with_suffix(".new")
+            beside.write_text("".join(f"{name}\n" for name in sorted(used)))
+            beside.replace(names)
+
+
+def mark_seeded(room: Room) -> None:
+    """Remember the moment: what is written from here on was not seeded."""
+    room.run(["mkdir", "-p", *(f"{room.workdir}/{part}" for part in (MAVEN, GRADLE))])
+    room.run(["touch", f"{room.workdir}/{SEEDED}"])
+
+
+def bring_new(room: Room, into: Path) -> None:
+    """Copy what a build wrote below Maven's and Gradle's folders into a folder of this machine."""
+    find = f"find {MAVEN} {GRADLE} -type f -cnewer {SEEDED} -print0"
+    room.run(["sh", "-c", f"{find} | tar --null --files-from=- --create --file=new.tar"], cwd=room.workdir)
+    room.get(f"{room.workdir}/new.tar", into)
+    with (into / "new.tar").open("rb") as tar:
+        unpack(tar, into)
+    (into / "new.tar").unlink()
+
+
+def downloaded_by_maven(repository: Path) -> list[Path]:
+    """Files of a local Maven repository that came from a remote one, checked against their .sha1.
+
+    The `_remote.repositories` files among them are rewritten to hold only lines of such files.
+    """
+    chosen: list[Path] = []
+    for marker in repository.rglob(REMOTE):
+        lines = [line for line in marker.read_text(errors="replace").splitlines() if not line.startswith("#")]
+        local = {line.partition(">")[0] for line in lines if line.endswith(">=")}
+        remote = {line.partition(">")[0] for line in lines} - local
+        whole = [marker.parent / name for name in sorted(remote) if _sha1_holds(marker.parent / name)]
+        if whole:
+            names = {path.name for path in whole}
+            marker.write_text("".join(f"{line}\n" for line in lines if line.partition(">")[0] in names))
+            chosen += [marker, *whole, *(path.with_name(f"{path.name}.sha1") for path in whole)]
+    return chosen
+
+
+def downloaded_by_gradle(modules: Path) -> list[Path]:
+    """Files of Gradle's module cache: artifacts whose sha1 is their folder's name, and its own metadata."""
+    chosen = []
+    for path in modules.rglob("*"):
+        if not path.is_file() or path.name.endswith(".lock"):
+            continue
+        if path.relative_to(modules).parts[0].startswith("files-") and _sha1(path) != path.parent.name.rjust(
+            40, "0"
+        ):
+            continue
+        chosen.append(path)
+    return chosen
+
+
+def _sha1_holds(path: Path) -> bool:
+    said = path.with_name(f"{path.name}.sha1")
+    return path.is_file() and said.is_file() and said.read_text(errors="replace").split()[:1] == [_sha1(path)]
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The build of one component in a room: the tree goes in, Gradle runs, packages come out."""
+
+import logging
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder import gradle, tarstream
+from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
+from bigtop_builder.errors import BuildError
+from bigtop_builder.failures import likely_cause
+from bigtop_builder.handover import HANDOVER, pack
+from bigtop_builder.log import Tail, tail
+from bigtop_builder.manifest import ImageRecord, SourceRecord
+from bigtop_builder.plan import Step
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.room import Room, RoomMaker
+from bigtop_builder.settings import Settings
+from bigtop_builder.tree import Tree
+
+log = logging.getLogger(__name__)
+
+KEPT = (".deb", ".ddeb", ".dsc", ".changes", ".buildinfo", ".gz", ".xz", ".bz2", ".zst")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What the build of one component is given.
+
+    Attributes:
+        source: The verified archive for `dl/`; None if the component needs none.
+        record: What is remembered of it.
+        handovers: Maven hand-overs of what it depends on, as tar files.
+        gradle: The wrapper's verified distribution; None with the image's own Gradle.
+        gradle_folder: Where it goes below the workdir.
+    """
+
+    source: Path | None
+    record: SourceRecord | None
+    handovers: tuple[Path, ...] = ()
+    gradle: Path | None = None
+    gradle_folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where builds happen.
+
+    Attributes:
+        rooms: Opens builder rooms.
+        image: The builder image.
+        downloads: Shared downloads.
+        cache: Where results go.
+        logs: Folder for build logs, of failed builds too.
+    """
+
+    rooms: RoomMaker
+    image: ImageRecord
+    downloads: Downloads
+    cache: ResultCache
+    logs: Path
+
+
+def build(
+    step: Step, material: Material, *, recipe: Recipe, tree: Tree, settings: Settings, site: Site
+) -> Result:
+    """Build one component and keep its result.
+
+    Raises:
+        BuildError: Gradle failed, or left no package; the error has the last lines and the likely cause.
+    """
+    component = step.component
+    began = time.monotonic()
+    site.logs.mkdir(parents=True, exist_ok=True)
+    logfile = site.logs / f"{step.name}.log"
+    limits = {"memory_mb": component.memory_mb, "cpus": component.cpus}
+    with site.rooms.open(purpose=step.name, **limits) as room, site.cache.making() as made:
+        _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
+        _gradle(room, step, recipe=recipe, settings=settings, epoch=tree.epoch, logfile=logfile)
+        _collect(room, step, made)
+        _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
+        shutil.copyfile(logfile, made / LOG)
+        result = Result(
+            recipe=recipe.id,
+            component=step.name,
+            version=step.version,
+            stamp=step.stamp,
+            step=step.id,
+            inputs=dict(step.inputs),
+            source=material.record,
+            image=site.image,
+            seconds=round(time.monotonic() - began, 1),
+            files=describe(made),
+        )
+        return site.cache.put(made, result)
+
+
+def _furnish(
+    room: Room,
+    step: Step,
+    material: Material,
+    *,
+    recipe: Recipe,
+    tree: Tree,
+    settings: Settings,
+    downloads: Downloads,
+) -> None:
+    work = f"{room.workdir}/bigtop"
+    room.run(["mkdir", "-p", f"{work}/dl", f"{room.workdir}/home"])
+    with tree.archive() as tar:
+        room.put(tar, work)
+    with downloads.seed(step.name, step.after) as tar:
+        room.put(tar, room.workdir)
+    for handover in material.handovers:
+        with handover.open("rb") as tar:
+            room.put(tar, room.workdir)
+    mark_seeded(room)
+    texts = gradle.files(recipe, step.component, settings)
+    files: dict[str, Path | bytes] = {name: text.encode() for name, text in texts.items()}
+    if material.source:
+        files[f"bigtop/dl/{material.source.name}"] = material.source
+    if material.gradle:
+        files[f"{material.gradle_folder}/{material.gradle.name}"] = material.gradle
+    room.put(tarstream.pack(files), room.workdir)
+    if material.gradle:
+        folder = f"{room.workdir}/{material.gradle_folder}"
+        room.run(["unzip", "-q", material.gradle.name], cwd=folder, error=BuildError)
+        room.run(["touch", f"{material.gradle.name}.ok"], cwd=folder)
+
+
+def _gradle(room: Room, step: Step, *, recipe: Recipe, settings: Settings, epoch: int, logfile: Path) -> None:
+    argv = gradle.command(recipe, step.component, settings, workdir=room.workdir)
+    env = gradle.environment(
+        recipe, step.component, settings, stamp=step.stamp, epoch=epoch, workdir=room.workdir
+    )
+    with logfile.open("wb") as file, tail(step.name, file) as lines:
+        done = room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", check=False, on_line=lines)
+    if done.returncode != 0:
+        raise _failure(step, lines, logfile, f"{' '.join(argv)} ended with exit status {done.returncode}")
+
+
+def _failure(step: Step, lines: Tail, logfile: Path, what: str) -> BuildError:
+    known = likely_cause(list(lines.lines))
+    cause = f"likely cause: {known.cause}\n" if known else ""
+    return BuildError(
+        f"{step.name}: {what}",
+        details="\n".join([*lines.lines, "", f"{cause}whole log: {logfile}"]),
+        hint=known.cure if known else "read the log; --verbose shows each command that was run",
+    )
+
+
+def _collect(room: Room, step: Step, made: Path) -> None:
+    room.get(f"{room.workdir}/bigtop/output/{step.name}", made)
+    output = made / step.name
+    for path in sorted(output.iterdir()) if output.is_dir() else ():
+        if path.is_file() and path.suffix in KEPT:
+            path.rename(made / path.name)
+    for path in sorted(output.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() or path.is_symlink() else path.rmdir()
+    output.rmdir()
+    if not list(made.glob("*.deb")):
+        raise BuildError(f"{step.name}: Gradle ended well but left no .deb in output/{step.name}")
+
+
+def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:
+    with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new-") as folder:
+        bring_new(room, Path(folder))
+        pack(Path(folder) / MAVEN, made / HANDOVER, epoch=epoch)
+        downloads.harvest(Path(folder), step.name, step.after)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Known failures of Bigtop builds: what the last lines of a log mean, and what cures it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFailure:
+    """One failure others ran into before.
+
+    Attributes:
+        pattern: Regular expression, searched in the log's last lines.
+        cause: What happened.
+        cure: What to do.
+    """
+
+    pattern: str
+    cause: str
+    cure: str
+
+
+KNOWN = (
+    KnownFailure(
+        pattern=r"No space left on device|ENOSPC",
+        cause="the disk is full",
+        cure="free space where the engine keeps its data (docker system df), then build again: it resumes",
+    ),
+    KnownFailure(
+        pattern=r"java\.lang\.OutOfMemoryError|Cannot allocate memory|There is insufficient memory for the Java",
+        cause="the build ran out of memory",
+        cure="raise the component's `memory_mb` in the recipe, or lower its `cpus`",
+    ),
+    KnownFailure(
+        pattern=r"dpkg-source: (error|info): .*patch.*|Hunk #\d+ FAILED|LC_ALL='C' patch .* gave error exit status",
+        cause="a component patch does not apply: dpkg-source takes no fuzz (-F 0)",
+        cure="the lines above name patch and file; rebase it, or list upstream's in `omit_patches`",
+    ),
+    KnownFailure(
+        pattern=r"No such property: pkg for class: java\.lang\.Boolean",
+        cause="Bigtop does not recognise this system as Debian (merged /usr, Debian 13)",
+        cure="build on an older suite, or carry a patch to packages.gradle's detection",
+    ),
+    KnownFailure(
+        pattern=r"Cannot run program \"sudo\"",
+        cause="Bigtop's build.gradle calls sudo while it configures",
+        cure="add `sudo` to the image's packages",
+    ),
+    KnownFailure(
+        pattern=r"PKIX path building failed|unable to find valid certification path",
+        cause="Java does not trust the server's certificate",
+        cure="set `ca_certificates` in the settings to the folder with your site's CA",
+    ),
+    KnownFailure(
+        pattern=r"Could not (find|resolve) (artifact|dependencies|all (files|artifacts|dependencies)).*",
+        cause="Maven or Gradle cannot have an artifact",
+        cure="look whether the mirror has it; if another component makes it, add that component to the recipe",
+    ),
+    KnownFailure(
+        pattern=r"Could not find JNI \(missing: .*AWT",
+        cause="the headless JDK lacks libjawt",
+        cure="use the full JDK package (openjdk-N-jdk) in the recipe's image",
+    ),
+    KnownFailure(
+        pattern=r"implicit declaration of function",
+        cause="old C code on a compiler that takes implicit declarations for errors",
+        cure='set environment DEB_CFLAGS_APPEND = "-Wno-error=implicit-function-declaration" on the component',
+    ),
+    KnownFailure(
+        pattern=r"protoc version is|Could NOT find Protobuf",
+        cause="another protoc than the source wants",
+        cure="Hadoop before 3.3 wants protoc 2.5.0; see docs/real-builds.md",
+    ),
+    KnownFailure(
+        pattern=r"Could not (GET|HEAD) '|Connection (refused|reset|timed out)|Temporary failure in name resolution|"
+        r"UnknownHostException",
+        cause="a download failed",
+        cure="see which host the lines above name: if it is gone, set a mirror in the settings; else build again",
+    ),
+    KnownFailure(
+        pattern=r"Timeout waiting to lock",
+        cause="two builds share one Gradle home",
+        cure="end the other build of this component, then build again",
+    ),
+)
+"""Most telling first: the first that matches is named."""
+
+
+def likely_cause(lines: Sequence[str]) -> KnownFailure | None:
+    """The first known failure that the given lines of a log show."""
+    text = "\n".join(lines)
+    return next((failure for failure in KNOWN if re.search(failure.pattern, text)), None)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story, on stderr: what is being done, live on a terminal, plain lines in CI. Answers go to stdout."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from rich.console import Console
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+TAIL = 8
+HEARTBEAT = 60.0
+
+log = logging.getLogger(__name__)
+
+
+def configure(*, verbose: bool, quiet: bool = False) -> None:
+    """Send the story of this package to stderr. `verbose` shows every command that is run."""
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    console = Console(stderr=True)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(
+            console=console, show_time=False, show_path=False, markup=False, show_level=False
+        )
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    root = logging.getLogger("bigtop_builder")
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    root.propagate = False
+
+
+class Tail:
+    """The last lines of something long, kept for an error message and shown while it runs."""
+
+    def __init__(self, title: str, file: IO[bytes], live: Live | None) -> None:
+        self.lines: deque[str] = deque(maxlen=40)
+        self._title = title
+        self._file = file
+        self._live = live
+        self._start = self._told = time.monotonic()
+        self._count = 0
+
+    def __call__(self, line: bytes) -> None:
+        """Take one line."""
+        self._file.write(line)
+        self._count += 1
+        self.lines.append(line.decode(errors="replace").rstrip())
+        now = time.monotonic()
+        if self._live:
+            shown = list(self.lines)[-TAIL:]
+            head = f"{self._title} · {now - self._start:.0f} s · {self._count} lines"
+            self._live.update(
+                Text("\n".join([head, *(f"  {text[:150]}" for text in shown)]), overflow="crop")
+            )
+        elif now - self._told > HEARTBEAT:
+            self._told = now
+            log.info("%s: still running, %.0f s, %d lines", self._title, now - self._start, self._count)
+
+
+@contextmanager
+def tail(title: str, file: IO[bytes]) -> Iterator[Tail]:
+    """Write lines to a file, show the last ones on a terminal, and say once a minute elsewhere that it goes on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Tail(title, file, None)
+        return
+    with Live(console=console, transient=True, refresh_per_second=4) as live:
+        yield Tail(title, file, live)
+
+
+@contextmanager
+def transfers() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A callback for downloads: (URL, bytes had, bytes in all or None). A bar each on a terminal, else nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _url, _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def told(url: str, done: int, total: int | None) -> None:
+            if url not in tasks:
+                tasks[url] = progress.add_task(url.rpartition("/")[2], total=total)
+            progress.update(tasks[url], completed=done, total=total)
+
+        yield told
+
+
+def log_lines(line: bytes) -> None:
+    """Take a line of something that runs: shown with --verbose."""
+    log.debug("%s", line.decode(errors="replace").rstrip())

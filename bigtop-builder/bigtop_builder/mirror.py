@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bare git mirrors: each repository is cloned once, and asked again only for a commit that is not there.
+
+A clone leaves out file contents where the server allows it (git's partial clone, `--filter=blob:none`); they
+come when they are read, or at once with `Mirror.complete`. It is made under another name and renamed when it
+is whole. A repository on this machine is used where it is.
+
+The URL is handed to git in its environment: it is in no argv and no config file, may hold a password, and may
+change between runs.
+"""
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Self
+
+from filelock import FileLock
+
+from bigtop_builder.download import shown
+from bigtop_builder.errors import BuilderError, TreeError
+from bigtop_builder.run import Completed, run
+from bigtop_builder.schema import digest
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+EVERYTHING: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
+WITHOUT_CONTENTS: Final = "--filter=blob:none"
+CLEAN: Final = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+"""Nothing of the user's or the system's configuration counts (git(1), Environment Variables)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """A bare repository that has what was asked for.
+
+    Attributes:
+        path: The git folder.
+        url: Where it is fetched from, after `mirrors.git`; empty for a repository of this machine.
+        proxy: HTTP proxy that git uses, empty for its own choice.
+    """
+
+    path: Path
+    url: str
+    proxy: str = ""
+
+    @classmethod
+    def ensure(
+        cls,
+        url: str,
+        commit: str,
+        *,
+        ref: str = "",
+        workspace: Workspace,
+        settings: Settings,
+        base: Path | None = None,
+    ) -> Self:
+        """Return a mirror of `url` that has `commit`.
+
+        Args:
+            url: As in the recipe; `mirrors.git` of the settings may name another place. A path is used as
+                it is.
+            commit: 40 hex digits.
+            ref: Tag or branch that is fetched first if the commit is missing.
+            workspace: Holds the mirrors.
+            settings: For `mirrors.git` and the proxy.
+            base: Folder that a relative path starts from.
+
+        Raises:
+            TreeError: The repository cannot be had, or has no such commit.
+        """
+        place = settings.mirrors.git.get(url, url)
+        if _is_path(place):
+            mirror = cls(path=_git_folder((base or Path()) / place.removeprefix("file://")), url="")
+            if not mirror._has(commit):
+                raise _no_commit(
+                    commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe"
+                )
+            return mirror
+        mirror = cls(path=workspace.mirrors / _name(url), url=place, proxy=settings.proxy)
+        if not mirror._has(commit):
+            workspace.locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
+                mirror._clone()
+                mirror._bring(commit, ref)
+        return mirror
+
+    def git(
+        self,
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        check: bool = True,
+        error: type[BuilderError] = TreeError,
+    ) -> Completed:
+        """Run git on this repository, with no configuration but its own.
+
+        Raises:
+            BuilderError: git failed and `check` is set (the class given as `error`).
+        """
+        config = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
+        config |= {"remote.origin.url": self.url} if self.url else {}
+        config |= {"http.proxy": self.proxy} if self.proxy else {}
+        return run(
+            ["git", *args],
+            env={"GIT_DIR": str(self.path), **CLEAN, **_configured(config), **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            check=check,
+            error=error,
+        )
+
+    def complete(self, treeish: str, *, env: Mapping[str, str] | None = None) -> None:
+        """Fetch all contents of a tree that a partial clone still lacks, in one go.
+
+        Args:
+            treeish: Commit or tree.
+            env: Variables for git, as for `git`.
+
+        Raises:
+            TreeError: Some are missing and cannot be fetched.
+        """
+        listed = self.git("rev-list", "--objects", "--missing=print", f"{treeish}^{{tree}}", env=env).text
+        missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
+        if not missing:
+            return
+        log.info("fetching %d files of %s from %s", len(missing), treeish[:12], self._shown)
+        remote = self.git("config", "extensions.partialClone", check=False).text or "origin"
+        wanted = "".join(f"{oid}\n" for oid in missing).encode()
+        done = self.git(
+            *("-c", "fetch.negotiationAlgorithm=noop"),
+            *(*FETCH, WITHOUT_CONTENTS),
+            remote,
+            "--stdin",
+            stdin=wanted,
+            env=env,
+            check=False,
+        )
+        if done.returncode != 0:
+            tree = self.git("ls-tree", "-r", "-z", "--full-tree", treeish, env=env).text.split("\0")
+            names = [line.partition("\t")[2] for line in tree if line and line.split()[2] in missing]
+            raise TreeError(
+                f"{self.path} lacks {len(missing)} files of {treeish}, and they cannot be fetched",
+                details="\n".join([*names[:5], shown(done.complaint)]),
+                hint="it is a partial clone: make its server reachable, or name a full one in mirrors.git",
+            )
+
+    @property
+    def _shown(self) -> str:
+        return shown(self.url) or str(self.path)
+
+    def _has(self, commit: str) -> bool:
+        """Whether the commit is here, without asking the server, as a partial clone would."""
+        if not self.path.is_dir():
+            return False
+        silent = Mirror(path=self.path, url="")
+        done = silent.git(
+            "cat-file", "-e", f"{commit}^{{commit}}", env={"GIT_NO_LAZY_FETCH": "1"}, check=False
+        )
+        return done.returncode == 0
+
+    def _clone(self) -> None:
+        """Clone, unless that was done; what a clone that was cut off left behind is removed."""
+        if self.path.is_dir():
+            return
+        log.info("cloning %s, once", self._shown)
+        torn = self.path.with_suffix(".part")
+        shutil.rmtree(torn, ignore_errors=True)
+        torn.parent.mkdir(parents=True, exist_ok=True)
+        begun = Mirror(path=torn, url=self.url, proxy=self.proxy)
+        begun.git("init", "--quiet", "--bare", "--template=", torn)
+        options = [WITHOUT_CONTENTS] if begun._offers_filter() else []
+        if complaint := begun._fetch(*EVERYTHING, options=options):
+            shutil.rmtree(torn)
+            raise self._unreachable(complaint)
+        torn.rename(self.path)
+
+    def _bring(self, commit: str, ref: str) -> None:
+        """Fetch the commit if it is missing: with its ref, with all refs, by its own id."""
+        complaints = []
+        refs = [(f"+{ref}:refs/fetched/{ref}",)] if ref else []
+        for refspecs in (*refs, EVERYTHING, (f"+{commit}:refs/fetched/{commit}",)):
+            if self._has(commit):
+                return
+            log.info("fetching %s from %s", ref or commit[:12], self._shown)
+            complaints.append(self._fetch(*refspecs))
+        if self._has(commit):
+            return
+        if all(complaints):
+            raise self._unreachable(complaints[-2])
+        hint = "see that `commit` and `repository` in the recipe belong together"
+        raise _no_commit(commit, self._shown, hint=hint)
+
+    def _offers_filter(self) -> bool:
+        """Whether the server says that it can leave out contents (gitprotocol-v2, `filter`).
+
+        It is not just tried: on a server with git's dumb HTTP protocol, git then calls itself without end
+        (measured, 2.39).
+        """
+        said = self.git("ls-remote", "origin", "HEAD", env={"GIT_TRACE_PACKET": "1"}, check=False).complaint
+        return bool(re.search(r"< .*\bfilter\b", said))
+
+    def _fetch(self, *refspecs: str, options: Sequence[str] = ()) -> str:
+        """Fetch refs; return what git complained of, empty if it worked.
+
+        A partial clone remembers its filter (git-config(1), remote.<name>.partialclonefilter).
+        """
+        done = self.git(*FETCH, *options, "origin", *refspecs, check=False)
+        return "" if done.returncode == 0 else shown(done.complaint) or f"exit status {done.returncode}"
+
+    def _unreachable(self, complaint: str) -> TreeError:
+        return TreeError(
+            f"git repository {self._shown} cannot be fetched",
+            details=complaint,
+            hint="name a URL or clone that this machine reaches in mirrors.git of the settings",
+        )
+
+
+def _configured(config: Mapping[str, str]) -> dict[str, str]:
+    """Git configuration as variables (git-config(1), GIT_CONFIG_COUNT)."""
+    variables = {"GIT_CONFIG_COUNT": str(len(config))}
+    for number, (key, value) in enumerate(config.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
+
+
+def _is_path(place: str) -> bool:
+    """Whether git would read it as a path: no scheme, and no colon before the first slash (git-fetch(1))."""
+    return place.startswith("file://") or not re.match(r"[^/]*:", place)
+
+
+def _git_folder(path: Path) -> Path:
+    """The git folder of a bare repository, a clone or a linked work tree."""
+    inner = path / ".git"
+    if inner.is_file():
+        inner = path / inner.read_text().removeprefix("gitdir:").strip()
+    for folder in (inner, path):
+        if (folder / "HEAD").is_file():
+            return folder.absolute()
+    raise TreeError(f"{path} is no git repository", hint="see `repository` in the recipe and mirrors.git")
+
+
+def _name(url: str) -> str:
+    """Folder name of a URL's mirror: readable, and its own."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", shown(url).removesuffix(".git")).strip("-")
+    return f"{words[-40:].strip('-')}-{digest(url)[:16]}.git"
+
+
+def _no_commit(commit: str, where: str, *, hint: str) -> TreeError:
+    return TreeError(f"commit {commit} is not in {where}", hint=hint)

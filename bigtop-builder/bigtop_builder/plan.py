@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: what a release takes, step by step, each with an id and a reason. Planning reads, never writes.
+
+A step's id is the hash of all that can change its result (craft-parts and osbuild do the same), but not its
+serial: that comes from the lock, so that other bytes always have another version (design, invariant 2).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bigtop_builder.cache import Result, changes
+from bigtop_builder.errors import InputError
+from bigtop_builder.lock import Lock
+from bigtop_builder.recipe import Component, Recipe, Source
+from bigtop_builder.schema import canonical, digest
+from bigtop_builder.settings import Settings
+from bigtop_builder.sources import select
+from bigtop_builder.tree import PACKAGING, Tree
+
+BUILD_CONTRACT = "1"
+"""Rises when the tool itself builds the same inputs into other bytes."""
+SHARED = ("gradlew", "gradle", "LICENSE", "bigtop-test-framework")
+"""What every build reads, besides the Gradle files at the top and `templates`, `scripts`, `extensions`."""
+
+Action = Literal["run", "reuse", "refuse"]
+
+
+class Results(Protocol):
+    """What planning asks of the cache."""
+
+    def get(self, step: str, stamp: str) -> Result | None:
+        """The result of a step, if there is one."""
+
+    def newest(self, recipe: str, component: str) -> Result | None:
+        """The newest result of a recipe's component."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """The build of one component.
+
+    Attributes:
+        component: Its entry in the recipe.
+        id: Step id, sha256 in hex; empty if it cannot be known (an unpinned source).
+        inputs: What the id was made of: name -> hash.
+        version: Upstream version.
+        stamp: Debian revision; empty if the lock is stale.
+        serial: Position of the id in the lock; 0 if the lock is stale.
+        source: The candidate that is taken; None if the component needs none.
+        after: Components that are built before it.
+        action: `run`, `reuse` (the cache has the result) or `refuse`.
+        reason: Why, for people.
+        hint: For `refuse`: the way out.
+    """
+
+    component: Component
+    id: str
+    inputs: Mapping[str, str]
+    version: str
+    stamp: str
+    serial: int
+    source: Source | None
+    after: tuple[str, ...]
+    action: Action
+    reason: str
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self.component.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All steps of a release, in the order they are taken.
+
+    Attributes:
+        recipe: The recipe.
+        tree: Git id of the Bigtop tree.
+        image: Name of the builder image.
+        steps: One a selected component, dependencies first.
+        unselected: Components of the recipe that this run leaves out.
+    """
+
+    recipe: Recipe
+    tree: str
+    image: str
+    steps: tuple[Step, ...]
+    unselected: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Step, ...]:
+        """Steps that cannot be taken."""
+        return tuple(step for step in self.steps if step.action == "refuse")
+
+    def require_ready(self) -> None:
+        """Raise if a step cannot be taken.
+
+        Raises:
+            InputError: Names each such component, why, and the way out.
+        """
+        if self.refused:
+            raise InputError(
+                f"the plan for {self.recipe.release} cannot be carried out",
+                details="\n".join(f"{step.name}: {step.reason}" for step in self.refused),
+                hint=self.refused[0].hint,
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounds:
+    """All that planning looks at.
+
+    Attributes:
+        name: The recipe as the user named it, for hints.
+        recipe: The recipe.
+        settings: Site settings.
+        tree: The Bigtop tree.
+        image: Name of the builder image.
+        image_id: Hash of its inputs.
+        patches: Patch id -> sha256.
+        lock: The lock.
+        results: The cache.
+    """
+
+    name: str
+    recipe: Recipe
+    settings: Settings
+    tree: Tree
+    image: str
+    image_id: str
+    patches: Mapping[str, str]
+    lock: Lock
+    results: Results
+
+
+def make_plan(grounds: Grounds, selected: Iterable[str] = ()) -> Plan:
+    """Plan a release.
+
+    Args:
+        grounds: All that planning looks at.
+        selected: Components to build, with what they depend on; all if empty.
+
+    Raises:
+        InputError: A component is not in the recipe.
+        TreeError: The bill of materials has a cycle.
+    """
+    recipe, bom = grounds.recipe, grounds.tree.bom
+    names = {component.name for component in recipe.components}
+    wanted = _with_dependencies(grounds, selected or names)
+    steps: dict[str, Step] = {}
+    for name in bom.build_order(names):
+        steps[name] = _step(grounds, recipe.component(name), steps)
+    return Plan(
+        recipe=recipe,
+        tree=grounds.tree.id,
+        image=grounds.image,
+        steps=tuple(step for name, step in steps.items() if name in wanted),
+        unselected=tuple(name for name in steps if name not in wanted),
+    )
+
+
+def _with_dependencies(grounds: Grounds, selected: Iterable[str]) -> set[str]:
+    built = {component.name for component in grounds.recipe.components}
+    wanted: set[str] = set()
+    queue = [grounds.recipe.component(name).name for name in selected]
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue += [need for need in grounds.tree.bom.dependencies_of(name) if need in built]
+    return wanted
+
+
+def _step(grounds: Grounds, component: Component, before: Mapping[str, Step]) -> Step:
+    bom = grounds.tree.bom.components[component.name]
+    after = tuple(name for name in grounds.tree.bom.dependencies_of(component.name) if name in before)
+    source = select(component, grounds.settings) if bom.tarball_source else None
+    inputs = _inputs(grounds, component, source, {name: before[name] for name in after})
+    step_id = digest(canonical(inputs)) if inputs else ""
+    serial = (grounds.lock.serial(component.name, step_id) if step_id else None) or 0
+    stamp = grounds.recipe.stamp(bom_release=bom.release, serial=serial) if serial else ""
+    action, reason, hint = _action(grounds, component, source, before, after, inputs, step_id, stamp)
+    return Step(
+        component=component,
+        id=step_id,
+        inputs=inputs,
+        version=bom.pkg_version,
+        stamp=stamp,
+        serial=serial,
+        source=source,
+        after=after,
+        action=action,
+        reason=reason,
+        hint=hint,
+    )
+
+
+def _action(
+    grounds: Grounds,
+    component: Component,
+    source: Source | None,
+    before: Mapping[str, Step],
+    after: tuple[str, ...],
+    inputs: Mapping[str, str],
+    step_id: str,
+    stamp: str,
+) -> tuple[Action, str, str]:
+    if grounds.tree.bom.components[component.name].tarball_source and source is None:
+        kinds = ", ".join(grounds.settings.sources.kinds)
+        return "refuse", f"no source of a kind this site uses ({kinds})", "add a source to the recipe"
+    if source is not None and not source.sha512:
+        pin = f"bigtop-builder source fetch {grounds.name} -c {component.name} --pin"
+        return "refuse", f"source is unpinned: {source.where}", pin
+    if blocked := [name for name in after if not before[name].id]:
+        return "refuse", f"{blocked[0]}, which it depends on, cannot be built", before[blocked[0]].hint
+    last = grounds.results.newest(grounds.recipe.id, component.name)
+    changed = changes(inputs, last.inputs) if last else []
+    if not stamp:
+        why = ", ".join(changed) or "this build has no serial yet"
+        return "refuse", f"the lock is stale: {why}", f"bigtop-builder plan {grounds.name} --bump"
+    if grounds.results.get(step_id, stamp):
+        return "reuse", "built before", ""
+    return "run", ", ".join(changed) or "not built yet", ""
+
+
+def _inputs(
+    grounds: Grounds, component: Component, source: Source | None, needs: Mapping[str, Step]
+) -> dict[str, str]:
+    """Name -> hash of everything that can change the result; empty if something is not pinned."""
+    tree, recipe, settings = grounds.tree, grounds.recipe, grounds.settings
+    bom = tree.bom.components[component.name]
+    if (bom.tarball_source and not (source and source.sha512)) or any(not step.id for step in needs.values()):
+        return {}
+    packaging = tree.ids(*(f"{PACKAGING}/{part}/{component.name}" for part in ("common", "deb")))
+    versions = {name: entry.base_version for name, entry in tree.bom.components.items()}
+    properties = {
+        "gradle": {**recipe.gradle.properties, **component.gradle_properties},
+        "maven": recipe.maven.model_dump(mode="json"),
+        "component": component.maven_properties,
+        "environment": {**recipe.image.environment, **component.environment},
+        "tool": settings.gradle if settings.gradle == "system" else f"wrapper {recipe.gradle.version}",
+    }
+    local = {
+        f"patch {patch}": sha
+        for patch, sha in grounds.patches.items()
+        if patch.startswith(f"{component.name}/")
+    }
+    return {
+        "build contract": BUILD_CONTRACT,
+        "packaging": digest(canonical(dict(packaging))),
+        "shared scripts": digest(canonical(dict(_shared(tree)))),
+        "bom entry": digest(canonical(_plain(bom))),
+        "bom versions": digest(canonical({"bigtop": tree.bom.version, **versions})),
+        "commit time": str(tree.epoch),
+        **local,
+        **({"source": source.sha512} if source else {}),
+        "image": grounds.image_id,
+        "properties": digest(canonical(properties)),
+        **{f"dependency {name}": step.id for name, step in needs.items()},
+    }
+
+
+def _shared(tree: Tree) -> Mapping[str, str]:
+    packaging = (f"{PACKAGING}/{part}" for part in ("templates", "scripts", "extensions"))
+    scripts = (name for name in tree.ids() if name.endswith(".gradle"))
+    return tree.ids(*scripts, *SHARED, *packaging)
+
+
+def _plain(entry: object) -> dict[str, object]:
+    fields = getattr(entry, "__dataclass_fields__", {})
+    values = {name: getattr(entry, name) for name in fields}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}

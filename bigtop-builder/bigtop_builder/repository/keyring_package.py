@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive-keyring package: the one .deb that makes a host trust and use a repository.
+
+It installs the public keys below /usr/share/keyrings and a deb822 .sources file, a conffile that the admin
+may change, whose Signed-By names them. The keys are binary and named .gpg: apt before 2.4 takes no armored
+keys and no other suffix (sources.list(5), apt-key(8) of Debian 11).
+"""
+
+import gzip
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from os import utime
+from pathlib import Path
+
+from bigtop_builder.artifact import VERSION
+from bigtop_builder.errors import InputError, PublishError
+from bigtop_builder.run import run
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyringPackage:
+    """What goes into an archive-keyring package.
+
+    Attributes:
+        origin: Origin of the repository; its lower-case letters and digits name the package.
+        keys: Public keys, binary.
+        url: URL of the repository, as hosts reach it.
+        suites: Suites that hosts take.
+        components: Components of the suites.
+        version: Version of the package: it must grow when anything here changes.
+        date: Date of changelog and files, UTC.
+        maintainer: `Name <email>`.
+    """
+
+    origin: str
+    keys: bytes
+    url: str
+    suites: Sequence[str]
+    components: Sequence[str] = ("main",)
+    version: str
+    date: datetime
+    maintainer: str
+
+    @property
+    def slug(self) -> str:
+        """The origin as part of file names."""
+        return re.sub(r"[^a-z0-9]+", "-", self.origin.lower()).strip("-")
+
+    @property
+    def name(self) -> str:
+        """Name of the package."""
+        return f"{self.slug}-archive-keyring"
+
+    @property
+    def keyring(self) -> str:
+        """Path of the keys on hosts."""
+        return f"/usr/share/keyrings/{self.name}.gpg"
+
+    @property
+    def sources(self) -> str:
+        """Path of the .sources file on hosts."""
+        return f"/etc/apt/sources.list.d/{self.slug}.sources"
+
+    def sources_text(self) -> str:
+        """The deb822 entry (sources.list(5))."""
+        return (
+            f"Types: deb\nURIs: {self.url}\nSuites: {' '.join(self.suites)}\n"
+            f"Components: {' '.join(self.components)}\nSigned-By: {self.keyring}\n"
+        )
+
+
+def build(package: KeyringPackage, folder: Path) -> Path:
+    """Build the package into an existing folder; the same input gives the same bytes.
+
+    Raises:
+        InputError: The origin has no letter or digit, the version is none, or keys or URL are missing.
+        PublishError: dpkg-deb refused.
+    """
+    _check(package)
+    target = folder / f"{package.name}_{package.version.partition(':')[2] or package.version}_all.deb"
+    with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
+        root = Path(scratch, "root")
+        for name, content in _files(package):
+            path = root / name.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o644)
+        stamp = int(package.date.timestamp())
+        for path in (*root.rglob("*"), root):
+            if path.is_dir():
+                path.chmod(0o755)
+            utime(path, (stamp, stamp))
+        run(
+            ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, target],
+            env={"SOURCE_DATE_EPOCH": str(stamp)},
+            error=PublishError,
+        )
+    return target
+
+
+def _check(package: KeyringPackage) -> None:
+    if len(package.slug) < 2:  # noqa: PLR2004  # Debian policy 5.6.1: names have two characters or more
+        raise InputError(f"origin {package.origin!r} makes no package name", hint="use letters and digits")
+    if VERSION.fullmatch(package.version) is None:
+        raise InputError(f"{package.version!r} is no version (Debian policy 5.6.12)")
+    if not package.keys or package.keys.startswith(b"-----"):
+        raise InputError("the keyring package takes public keys in binary, at least one")
+    for value in (package.url, *package.suites, *package.components):
+        if not value or re.search(r"\s", value):
+            raise InputError(f"{value!r} cannot stand in a .sources file: it is empty or has white space")
+    if not package.suites or not package.components:
+        raise InputError("the keyring package names no suite or no component")
+    if re.fullmatch(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", package.maintainer) is None:
+        raise InputError(f"maintainer {package.maintainer!r} is not of the form `Name <email>`")
+
+
+def _files(package: KeyringPackage) -> Iterator[tuple[str, bytes]]:
+    """All files of the package, the control ones below DEBIAN."""
+    docs = f"/usr/share/doc/{package.name}"
+    content = {
+        package.keyring: package.keys,
+        package.sources: package.sources_text().encode(),
+        f"{docs}/changelog.gz": gzip.compress(_changelog(package).encode(), 9, mtime=0),
+        f"{docs}/copyright": _copyright(package).encode(),
+        f"/usr/share/lintian/overrides/{package.name}": _overrides(package).encode(),
+    }
+    yield from content.items()
+    sums = (
+        f"{hashlib.md5(data, usedforsecurity=False).hexdigest()}  {path[1:]}\n"
+        for path, data in content.items()
+        if path != package.sources
+    )
+    size = sum(-(-len(data) // 1024) for data in content.values())
+    yield "DEBIAN/md5sums", "".join(sums).encode()
+    yield "DEBIAN/conffiles", f"{package.sources}\n".encode()
+    yield "DEBIAN/control", _control(package, size).encode()
+
+
+def _control(package: KeyringPackage, size: int) -> str:
+    return f"""Package: {package.name}
+Version: {package.version}
+Architecture: all
+Maintainer: {package.maintainer}
+Installed-Size: {size}
+Section: misc
+Priority: optional
+Multi-Arch: foreign
+Description: keys and apt source of the {package.origin} repository
+ This package makes apt use the {package.origin} package repository:
+ it brings the public keys that the repository is signed with, and
+ an apt source that trusts these keys for that repository alone.
+"""
+
+
+def _changelog(package: KeyringPackage) -> str:
+    date = format_datetime(package.date.astimezone(UTC))
+    return (
+        f"{package.name} ({package.version}) unstable; urgency=medium\n\n"
+        f"  * Keys and source of the {package.origin} repository.\n\n"
+        f" -- {package.maintainer}  {date}\n"
+    )
+
+
+def _copyright(package: KeyringPackage) -> str:
+    return (
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+        f"Upstream-Name: {package.name}\n\n"
+        "Files: *\n"
+        f"Copyright: {package.date:%Y} {package.maintainer}\n"
+        "License: public-domain\n"
+        " Public keys and the address of a package repository: facts, to be used by anyone.\n"
+    )
+
+
+def _overrides(package: KeyringPackage) -> str:
+    return (
+        "# Bringing the source with its key is what this package is for.\n"
+        f"{package.name}: package-installs-apt-sources\n"
+    )

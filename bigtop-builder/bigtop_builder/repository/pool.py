@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate before the pool: which packages are new, which must not go in, and why."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder.artifact import Deb
+from bigtop_builder.errors import PublishError
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.layout import Added, Snapshot
+from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Content, Present, Upload
+from bigtop_builder.verify.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+Integrity = Callable[[Path], list[str]]
+"""Says what is wrong with a .deb's content, as `verify.integrity.check_integrity` does."""
+BUMP = "give it a new version: bigtop-builder plan RELEASE --bump, then build it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """A package that may go in.
+
+    Attributes:
+        stanza: What the index will say.
+        record: What the history will say.
+        content: The pool file's content, or that it is there.
+    """
+
+    stanza: Stanza
+    record: Added
+    content: Content
+
+
+def not_yet_in(
+    state: State, snapshot: Snapshot | None, component: str, debs: Iterable[Deb]
+) -> tuple[Deb, ...]:
+    """Those packages that a snapshot does not have in a component.
+
+    Raises:
+        PublishError: It has one with other bytes, or two of the packages differ in their bytes alone.
+    """
+    wanted: dict[tuple[str, str, str], Deb] = {}
+    for deb in debs:
+        twin = wanted.setdefault((deb.name, deb.version, deb.architecture), deb)
+        if twin.sha256 != deb.sha256:
+            raise _other_bytes(deb, f"{twin.path} with sha256 {twin.sha256}")
+    names = {deb.name for deb in wanted.values()}
+    indices = snapshot.components.get(component, {}) if snapshot else {}
+    there: dict[tuple[str, str, str], Stanza] = {}
+    for index in indices.values():
+        there |= {stanza.key: stanza for stanza in state.find(index, names) if stanza.key in wanted}
+    for key, stanza in there.items():
+        if wanted[key].sha256 != stanza.sha256:
+            raise _other_bytes(wanted[key], f"{stanza.filename} with sha256 {stanza.sha256}")
+    return tuple(deb for key, deb in wanted.items() if key not in there)
+
+
+def admit(
+    state: State,
+    debs: Sequence[Deb],
+    *,
+    component: str,
+    verdicts: Sequence[Verdict],
+    integrity: Integrity,
+) -> tuple[Admitted, ...]:
+    """Let packages through the gate, all or none; what no verdict knows is verified now, on all cores.
+
+    Raises:
+        PublishError: The pool has one with other bytes, a verdict is against one, or one is not whole.
+    """
+    judged = _judged(verdicts)
+    _check_kept_out(debs, verdicts)
+    components = state.store.names(layout.POOL)
+    pooled = [_pooled(state, deb, component, components) for deb in debs]
+    known = list(zip(debs, pooled, strict=True))
+    _verify([deb for deb, there in known if not there and deb.sha256 not in judged], integrity)
+    return tuple(_admitted(deb, component, there=there, judged=judged) for deb, there in known)
+
+
+def verdict_sha256(verdict: Verdict) -> str:
+    """Name under which the repository keeps a verdict."""
+    return hashlib.sha256(verdict.to_json().encode()).hexdigest()
+
+
+def _admitted(deb: Deb, component: str, *, there: bool, judged: Mapping[str, str]) -> Admitted:
+    path = layout.pool_file(component, deb.name, deb.version, deb.architecture)
+    verified = f"verdict:{judged[deb.sha256]}" if deb.sha256 in judged else "pool" if there else "integrity"
+    return Admitted(
+        stanza=stanza_of(deb, path),
+        record=Added(
+            name=deb.name,
+            version=deb.version,
+            architecture=deb.architecture,
+            sha256=deb.sha256,
+            verified=verified,
+        ),
+        content=Present() if there else Upload(deb.path, deb.sha256),
+    )
+
+
+def _pooled(state: State, deb: Deb, component: str, components: Iterable[str]) -> bool:
+    """Whether a component's pool has these bytes; any component's must not have others of the same identity."""
+    for other in {component, *components}:
+        path = layout.pool_file(other, deb.name, deb.version, deb.architecture)
+        size = state.store.size(path)
+        if size is not None and (size != deb.size or state.store.sha256(path) != deb.sha256):
+            raise _other_bytes(deb, path)
+    return state.store.size(layout.pool_file(component, deb.name, deb.version, deb.architecture)) is not None
+
+
+def _judged(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Sha256 of each package that a verdict is on -> name of the verdict.
+
+    Raises:
+        PublishError: A verdict did not pass.
+    """
+    judged: dict[str, str] = {}
+    for verdict in verdicts:
+        if not verdict.passed:
+            failed = [f"{one.check}: {one.subject}" for one in verdict.findings if one.outcome == "failed"]
+            raise PublishError(
+                f"the verdict on {verdict.release} did not pass",
+                details="\n".join(failed),
+                hint=f"bigtop-builder verify {verdict.release}",
+            )
+        judged |= dict.fromkeys((one.sha256 for one in verdict.packages), verdict_sha256(verdict))
+    return judged
+
+
+def _check_kept_out(debs: Iterable[Deb], verdicts: Iterable[Verdict]) -> None:
+    reasons = {one.sha256: one.not_published for verdict in verdicts for one in verdict.packages}
+    for deb in debs:
+        if reason := reasons.get(deb.sha256):
+            raise PublishError(f"{deb.path} stays out of the repository by its verdict: {reason}")
+
+
+def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
+    if not debs:
+        return
+    log.info("verifying %d packages that no verdict knows", len(debs))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda deb: integrity(deb.path), debs))
+    broken = [
+        f"{deb.path}: {problem}" for deb, problems in zip(debs, found, strict=True) for problem in problems
+    ]
+    if broken:
+        raise PublishError(
+            f"{broken[0]}",
+            details="\n".join(broken[1:]),
+            hint="nothing was published: build or fetch the file again",
+        )
+
+
+def _other_bytes(deb: Deb, other: str) -> PublishError:
+    return PublishError(
+        f"{deb.path}: {deb.name} {deb.version} {deb.architecture} is in the repository with other bytes",
+        details=f"this file: sha256 {deb.sha256}, {deb.size} bytes\nalready there: {other}\n"
+        "Hosts that have it would never take the new one. (A version that differs in its epoch alone "
+        "has the same file name, and counts as the same.)",
+        hint=BUMP,
+    )

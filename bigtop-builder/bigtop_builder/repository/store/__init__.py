@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores: where a repository's files lie. A store knows names and bytes; what they mean is `state`'s."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Content that is another name for a file or folder of the store.
+
+    Attributes:
+        target: Its path in the store.
+    """
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Content that is a file of the user's: copied, never linked, and hashed on its way.
+
+    Attributes:
+        path: The file.
+        sha256: What its bytes must be.
+    """
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Present:
+    """Content that is there already, perhaps from a run that was killed: only made durable."""
+
+
+Content = bytes | Upload | Alias | Present
+
+
+class Store(Protocol):
+    """Holds files by path, relative to its root and with `/`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: its folder or URL."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None if there is none."""
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file; None if there is none."""
+
+    def sha256(self, path: str) -> str:
+        """Hash of a file's bytes, read as a stream."""
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Names in a folder, sorted; none if there is no such folder."""
+
+    def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
+        """Write files. Each is there whole or not at all; all are durable on return, in no order among them.
+
+        Args:
+            files: Path -> content.
+            modified: Modification time that web servers give out; now, if None.
+
+        Raises:
+            PublishError: They cannot be written, or an upload is not what its hash says. The file is named.
+        """
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder of this machine for files to be put later; gone afterwards, at the latest by the next run."""
+
+    def delete(self, folder: str) -> None:
+        """Remove a folder with all below it, if it is there."""
+
+    def switch(self, suite: str, release: str) -> None:
+        """Make a folder of the store what clients see as `dists/<suite>`: in one step, durable on return."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other publishers out, and clear away what a killed one left half-written.
+
+        Raises:
+            PublishError: Another publisher has it for too long, or the store cannot be written.
+        """

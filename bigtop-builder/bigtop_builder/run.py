@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door for processes: argv lists, echoed at debug level, never a shell string."""
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess  # noqa: TID251  # this module is the door
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bigtop_builder.errors import BuilderError, EnvironmentMissing
+
+log = logging.getLogger(__name__)
+
+Argument = str | os.PathLike[str]
+
+PACKAGE_OF = {
+    "ar": "binutils",
+    "apt-get": "apt",
+    "debuild": "devscripts",
+    "dpkg-buildpackage": "dpkg-dev",
+    "dpkg-deb": "dpkg",
+    "gpg": "gnupg",
+    "gpgconf": "gnupg",
+    "java": "default-jdk-headless",
+}
+"""Debian package of a program, where it has another name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a process left behind.
+
+    Attributes:
+        argv: The command as it was run.
+        returncode: Exit status, negative for a signal.
+        stdout: Bytes of standard output.
+        stderr: Bytes of standard error.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output, decoded, without trailing newlines."""
+        return self.stdout.decode(errors="replace").rstrip("\n")
+
+    @property
+    def complaint(self) -> str:
+        """Standard error, decoded, without surrounding white space."""
+        return self.stderr.decode(errors="replace").strip()
+
+
+def run(
+    argv: Sequence[Argument],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    check: bool = True,
+    error: type[BuilderError] = BuilderError,
+    pass_fds: tuple[int, ...] = (),
+) -> Completed:
+    """Run a process to its end and return what it printed.
+
+    Args:
+        argv: Program and arguments. The program is looked up on PATH.
+        cwd: Folder to run in.
+        env: Variables on top of this process's own.
+        stdin: Bytes, or an open file, for standard input; nothing if None.
+        stdout: An open file that takes standard output; captured in memory if None.
+        check: Raise `error` when the exit status is not 0.
+        error: Class of the error raised.
+        pass_fds: Descriptors that the process inherits.
+
+    Raises:
+        EnvironmentMissing: The program is not installed.
+        BuilderError: The exit status is not 0 and `check` is set (the class given as `error`).
+    """
+    words = _words(argv)
+    feed: dict[str, object] = (
+        {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+    )
+    done = subprocess.run(
+        words,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=False,
+        pass_fds=pass_fds,
+        **feed,  # type: ignore[call-overload]
+    )
+    completed = Completed(
+        argv=tuple(words), returncode=done.returncode, stdout=done.stdout or b"", stderr=done.stderr
+    )
+    if check and completed.returncode != 0:
+        raise error(
+            f"{words[0]} failed with exit status {completed.returncode}",
+            details=f"$ {shlex.join(words)}\n{completed.complaint or completed.text[-2000:]}",
+        )
+    return completed
+
+
+def stream(
+    argv: Sequence[Argument],
+    *,
+    on_line: Callable[[bytes], None],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a process, hand each line of its output (stdout and stderr together) to `on_line`, return its status.
+
+    The process is terminated when `on_line` raises or the user presses Ctrl-C.
+    """
+    words = _words(argv)
+    with subprocess.Popen(
+        words,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                on_line(line)
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode
+
+
+def require(program: str, *, why: str) -> str:
+    """Return the path of a program.
+
+    Raises:
+        EnvironmentMissing: It is not installed; the hint names the Debian package that has it.
+    """
+    found = shutil.which(program)
+    if found is None:
+        package = PACKAGE_OF.get(program, program)
+        raise EnvironmentMissing(
+            f"{program} is not installed, and is needed to {why}",
+            hint=f"apt-get install {package}",
+        )
+    return found
+
+
+def _words(argv: Sequence[Argument]) -> list[str]:
+    words = [os.fspath(word) for word in argv]
+    log.debug("$ %s", shlex.join(words))
+    words[0] = require(words[0], why="run this step")
+    return words

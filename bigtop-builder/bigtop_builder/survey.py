@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The survey: everything that planning a release looks at, gathered from recipe, patches, mirror and cache."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder.cache import ResultCache, sha256_of
+from bigtop_builder.image import builder_image
+from bigtop_builder.lock import Lock, load_lock
+from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.queue import Patch, load_patches
+from bigtop_builder.plan import Grounds, Plan, make_plan
+from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.settings import Settings
+from bigtop_builder.tree import Tree, make_tree
+from bigtop_builder.workspace import Output, Project, Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """One recipe with all that belongs to it.
+
+    Attributes:
+        name: The recipe as the user named it.
+        path: Its file.
+        recipe: What is in it.
+        project: The project it was looked up in.
+        workspace: The cache.
+        settings: Site settings.
+        patches: Its patches, in order.
+        tree: Its Bigtop tree.
+        lock: Its lock.
+        image: Name of the builder image, or of the host.
+        image_id: Hash of what the image is made of.
+    """
+
+    name: str
+    path: Path
+    recipe: Recipe
+    project: Project
+    workspace: Workspace
+    settings: Settings
+    patches: tuple[Patch, ...]
+    tree: Tree
+    lock: Lock
+    image: str
+    image_id: str
+
+    @property
+    def output(self) -> Output:
+        """What this release leaves for its user."""
+        return Output(self.project.output / self.path.stem)
+
+    @property
+    def cache(self) -> ResultCache:
+        """Build results."""
+        return ResultCache(self.workspace.results)
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock's file."""
+        return self.project.lock(self.path)
+
+    def plan(self, selected: tuple[str, ...] = ()) -> Plan:
+        """The plan for the given components, all if none."""
+        return make_plan(self._grounds(self.lock), selected)
+
+    def bumped(self, selected: tuple[str, ...] = ()) -> Lock:
+        """The lock with each step id of the plan that is not its component's newest appended."""
+        ids = {step.name: step.id for step in self.plan(selected).steps if step.id}
+        return self.lock.bumped(ids)
+
+    def _grounds(self, lock: Lock) -> Grounds:
+        return Grounds(
+            name=self.name,
+            recipe=self.recipe,
+            settings=self.settings,
+            tree=self.tree,
+            image=self.image,
+            image_id=self.image_id,
+            patches={patch.id: sha256_of(patch.path) for patch in self.patches},
+            lock=lock,
+            results=self.cache,
+        )
+
+
+def survey(name: str, *, project: Project, settings: Settings, host: bool = False) -> Survey:
+    """Gather all that a release is planned from.
+
+    Args:
+        name: Recipe name or path.
+        project: Where recipes and patches are.
+        settings: Site settings.
+        host: Builds run on this very machine, without Docker.
+
+    Raises:
+        InputError: No such recipe, or it, a patch or the lock is malformed.
+        TreeError: The commit cannot be had, or a patch does not apply.
+    """
+    recipe, path = load_recipe(name, project.recipes)
+    workspace = Workspace(settings.cache_dir)
+    patches = load_patches(project.patches, recipe)
+    mirror = Mirror.ensure(
+        recipe.bigtop.repository,
+        recipe.bigtop.commit,
+        ref=recipe.bigtop.ref,
+        workspace=workspace,
+        settings=settings,
+        base=path.parent,
+    )
+    tree = make_tree(recipe, patches, mirror=mirror, objects=workspace.objects)
+    image, image_id = _host() if host else _image(recipe, settings)
+    return Survey(
+        name=name,
+        path=path,
+        recipe=recipe,
+        project=project,
+        workspace=workspace,
+        settings=settings,
+        patches=patches,
+        tree=tree,
+        lock=load_lock(project.lock(path), release=recipe.release, target=recipe.target.tag),
+        image=image,
+        image_id=image_id,
+    )
+
+
+def _image(recipe: Recipe, settings: Settings) -> tuple[str, str]:
+    spec = builder_image(recipe, settings)
+    return spec.name, spec.id
+
+
+def _host() -> tuple[str, str]:
+    from bigtop_builder.host import toolchain
+
+    return "host", toolchain()

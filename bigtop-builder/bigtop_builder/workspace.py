@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every path, in one place.
+
+`Project` is what is committed (recipes, patches, the repository's definition); `Workspace` is what can be
+made again: the cache, shared by all releases, and one output folder a release.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bigtop_builder.errors import InputError
+
+PACKAGED = Path(__file__).parent / "_project"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder that holds `recipes/`, `patches/` and `repo/`.
+
+    Attributes:
+        root: That folder.
+    """
+
+    root: Path
+
+    @property
+    def recipes(self) -> Path:
+        """Recipes and their locks."""
+        return self.root / "recipes"
+
+    @property
+    def patches(self) -> Path:
+        """The patch queue: `<target>/<id>/`."""
+        return self.root / "patches"
+
+    @property
+    def definition(self) -> Path:
+        """The repository's definition."""
+        return self.root / "repo" / "repository.toml"
+
+    @property
+    def output(self) -> Path:
+        """Parent of the releases' output folders; not committed."""
+        return self.root / "build"
+
+    def lock(self, recipe: Path) -> Path:
+        """The lock beside a recipe."""
+        return recipe.with_suffix(".lock")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The cache: everything in it may be deleted at any time.
+
+    Attributes:
+        root: `settings.cache_dir`.
+    """
+
+    root: Path
+
+    @property
+    def mirrors(self) -> Path:
+        """Bare git mirrors, one a URL."""
+        return self.root / "mirrors"
+
+    @property
+    def sources(self) -> Path:
+        """Downloads by sha512, and deterministic repacks."""
+        return self.root / "sources"
+
+    @property
+    def images(self) -> Path:
+        """Base tarballs that mmdebstrap made, and build contexts."""
+        return self.root / "images"
+
+    @property
+    def downloads(self) -> Path:
+        """What Maven and Gradle downloaded, by mirror."""
+        return self.root / "downloads"
+
+    @property
+    def results(self) -> Path:
+        """Build results by step id."""
+        return self.root / "results"
+
+    @property
+    def verdicts(self) -> Path:
+        """Verdicts by the hash of what was verified."""
+        return self.root / "verdicts"
+
+    @property
+    def objects(self) -> Path:
+        """Git objects of patched trees."""
+        return self.root / "trees"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files that keep two runs apart."""
+        return self.root / "locks"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one release left for its user.
+
+    Attributes:
+        root: `<project>/build/<recipe>/`.
+    """
+
+    root: Path
+
+    @property
+    def debs(self) -> Path:
+        """The packages of all its components."""
+        return self.root / "debs"
+
+    @property
+    def logs(self) -> Path:
+        """One build log a component."""
+        return self.root / "logs"
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict on `debs`."""
+        return self.root / "verdict.json"
+
+    @property
+    def manifest(self) -> Path:
+        """The release manifest."""
+        return self.root / "manifest.json"
+
+
+def find_project(start: Path | None = None) -> Project:
+    """The project that a folder belongs to: it or the nearest parent that holds `recipes/`.
+
+    `BIGTOP_BUILDER_PROJECT` names another one. Without any, the recipes that came with the tool are used.
+
+    Raises:
+        InputError: `BIGTOP_BUILDER_PROJECT` names a folder without `recipes/`.
+    """
+    named = os.environ.get("BIGTOP_BUILDER_PROJECT")
+    if named:
+        if not (Path(named) / "recipes").is_dir():
+            raise InputError(f"BIGTOP_BUILDER_PROJECT={named} holds no recipes/")
+        return Project(Path(named).absolute())
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / "recipes").is_dir() and (folder / "patches").is_dir():
+            return Project(folder)
+    return Project(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2])

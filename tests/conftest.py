@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that many tests share: the miniature Bigtop as a project, and a site of the test's own."""
+
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.miniature import lay_out
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Project
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def origin() -> Project:
+    """This checkout."""
+    return Project(ROOT)
+
+
+@pytest.fixture
+def project(tmp_path: Path, origin: Project) -> Project:
+    """The miniature Bigtop, laid out as `quickstart` does it."""
+    return lay_out(origin, tmp_path / "project")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A site whose cache is empty."""
+    return Settings(cache_dir=tmp_path / "cache", gradle="system")

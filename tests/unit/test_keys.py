@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys with real gpg: made, kept, used; and each way they can be wrong."""
+
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.keys import Keyring, KeyStore, verify
+from bigtop_builder.run import run
+
+RIGHT = "open sesame ✓"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
+    return KeyStore(tmp_path_factory.mktemp("keys") / "a" / ("long" * 30) / "store")
+
+
+@pytest.fixture(scope="module")
+def fingerprint(store: KeyStore) -> str:
+    return store.new("Ann Bee", "ann@bee.example")
+
+
+def test_a_key_signs_and_its_signature_verifies(store: KeyStore, fingerprint: str) -> None:
+    with store.open([fingerprint]) as keyring:
+        public = keyring.export_public([fingerprint], armor=False)
+        signed = keyring.clearsign(b"text\n", [fingerprint])
+        detached = keyring.detach_sign(b"text\n", [fingerprint])
+    assert verify(signed, keyring=public, what="x") == (fingerprint,)
+    assert verify(b"text\n", signature=detached, keyring=public, what="x") == (fingerprint,)
+    with pytest.raises(SigningError, match="x has no good signature"):
+        verify(b"other\n", signature=detached, keyring=public, what="x")
+
+
+def test_only_the_owner_can_read_a_store(store: KeyStore, fingerprint: str) -> None:
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    assert {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in store.folder.glob(f"{fingerprint}*")
+    } == {f"{fingerprint}.{kind}.asc": 0o600 for kind in ("public", "revocation", "secret")}
+
+
+def test_nothing_is_left_of_an_open_keyring(store: KeyStore, fingerprint: str) -> None:
+    with store.open([fingerprint]) as keyring:
+        home = keyring.home
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        keyring.detach_sign(b"text", [fingerprint])
+    assert not home.exists()
+    with pytest.raises(SigningError, match="closed"):
+        _ = keyring.home
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom bigtop_builder.keys import Keyring\nkeyring = Keyring().__enter__()\n"
+        "keyring.new_key('Ann Bee', 'ann@bee.example')\nprint(keyring.home, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with Keyring() as living:
+        left = Path(run([sys.executable, "-c", script], check=False, cwd=tmp_path).text)
+        assert left.is_dir()
+        with Keyring():
+            assert not left.exists()
+            assert living.home.is_dir()
+
+
+def test_two_keys_sign_side_by_side_and_one_of_them_suffices(store: KeyStore, fingerprint: str) -> None:
+    with store.open([fingerprint]) as keyring:
+        other = keyring.new_key("Cee", "c@bee.example", algorithm="ed25519", expires="30d")
+        signed = keyring.clearsign(b"text\n", [fingerprint, other])
+        both = keyring.export_public([fingerprint, other], armor=False)
+        one = keyring.export_public([other], armor=False)
+    assert set(verify(signed, keyring=both, what="x")) == {fingerprint, other}
+    assert verify(signed, keyring=one, what="x") == (other,)
+
+
+def test_a_signature_by_a_stranger_is_refused(store: KeyStore, fingerprint: str) -> None:
+    with store.open([fingerprint]) as keyring, Keyring() as strangers:
+        stranger = strangers.new_key("Eve", "eve@bee.example")
+        signed = strangers.clearsign(b"text\n", [stranger])
+        with pytest.raises(SigningError, match="no good signature"):
+            verify(signed, keyring=keyring.export_public([fingerprint], armor=False), what="x")
+
+
+def test_a_passphrase_protects_the_key_and_a_wrong_one_is_said(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "keys")
+    fingerprint = store.new("Ann Bee", "ann@bee.example", passphrase=RIGHT)
+    with store.open(passphrase=RIGHT) as keyring:
+        assert keyring.detach_sign(b"text", [fingerprint])
+    with (
+        store.open(passphrase=RIGHT + "!") as keyring,
+        pytest.raises(SigningError, match=f"gpg did not sign with {fingerprint}"),
+    ):
+        keyring.detach_sign(b"text", [fingerprint])
+
+
+def test_an_expired_key_is_named_with_its_day() -> None:
+    with Keyring() as keyring:
+        fingerprint = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=1")
+        time.sleep(2)
+        with pytest.raises(SigningError, match=f"key {fingerprint} expired on 20") as caught:
+            keyring.clearsign(b"text", [fingerprint])
+    assert "key rotate" in caught.value.hint
+    assert caught.value.exit_code == 9
+
+
+def test_a_missing_key_is_named(store: KeyStore, fingerprint: str) -> None:
+    absent = "0" * 40
+    with store.open([fingerprint]) as keyring, pytest.raises(SigningError, match=f"key {absent} is not here"):
+        keyring.check([absent])
+    with pytest.raises(SigningError, match=f"key {absent} is not here in "), store.open([absent]):
+        pass
+    with Keyring() as keyring, pytest.raises(SigningError, match="no signing key is named"):
+        keyring.check([])
+
+
+def test_a_public_half_does_not_sign(store: KeyStore, fingerprint: str) -> None:
+    with store.open([fingerprint]) as keyring:
+        public = keyring.export_public([fingerprint])
+    with Keyring() as keyring:
+        assert keyring.import_key(public) == (fingerprint,)
+        with pytest.raises(SigningError, match=f"of key {fingerprint} only the public half is here"):
+            keyring.clearsign(b"text", [fingerprint])
+
+
+def test_a_revoked_key_does_not_sign() -> None:
+    with Keyring() as keyring:
+        revoked = keyring.new_key("Ann Bee", "ann@bee.example")
+        # gpg puts a colon before the armor, so that nobody revokes a key by mistake.
+        keyring._gpg(["--import"], stdin=keyring.revocation(revoked).replace(b"\n:---", b"\n---"))
+        with pytest.raises(SigningError, match=f"key {revoked} is revoked"):
+            keyring.check([revoked])
+
+
+def test_what_is_no_key_is_refused() -> None:
+    with Keyring() as keyring, pytest.raises(SigningError, match="no OpenPGP key to import"):
+        keyring.import_key(b"hello")
+    with Keyring() as keyring, pytest.raises(InputError, match="is no user id"):
+        keyring.new_key("Eve <root@x>", "eve@bee.example")
+
+
+def test_neither_secret_nor_passphrase_is_an_argument(
+    store: KeyStore, fingerprint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"), store.open([fingerprint], passphrase=RIGHT) as keyring:
+        keyring.detach_sign(b"text", [fingerprint])
+    assert "--detach-sign" in caplog.text
+    assert RIGHT not in caplog.text
+    assert "PRIVATE KEY" not in caplog.text

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mirrors of real git repositories over real HTTP: cloned once, asked again only for what is missing."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from git_server import GitServer, Repository, new_repository, serving_git
+from website import serving
+
+from bigtop_builder.errors import TreeError
+from bigtop_builder.mirror import Mirror
+from bigtop_builder.run import run
+from bigtop_builder.settings import Mirrors, Settings
+from bigtop_builder.workspace import Workspace
+
+NOWHERE = "0" * 40
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Repository:
+    repository = new_repository(tmp_path / "served" / "thing")
+    repository.git("config", "uploadpack.allowFilter", "true")
+    repository.commit(a="one\n", b="two\n")
+    return repository
+
+
+@pytest.fixture
+def server(origin: Repository) -> Iterator[GitServer]:
+    with serving_git(origin.path.parent) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def workspace(settings: Settings) -> Workspace:
+    return Workspace(settings.cache_dir)
+
+
+def head(origin: Repository) -> str:
+    return origin.git("rev-parse", "HEAD")
+
+
+def missing(mirror: Mirror, commit: str) -> int:
+    listed = mirror.git("rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}").text
+    return listed.count("?")
+
+
+def test_a_repository_is_cloned_once_without_contents_and_they_come_at_once(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url, commit = f"{server.url}/thing", head(origin)
+    mirror = Mirror.ensure(url, commit, workspace=workspace, settings=settings)
+    assert missing(mirror, commit) == 2
+    asked = server.fetches
+
+    again = Mirror.ensure(url, commit, workspace=workspace, settings=settings)
+    assert server.fetches == asked
+
+    again.complete(commit)
+    assert server.fetches == asked + 1
+    assert missing(mirror, commit) == 0
+    assert mirror.git("cat-file", "blob", f"{commit}:a").stdout == b"one\n"
+    again.complete(commit)
+    assert server.fetches == asked + 1
+
+
+def test_contents_that_are_read_come_by_themselves(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    mirror = Mirror.ensure(f"{server.url}/thing", head(origin), workspace=workspace, settings=settings)
+
+    assert mirror.git("cat-file", "blob", "main:b").stdout == b"two\n"
+
+
+def test_a_server_that_cannot_leave_out_contents_is_cloned_whole(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    origin.git("config", "uploadpack.allowFilter", "false")
+
+    mirror = Mirror.ensure(f"{server.url}/thing", head(origin), workspace=workspace, settings=settings)
+
+    assert missing(mirror, head(origin)) == 0
+
+
+def test_a_folder_of_a_plain_web_server_is_cloned_whole(
+    origin: Repository, workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    """Git's dumb HTTP protocol; asked for a partial clone there, git 2.39 calls itself without end."""
+    bare = tmp_path / "bare.git"
+    run(["git", "clone", "--quiet", "--bare", origin.path, bare])
+    run(["git", "update-server-info"], env={"GIT_DIR": str(bare)})
+    with serving() as site:
+        for path in (path for path in bare.rglob("*") if path.is_file()):
+            site.files[f"/{path.relative_to(tmp_path)}"] = path.read_bytes()
+        site.files["/bare.git/info/refs?service=git-upload-pack"] = site.files["/bare.git/info/refs"]
+        mirror = Mirror.ensure(f"{site.url}/bare.git", head(origin), workspace=workspace, settings=settings)
+
+    assert missing(mirror, head(origin)) == 0
+
+
+def test_a_new_commit_is_fetched_by_its_ref(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url = f"{server.url}/thing"
+    Mirror.ensure(url, head(origin), workspace=workspace, settings=settings)
+    commit = origin.commit(c="three\n")
+    origin.git("tag", "rel/1.0")
+
+    mirror = Mirror.ensure(url, commit, ref="rel/1.0", workspace=workspace, settings=settings)
+
+    assert mirror.git("rev-parse", "refs/fetched/rel/1.0").text == commit
+
+
+def test_a_commit_that_its_ref_has_no_more_is_found_on_another(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url = f"{server.url}/thing"
+    Mirror.ensure(url, head(origin), workspace=workspace, settings=settings)
+    commit = origin.commit(c="three\n")
+
+    mirror = Mirror.ensure(url, commit, ref="gone", workspace=workspace, settings=settings)
+
+    assert mirror.git("rev-parse", "refs/heads/main").text == commit
+
+
+def test_a_commit_on_no_ref_is_fetched_by_its_id(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    commit = origin.commit(c="dropped\n")
+    origin.git("reset", "--quiet", "--hard", "HEAD~1")
+    origin.git("config", "uploadpack.allowAnySHA1InWant", "true")
+
+    mirror = Mirror.ensure(f"{server.url}/thing", commit, workspace=workspace, settings=settings)
+
+    assert mirror.git("cat-file", "-t", commit).text == "commit"
+
+
+def test_a_commit_that_is_nowhere_is_named(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    assert head(origin)
+    with pytest.raises(TreeError) as caught:
+        Mirror.ensure(f"{server.url}/thing", NOWHERE, ref="main", workspace=workspace, settings=settings)
+
+    assert caught.value.brief == f"commit {NOWHERE} is not in {server.url}/thing"
+    assert "recipe" in caught.value.hint
+
+
+def test_a_clone_that_fails_leaves_nothing_that_is_taken_for_whole(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    server.down = True
+    with pytest.raises(TreeError, match=f"git repository {server.url}/thing cannot be fetched") as caught:
+        Mirror.ensure(f"{server.url}/thing", head(origin), workspace=workspace, settings=settings)
+    assert "500" in caught.value.details
+    assert list(workspace.mirrors.iterdir()) == []
+
+    server.down = False
+    assert Mirror.ensure(f"{server.url}/thing", head(origin), workspace=workspace, settings=settings)
+
+
+def test_what_a_killed_clone_left_is_replaced(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url, commit = f"{server.url}/thing", head(origin)
+    mirror = Mirror.ensure(url, commit, workspace=workspace, settings=settings)
+    torn = mirror.path.rename(mirror.path.with_suffix(".part"))
+    (torn / "HEAD").unlink()
+
+    assert (
+        Mirror.ensure(url, commit, workspace=workspace, settings=settings).git("rev-parse", "main").text
+        == commit
+    )
+    assert not torn.exists()
+
+
+def test_the_settings_name_another_place(
+    server: GitServer, origin: Repository, workspace: Workspace, tmp_path: Path
+) -> None:
+    public = "https://git.example.org/thing.git"
+    remote = Settings(cache_dir=tmp_path, mirrors=Mirrors(git={public: f"{server.url}/thing"}))
+    local = Settings(cache_dir=tmp_path, mirrors=Mirrors(git={public: str(origin.path)}))
+
+    assert (
+        Mirror.ensure(public, head(origin), workspace=workspace, settings=remote).url == f"{server.url}/thing"
+    )
+    assert (
+        Mirror.ensure(public, head(origin), workspace=workspace, settings=local).path == origin.path / ".git"
+    )
+
+
+@pytest.mark.parametrize("how", ["path", "relative", "file", "bare", "linked"])
+def test_a_repository_of_this_machine_is_used_where_it_is(
+    origin: Repository, workspace: Workspace, settings: Settings, tmp_path: Path, how: str
+) -> None:
+    run(["git", "clone", "--quiet", "--bare", origin.path, tmp_path / "bare.git"])
+    origin.git("worktree", "add", "--quiet", str(tmp_path / "linked"))
+    url = {
+        "path": str(origin.path),
+        "relative": "served/thing",
+        "file": f"file://{origin.path}",
+        "bare": str(tmp_path / "bare.git"),
+        "linked": str(tmp_path / "linked"),
+    }[how]
+
+    mirror = Mirror.ensure(url, head(origin), workspace=workspace, settings=settings, base=tmp_path)
+
+    assert mirror.git("cat-file", "blob", f"{head(origin)}:a").stdout == b"one\n"
+    mirror.complete(head(origin))
+    assert not workspace.mirrors.exists()
+
+
+def test_a_commit_that_a_local_repository_lacks_is_named(
+    origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    with pytest.raises(TreeError, match=f"commit {NOWHERE} is not in {origin.path}") as caught:
+        Mirror.ensure(str(origin.path), NOWHERE, workspace=workspace, settings=settings)
+
+    assert "fetch" in caught.value.hint
+
+
+def test_a_path_without_repository_is_refused(
+    workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(TreeError, match=f"{tmp_path} is no git repository"):
+        Mirror.ensure(str(tmp_path), NOWHERE, workspace=workspace, settings=settings)
+
+
+def test_contents_that_cannot_be_fetched_are_an_error(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    mirror = Mirror.ensure(f"{server.url}/thing", head(origin), workspace=workspace, settings=settings)
+    server.down = True
+
+    with pytest.raises(TreeError, match=r"lacks 2 files of .*, and they cannot be fetched") as caught:
+        mirror.complete(head(origin))
+    assert caught.value.details.startswith("a\nb\n")
+
+
+def test_the_users_git_configuration_changes_nothing(
+    origin: Repository,
+    workspace: Workspace,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / ".gitconfig").write_text("[alias]\n\thello = !echo surprise\n[core]\n\tquotePath = true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    mirror = Mirror.ensure(str(origin.path), head(origin), workspace=workspace, settings=settings)
+
+    assert mirror.git("hello", check=False).returncode != 0
+    assert mirror.git("config", "core.quotePath").text == "false"
+
+
+def test_a_password_in_a_url_is_in_no_argument_config_or_error(
+    server: GitServer,
+    origin: Repository,
+    workspace: Workspace,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = server.url.replace("//", "//user:secret-word@") + "/thing"
+    mirror = Mirror.ensure(url, head(origin), workspace=workspace, settings=settings)
+    with pytest.raises(TreeError) as caught:
+        Mirror.ensure(url, NOWHERE, workspace=workspace, settings=settings)
+
+    assert "secret-word" not in caplog.text + str(caught.value) + (mirror.path / "config").read_text()

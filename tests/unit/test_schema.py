@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Malformed files are refused with file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.errors import InputError
+from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.schema import canonical, digest, line_numbers
+from bigtop_builder.workspace import Project
+
+
+def _changed(project: Project, old: str, new: str) -> Path:
+    path = project.recipes / "1.0.0.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_malformed_toml_names_file_and_line(project: Project) -> None:
+    path = _changed(project, 'release = "1.0.0"', "release = 1.0.0")
+    with pytest.raises(InputError, match=r"1\.0\.0\.toml: malformed TOML: .*line 3"):
+        Recipe.from_toml(path)
+
+
+def test_a_wrong_value_names_file_line_key_and_value(project: Project) -> None:
+    path = _changed(project, 'architecture = "amd64"', 'architecture = "sparc"')
+    line = path.read_text().splitlines().index('architecture = "sparc"') + 1
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert f"{path}:{line}: target.architecture" in refusal.value.details
+    assert "'sparc'" in refusal.value.details
+
+
+def test_an_unknown_key_is_an_error_with_its_line(project: Project) -> None:
+    path = _changed(project, "memory_mb = 2048", "memory = 2048")
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert "components[0].memory" in refusal.value.details
+    line = path.read_text().splitlines().index("memory = 2048") + 1
+    assert f":{line}:" in refusal.value.details
+
+
+def test_a_value_in_the_second_source_of_the_second_component_has_its_own_line() -> None:
+    text = '[[components]]\nname = "a"\n\n[[components]]\nname = "b"\n[[components.sources]]\nkind = "x"\n'
+    lines = line_numbers(text)
+    assert lines["components", 1, "name"] == 5
+    assert lines["components", 1, "sources", 0, "kind"] == 7
+
+
+def test_an_unknown_recipe_is_refused_with_those_that_exist(project: Project) -> None:
+    with pytest.raises(InputError) as refusal:
+        load_recipe("9.9.9", project.recipes)
+    assert "9.9.9" in refusal.value.brief
+    assert "1.0.0, 1.1.0" in refusal.value.hint
+
+
+def test_a_recipe_is_read_by_path_too(project: Project) -> None:
+    recipe, path = load_recipe(str(project.recipes / "1.1.0.toml"), Path("/nowhere"))
+    assert recipe.release == "1.1.0"
+    assert path == project.recipes / "1.1.0.toml"
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'format = 1 # \xe9\n')
+    with pytest.raises(InputError, match="not UTF-8 at byte 13"):
+        Recipe.from_toml(path)
+
+
+def test_digest_keeps_parts_apart() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_canonical_json_does_not_depend_on_order() -> None:
+    assert canonical({"b": 1, "a": 2}) == canonical({"a": 2, "b": 1})
