@@ -332,7 +332,7 @@ class _Lines:
 @cache
 def _parser() -> "Lark":
     # Imported only here: it costs 50 ms, and what imports this module need not read a file.
-    from lark import Lark  # noqa: PLC0415
+    from lark import Lark
 
     return Lark(
         _GRAMMAR, parser="lalr", start=["body", "expression"], postlex=_Lines(), propagate_positions=True
@@ -396,7 +396,7 @@ class _Slurper:
         return self._frames[0].block
 
     def _parse(self, text: str, rule: str) -> "Tree[Token]":
-        from lark import UnexpectedCharacters, UnexpectedToken  # noqa: PLC0415  # as in _parser
+        from lark import UnexpectedCharacters, UnexpectedToken  # as in _parser
 
         try:
             return _parser().parse(text, start=rule)

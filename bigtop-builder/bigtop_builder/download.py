@@ -39,11 +39,11 @@ MISSING: Final = frozenset({403, 404, 410})
 """Answers for a file that is not there; object stores say 403 where listing is not allowed."""
 
 
-class NotThere(SourceError):  # noqa: N818  # an answer, which some ask for
+class NotThere(SourceError):  # an answer, which some ask for
     """The server has no such file."""
 
 
-class _Interrupted(Exception):  # noqa: N818  # no error yet: the next attempt may do
+class _Interrupted(Exception):  # no error yet: the next attempt may do
     """This attempt failed, the next one may not."""
 
 

@@ -34,7 +34,9 @@ def lay_out(origin: Project, folder: Path) -> Project:
     """
     miniature = origin.recipes / "miniature"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).write_text("Made by `bigtop-builder quickstart`, which removes this folder when it runs again.\n")
+    (folder / MARK).write_text(
+        "Made by `bigtop-builder quickstart`, which removes this folder when it runs again.\n"
+    )
     shutil.copytree(miniature / "recipes", folder / "recipes")
     shutil.copytree(miniature / "sources", folder / "sources")
     for patch in sorted(origin.patches.glob("*/miniature-*")):
@@ -54,7 +56,7 @@ def commit_releases(miniature: Path, repository: Path) -> tuple[str, ...]:
         for path in tree.rglob("*"):
             # A wheel keeps no modes, and the umask is not ours to trust.
             path.chmod(0o755 if path.is_dir() or path.name in EXECUTABLE else 0o644)
-        date = {key: f"2026-11-{number + 2:02d}T10:00:00Z" for key in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")}
+        date = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"2026-11-{number + 2:02d}T10:00:00Z")
         env = {**AUTHOR, **date}
         run([*git, "add", "--all", "--force"], env=env)
         run([*git, "commit", "--quiet", "--no-gpg-sign", "--message", f"Miniature {release}"], env=env)

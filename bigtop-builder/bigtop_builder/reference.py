@@ -81,7 +81,7 @@ def _sections(model: type[BaseModel], path: str, seen: set[type]) -> Iterator[st
             yield from _sections(one, key, seen)
 
 
-def _type(annotation: Any) -> tuple[str, list[type[BaseModel]]]:
+def _type(annotation: Any) -> tuple[str, list[type[BaseModel]]]:  # noqa: PLR0911  # one a kind of type
     """How a type is shown, and the models in it."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

@@ -19,7 +19,8 @@ from bigtop_builder.executor.component import Material, Site, build
 from bigtop_builder.executor.local import execute
 from bigtop_builder.executor.wrapper import fetch_distribution
 from bigtop_builder.handover import HANDOVER
-from bigtop_builder.image import builder_image, ensure_image, target_image
+from bigtop_builder.image import BuiltImage, ImageSpec, builder_image, ensure_image, target_image
+from bigtop_builder.log import log_lines
 from bigtop_builder.manifest import (
     ComponentRecord,
     ImageRecord,
@@ -75,9 +76,13 @@ class Place:
         engine.sweep()
         return engine
 
-    def _ensure(self, spec: object) -> object:
+    def _ensure(self, spec: ImageSpec) -> BuiltImage:
         return ensure_image(
-            self._engine, spec, workspace=self._survey.workspace, settings=self._survey.settings
+            self._engine,
+            spec,
+            workspace=self._survey.workspace,
+            settings=self._survey.settings,
+            on_line=log_lines,
         )
 
 
@@ -260,7 +265,9 @@ def _built(packages: Packages) -> list[Built]:
 
 def _changes(survey: Survey, packages: Packages) -> list[Path]:
     folders = (survey.cache.folder(result.step, result.stamp) for result in packages.results)
-    return [path for folder in folders for path in sorted(folder.glob("*.changes")) if "_source." not in path.name]
+    return [
+        path for folder in folders for path in sorted(folder.glob("*.changes")) if "_source." not in path.name
+    ]
 
 
 def _lay_out(survey: Survey, results: Sequence[Result]) -> Path:

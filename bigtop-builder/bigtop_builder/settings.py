@@ -79,16 +79,16 @@ class Settings(BaseSettings):
         description="Mirrors, sources, images and build results; may be deleted at any time",
     )
     keys_dir: Path = Field(
-        default_factory=lambda: Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-        / "bigtop-builder"
-        / "keys",
+        default_factory=lambda: (
+            Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "bigtop-builder" / "keys"
+        ),
         description="Key store: signing keys, one file each, readable by their owner alone",
     )
     gradle: Literal["wrapper", "system"] = Field(
         "wrapper", description="Bigtop's wrapper with its pinned distribution, or the image's own gradle"
     )
     check_valid_until: bool = Field(
-        default_factory=lambda: _host_checks_valid_until(),
+        default_factory=lambda: _host_checks_valid_until(),  # noqa: PLW0108  # defined below
         description="Whether apt in containers heeds Valid-Until; default: what this host's apt does",
     )
     ca_certificates: Path | None = Field(

@@ -142,14 +142,16 @@ def test_help_is_an_answer() -> None:
     assert run([PROJECT / "bootstrap", "--help"]).text.startswith("usage: ./bootstrap COMMAND")
 
 
-def test_building_on_the_host_installs_what_the_builder_image_has() -> None:
+def test_building_the_miniature_on_the_host_finds_what_its_builder_image_has() -> None:
     text = (PROJECT / "bootstrap").read_text(encoding="utf-8")
     listed = {
         package
         for name in ("runtime", "host_build")
         for package in re.search(rf"^{name}=\((.*?)\)", text, re.MULTILINE | re.DOTALL)[1].split()  # type: ignore[index]
     }
-    assert set(BUILDER_PACKAGES) <= listed
+    recipes = [Recipe.from_toml(path) for path in (PROJECT / "recipes/miniature/recipes").glob("*.toml")]
+    assert recipes
+    assert {*BUILDER_PACKAGES, *(name for recipe in recipes for name in recipe.image.packages)} <= listed
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

@@ -207,8 +207,8 @@ def _judge(
 def test_closure_is_judged_per_role_and_names_what_cannot_be_had(tmp_path: Path, targets: RoomMaker) -> None:
     debs = [
         make_deb(tmp_path, "good"),
-        make_deb(tmp_path, "base", fields={"Depends": "absent (>= 2)"}),
-        make_deb(tmp_path, "middle", fields={"Depends": "base"}),
+        make_deb(tmp_path, "lowest", fields={"Depends": "absent (>= 2)"}),
+        make_deb(tmp_path, "middle", fields={"Depends": "lowest"}),
         make_deb(tmp_path, "top", fields={"Depends": "middle"}),
         make_deb(tmp_path, "user", fields={"Depends": "hadoop"}),
         # Debian has a package of this name, and of a higher version
@@ -234,13 +234,13 @@ def test_closure_is_judged_per_role_and_names_what_cannot_be_had(tmp_path: Path,
         "no-such-package is neither in the set nor in the target distribution",
     )
     assert said["deep"][0] == "failed"
-    assert "base: Depends: absent (>= 2) but it is not installable" in said["deep"][1]
+    assert "lowest: Depends: absent (>= 2) but it is not installable" in said["deep"][1]
     assert said["partial"] == ("skipped", "needs hadoop of hadoop, which this run leaves out")
     assert said["behind"] == said["partial"]
     assert said["stranger"] == ("skipped", "needs zookeeper of zookeeper, which this run leaves out")
-    assert set(judgement.not_published) == {"top", "middle", "base", "user", "nethost"}
+    assert set(judgement.not_published) == {"top", "middle", "lowest", "user", "nethost"}
     assert {f.subject for f in free.findings if f.outcome == "passed"} == {"good", "netbase", "nethost"}
-    assert "absent" in free.not_published["base"]
+    assert "absent" in free.not_published["lowest"]
 
 
 def test_what_was_published_stands_in_for_what_this_run_leaves_out(

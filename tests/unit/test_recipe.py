@@ -17,14 +17,18 @@ RELEASES = ("3.0.1", "3.2.1", "3.3.0", "3.5.0", "3.6.0-RC0")
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_each_release_has_a_recipe_that_builds_what_the_four_systems_need(origin: Project, release: str) -> None:
+def test_each_release_has_a_recipe_that_builds_what_the_four_systems_need(
+    origin: Project, release: str
+) -> None:
     recipe, _ = load_recipe(release, origin.recipes)
     names = {component.name for component in recipe.components}
     assert {"bigtop-utils", "bigtop-groovy", "bigtop-jsvc", "zookeeper", "hadoop", "hive", "spark"} <= names
     assert recipe.roles
 
 
-def test_the_miniatures_recipes_pin_the_commits_that_quickstart_makes(origin: Project, tmp_path: Path) -> None:
+def test_the_miniatures_recipes_pin_the_commits_that_quickstart_makes(
+    origin: Project, tmp_path: Path
+) -> None:
     made = commit_releases(origin.recipes / "miniature", tmp_path / "bigtop.git")
     recipes = origin.recipes / "miniature" / "recipes"
     pinned = tuple(load_recipe(name, recipes)[0].bigtop.commit for name in ("1.0.0", "1.1.0"))

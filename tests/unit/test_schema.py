@@ -65,7 +65,7 @@ def test_a_recipe_is_read_by_path_too(project: Project) -> None:
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
-    path.write_bytes(b'format = 1 # \xe9\n')
+    path.write_bytes(b"format = 1 # \xe9\n")
     with pytest.raises(InputError, match="not UTF-8 at byte 13"):
         Recipe.from_toml(path)
 

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # click and this module look at it when they run
 from typing import Any, TypeVar
 
 import click

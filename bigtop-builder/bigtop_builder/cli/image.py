@@ -29,7 +29,8 @@ def build(context: click.Context, release: str, *, as_json: bool) -> None:
     with Engine.connect() as engine:
         specs = (builder_image(recipe, settings), target_image(recipe, settings))
         made = [
-            ensure_image(engine, spec, workspace=workspace, settings=settings, on_line=log_lines) for spec in specs
+            ensure_image(engine, spec, workspace=workspace, settings=settings, on_line=log_lines)
+            for spec in specs
         ]
     value = [{"name": one.name, "digest": one.digest} for one in made]
     answer(value, as_json=as_json, text="\n".join(f"{one.name} {one.digest}" for one in made))

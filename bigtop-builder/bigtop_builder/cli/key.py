@@ -12,7 +12,9 @@ from bigtop_builder.keys import PASSPHRASE_VARIABLE, KeyStore
 from bigtop_builder.publishing import keyring_deb, load_archive
 
 
-@click.group(help=f"Signing keys. A passphrase is read from {PASSPHRASE_VARIABLE}, never from the command line.")
+@click.group(
+    help=f"Signing keys. A passphrase is read from {PASSPHRASE_VARIABLE}, never from the command line."
+)
 def key() -> None:
     """Group of the commands below."""
 
@@ -56,7 +58,7 @@ def list_(context: click.Context, *, as_json: bool) -> None:
                 "expires": f"{one.expires:%Y-%m-%d}" if one.expires else "never",
                 "usable": "yes" if one.usable else "no",
             }
-            for one in keyring.keys()
+            for one in keyring.keys()  # noqa: SIM118  # no mapping
         ]
     columns = ("fingerprint", "user", "created", "expires", "usable")
     answer(rows, as_json=as_json, text=table(columns, [[row[name] for name in columns] for row in rows]))
@@ -78,9 +80,7 @@ def export(context: click.Context, fingerprint: str) -> None:
 def package(context: click.Context, folder: Path) -> None:
     """Build the archive-keyring package of the project's repository into FOLDER, for hosts to begin with."""
     project, settings = setting_up(context)
-    archive = load_archive(
-        project, folder=None, store=KeyStore(settings.keys_dir), passphrase=passphrase()
-    )
+    archive = load_archive(project, folder=None, store=KeyStore(settings.keys_dir), passphrase=passphrase())
     folder.mkdir(parents=True, exist_ok=True)
     with archive.keyring() as keyring:
         repository = archive.open(keyring) if (archive.folder / "state").is_dir() else None

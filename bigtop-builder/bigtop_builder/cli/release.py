@@ -116,9 +116,7 @@ def release(
 ) -> None:
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     project, settings = setting_up(context)
-    archive = load_archive(
-        project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase()
-    )
+    archive = load_archive(project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase())
     archive.definition.settings_of(suite)
     archive.require_keys()
     road = _survey(context, release_name, builder)
@@ -178,7 +176,9 @@ def _plan_text(road: Survey, planned: Plan) -> str:
         for step in planned.steps
     ]
     # Pins come first: a bump before them would be stale again after them.
-    hints = sorted({step.hint for step in planned.refused if step.hint}, key=lambda hint: ("--bump" in hint, hint))
+    hints = sorted(
+        {step.hint for step in planned.refused if step.hint}, key=lambda hint: ("--bump" in hint, hint)
+    )
     return "\n".join(
         [
             f"{road.recipe.release} for {road.recipe.target.tag}, tree {road.tree.id}, image {planned.image}",
@@ -208,11 +208,11 @@ def verdict_text(verdict: Verdict, file: Path) -> str:
         counts[finding.outcome] = counts.get(finding.outcome, 0) + 1
     told = [finding for finding in verdict.findings if finding.outcome != "passed"]
     kept = [package for package in verdict.packages if package.not_published]
+    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     return "\n".join(
         [
             *(f"{finding.outcome} {finding.check}: {finding.subject}: {finding.detail}" for finding in told),
             *(f"not published {package.name}: {package.not_published}" for package in kept),
-            f"{', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))}; "
-            f"{len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in; {file}",
+            f"{said}; {len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in; {file}",
         ]
     )

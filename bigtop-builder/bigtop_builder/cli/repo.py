@@ -36,7 +36,9 @@ def repo() -> None:
 @repo.command(epilog="Example: bigtop-builder repo init /srv/apt --key FINGERPRINT --origin Example")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
 @click.option("--key", "keys", multiple=True, help="Full fingerprint that signs; repeatable.")
-@click.option("--origin", default="bigtop-builder", show_default=True, help="Origin in Release; never changes.")
+@click.option(
+    "--origin", default="bigtop-builder", show_default=True, help="Origin in Release; never changes."
+)
 @click.option("--label", default="", help="Label in Release; never changes [default: the origin].")
 @click.pass_context
 def init(context: click.Context, folder: Path | None, keys: tuple[str, ...], origin: str, label: str) -> None:
@@ -50,7 +52,9 @@ def init(context: click.Context, folder: Path | None, keys: tuple[str, ...], ori
         click.echo(str(archive.folder))
         return
     if not keys:
-        raise InputError("a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one")
+        raise InputError(
+            "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
+        )
     with store.open(keys, passphrase=passphrase()) as keyring:
         Repository.init(folder, origin=origin, label=label, keyring=keyring, fingerprints=keys)
     click.echo(str(folder))
@@ -75,7 +79,8 @@ def add(
     as_json: bool,
 ) -> None:
     """Bring DEBS, files or folders of them, into SUITE."""
-    files = [read_deb(path) for given in debs for path in (sorted(given.glob("*.deb")) if given.is_dir() else [given])]
+    paths = [path for given in debs for path in (sorted(given.glob("*.deb")) if given.is_dir() else [given])]
+    files = [read_deb(path) for path in paths]
     if not files:
         raise InputError(f"{', '.join(map(str, debs))} holds no .deb")
     with _signing(context, folder) as (repository, keyring):

@@ -32,9 +32,13 @@ def source() -> None:
 @source.command(epilog="Example: bigtop-builder source fetch 3.5.0 -c zookeeper --pin")
 @click.argument("release")
 @component_option
-@click.option("--pin", "pinning", is_flag=True, help="Verify unpinned sources and write their sha512 into the recipe.")
 @click.option(
-    "--trust-first-use", is_flag=True, help="With --pin: pin it even if nothing vouches for it; the recipe says so."
+    "--pin", "pinning", is_flag=True, help="Verify unpinned sources and write their pins into the recipe."
+)
+@click.option(
+    "--trust-first-use",
+    is_flag=True,
+    help="With --pin: pin it even if nothing vouches for it; the recipe says so.",
 )
 @json_option
 @click.pass_context
@@ -56,7 +60,8 @@ def fetch(
             rows += _pinned(component, path, settings, trust=trust_first_use)
     road = survey(release, project=project, settings=settings)
     for step in road.plan(components).steps:
-        if step.source and (not components or step.name in components) and not any(row[0] == step.name for row in rows):
+        wanted = not components or step.name in components
+        if step.source and wanted and not any(row[0] == step.name for row in rows):
             material(road, step)
             rows.append((step.name, "fetched", step.source.where, step.source.sha512, step.source.checked))
     _tell(rows, as_json=as_json)
@@ -124,7 +129,9 @@ def _states(component: Component, settings: Settings) -> Iterator[Row]:
     state = "unpinned"
     if chosen.sha512:
         kept = Workspace(settings.cache_dir).sources / chosen.sha512 / "download"
-        state = "not fetched" if not kept.is_file() else "whole" if hash_of(kept, "sha512") == chosen.sha512 else "wrong"
+        state = "not fetched"
+        if kept.is_file():
+            state = "whole" if hash_of(kept, "sha512") == chosen.sha512 else "wrong"
     yield component.name, state, chosen.where, chosen.sha512, chosen.checked
 
 

@@ -77,8 +77,8 @@ def build(
     began = time.monotonic()
     site.logs.mkdir(parents=True, exist_ok=True)
     logfile = site.logs / f"{step.name}.log"
-    limits = {"memory_mb": component.memory_mb, "cpus": component.cpus}
-    with site.rooms.open(purpose=step.name, **limits) as room, site.cache.making() as made:
+    opened = site.rooms.open(purpose=step.name, memory_mb=component.memory_mb, cpus=component.cpus)
+    with opened as room, site.cache.making() as made:
         _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
         _gradle(room, step, recipe=recipe, settings=settings, epoch=tree.epoch, logfile=logfile)
         _collect(room, step, made)

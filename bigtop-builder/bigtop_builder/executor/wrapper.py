@@ -21,7 +21,8 @@ def fetch_distribution(wanted: Distribution, *, workspace: Workspace, settings: 
     """
     if not wanted.sha256:
         raise SourceError(
-            f"the recipe pins no sha256 for {wanted.file}", hint='set [gradle] sha256, or gradle = "system" in the settings'
+            f"the recipe pins no sha256 for {wanted.file}",
+            hint='set [gradle] sha256 in the recipe, or gradle = "system" in the settings',
         )
     kept = workspace.sources / "gradle" / wanted.sha256 / wanted.file
     workspace.locks.mkdir(parents=True, exist_ok=True)

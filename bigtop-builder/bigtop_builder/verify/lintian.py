@@ -18,6 +18,8 @@ COMMAND = ("lintian", "--no-cfg", "--allow-root", "--tag-display-limit", "0", "-
 LINE = re.compile(
     r"(?P<level>[EW]): (?P<package>[^\s:]+)(?: (?P<kind>source|changes|buildinfo|udeb))?: (?P<rest>.+)"
 )
+LISTED = re.compile(r"^ [0-9a-f]{64} [0-9]+ (\S+)$", re.MULTILINE)
+"""A line of Checksums-Sha256 (Debian policy 5.6.24)."""
 SHOWN = 10
 
 
@@ -47,13 +49,13 @@ def check_lintian(
         room: A builder room; the image has lintian.
         debs: The packages.
         exceptions: What the recipe lets pass.
-        changes: .changes files; the files that they list and that lie beside them are looked at too.
+        changes: .changes files; one whose files do not all lie beside it is left out, as lintian would do.
 
     Raises:
         VerifyError: lintian could not do its work.
     """
     folder = f"{room.workdir}/lintian"
-    files = {deb.path.name: deb.path for deb in debs} | {p.name: p for path in changes for p in _with(path)}
+    files = {p.name: p for path in changes for p in _with(path)} | {deb.path.name: deb.path for deb in debs}
     room.run(["mkdir", "-p", folder])
     room.put(pack({name: files[name] for name in sorted(files)}), folder)
     # A .changes brings its packages along; lintian looks at each once.
@@ -121,6 +123,7 @@ def _finding(
 
 
 def _with(changes: Path) -> list[Path]:
-    """A .changes file and those of its files that are there."""
-    listed = re.findall(r"^ [0-9a-f]{64} [0-9]+ (\S+)$", changes.read_text(encoding="utf-8"), re.MULTILINE)
-    return [changes, *(path for name in listed if (path := changes.parent / name).is_file())]
+    """A .changes file and the files that it lists; nothing if one of them is not there."""
+    listed = LISTED.findall(changes.read_text(encoding="utf-8"))
+    files = [changes, *(changes.parent / name for name in listed)]
+    return files if all(path.is_file() for path in files) else []
