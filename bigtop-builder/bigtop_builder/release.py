@@ -53,8 +53,10 @@ class Place:
     def builders(self) -> tuple[RoomMaker, ImageRecord]:
         """Builder rooms, and the image they are made from."""
         if self._host:
-            from bigtop_builder.host import HostRooms
+            from bigtop_builder.host import HostRooms, require_target
 
+            require_target(self._survey.recipe.target)
+            log.info("builds and lintian run on this very machine, without Docker")
             return HostRooms(), ImageRecord(name="host")
         spec = builder_image(self._survey.recipe, self._survey.settings)
         built = self._ensure(spec)
@@ -67,6 +69,7 @@ class Place:
         if self._host:
             from bigtop_builder.chroot import ChrootRooms
 
+            log.info("install checks run in a chroot that mmdebstrap makes, without Docker")
             return ChrootRooms(spec, workspace=self._survey.workspace, settings=self._survey.settings)
         return self._engine.rooms(self._ensure(spec).name)
 

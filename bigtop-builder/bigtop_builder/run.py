@@ -26,6 +26,8 @@ PACKAGE_OF = {
     "gpg": "gnupg",
     "gpgconf": "gnupg",
     "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
+    "mvn": "maven",
 }
 """Debian package of a program, where it has another name."""
 

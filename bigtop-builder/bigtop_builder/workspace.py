@@ -148,4 +148,9 @@ def find_project(start: Path | None = None) -> Project:
     for folder in (here, *here.parents):
         if (folder / "recipes").is_dir() and (folder / "patches").is_dir():
             return Project(folder)
+    return bundled_project()
+
+
+def bundled_project() -> Project:
+    """The recipes and patches that came with the tool: in its wheel, or the checkout it runs from."""
     return Project(PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2])

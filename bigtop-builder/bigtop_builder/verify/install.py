@@ -48,9 +48,11 @@ done < "$1"
 """
 SURVEY = f"""
 find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/cache \\
-    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log/apt -o -path {HOME} \\) -prune -o -print \\
+    -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log/apt -o -path /var/log/dpkg.log \\
+    -o -path /var/log/alternatives.log -o -path '/etc/*-' -o -path {HOME} \\) -prune -o -print \\
     | LC_ALL=C sort > {HOME}/"$1"
 """
+"""What is on the host, but for apt's and dpkg's own books and the backups that adduser leaves."""
 CREATED = f"LC_ALL=C comm -13 {HOME}/before {HOME}/after"
 GUARD_AGAIN = f"printf '#!/bin/sh\\nexit 101\\n' > {GUARD} && chmod 755 {GUARD}"
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`quickstart`: the whole road on the miniature Bigtop, command by command."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from bigtop_builder.cli.context import builder_option, setting_up
+from bigtop_builder.cli.key import passphrase
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.miniature import RELEASES
+from bigtop_builder.publishing import load_archive
+from bigtop_builder.quickstart import (
+    HOST,
+    define,
+    free_port,
+    live,
+    next_commands,
+    prepare,
+    settings_of,
+)
+from bigtop_builder.release import Place
+from bigtop_builder.settings import load_settings
+from bigtop_builder.survey import survey
+from bigtop_builder.workspace import Project, bundled_project
+
+
+class Player:
+    """Runs commands of the tool in this process, showing each as a user would type it."""
+
+    def __init__(self, project: Project, *, builder: str, verbose: bool) -> None:
+        # Out of a checkout the tool is not on PATH, and what is shown should work as it stands.
+        program = "bigtop-builder" if shutil.which("bigtop-builder") else sys.argv[0]
+        self.words = [program, f"--settings={settings_of(project)}", f"--project={project.root}"]
+        self._builder = [f"--builder={builder}"] if builder != "docker" else []
+        self._verbose = ["--verbose"] if verbose else []
+
+    def __call__(self, *words: str) -> None:
+        """Run one command.
+
+        Raises:
+            BuilderError: What the command raised.
+        """
+        from bigtop_builder.cli import cli
+
+        building = self._builder if words[0] in {"plan", "release"} else []
+        line = [*self.words[1:], *words, *building]
+        click.echo(f"\n$ {shlex.join([self.words[0], *line])}")
+        sys.stdout.flush()
+        cli.main([*self._verbose, *line], prog_name="bigtop-builder", standalone_mode=False)
+
+
+@click.command(epilog="Example: bigtop-builder quickstart --dir /tmp/bigtop")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="quickstart",
+    show_default=True,
+    help="Folder for the project; an earlier quickstart's is made anew.",
+)
+@builder_option
+@click.pass_context
+def quickstart(context: click.Context, folder: Path, builder: str) -> None:
+    """Walk the whole road on the miniature Bigtop.
+
+    Two releases are built, verified, signed and published; a clean host that trusts only the keyring package
+    installs the first over HTTP, upgrades to the second and goes back.
+    """
+    setting_up(context)
+    project = prepare(bundled_project(), folder)
+    do = Player(project, builder=builder, verbose=context.find_root().obj["verbose"])
+    settings = load_settings(settings_of(project))
+    port = free_port()
+    click.echo("The miniature Bigtop has two releases. First a key, and the first release.")
+    do("key", "new", "Quickstart", "quickstart@example.org")
+    store = KeyStore(settings.keys_dir)
+    define(project, key=store.fingerprints()[0], url=f"http://{HOST}:{port}")
+    do("repo", "init")
+    do("plan", RELEASES[0], "--bump")
+    do("release", RELEASES[0], "--suite", "testing")
+    do("repo", "promote", "testing", "stable", "--why", f"{RELEASES[0]} is the first")
+    archive = load_archive(project, folder=None, store=store, passphrase=passphrase())
+    click.echo("\nThe repository:")
+    click.echo("\n".join(_listing(archive.folder)))
+    road = survey(RELEASES[0], project=project, settings=settings, host=builder == "host")
+    place = Place(road, host=builder == "host")
+    click.echo("\nA clean host that trusts only the keyring package, and what it does:")
+    live(archive, place.targets, port=port, do=do, say=click.echo)
+    click.echo(f"\n{next_commands(do.words)}")
+
+
+def _listing(folder: Path) -> list[str]:
+    """The repository as clients see it: dists/ and pool/."""
+    found = [path for part in ("dists", "pool") for path in sorted((folder / part).rglob("*"))]
+    shown = [path for path in found if path.is_file() or path.is_symlink()]
+    return [
+        f"  {path.relative_to(folder)}{f' -> {path.readlink()}' if path.is_symlink() else ''}"
+        for path in shown
+    ]
