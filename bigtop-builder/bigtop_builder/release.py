@@ -4,10 +4,12 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
@@ -43,11 +45,21 @@ TOOL = f"bigtop-builder {__version__}"
 
 
 class Place:
-    """Where builds and install checks happen: containers, or this host and a chroot. Opened when first asked."""
+    """Where builds and install checks happen: containers, or this host and a chroot.
+
+    A context manager. The engine is connected to when it is first needed, so what needs none starts none.
+    """
 
     def __init__(self, survey: Survey, *, host: bool) -> None:
         self._survey = survey
         self._host = host
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     @cached_property
     def builders(self) -> tuple[RoomMaker, ImageRecord]:
@@ -75,7 +87,7 @@ class Place:
 
     @cached_property
     def _engine(self) -> Engine:
-        engine = Engine.connect()
+        engine = self._open.enter_context(Engine.connect())
         engine.sweep()
         return engine
 

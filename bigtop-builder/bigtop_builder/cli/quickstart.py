@@ -87,9 +87,9 @@ def quickstart(context: click.Context, folder: Path, builder: str) -> None:
     click.echo("\nThe repository:")
     click.echo("\n".join(_listing(archive.folder)))
     road = survey(RELEASES[0], project=project, settings=settings, host=builder == "host")
-    place = Place(road, host=builder == "host")
     click.echo("\nA clean host that trusts only the keyring package, and what it does:")
-    live(archive, place.targets, port=port, do=do, say=click.echo)
+    with Place(road, host=builder == "host") as place:
+        live(archive, place.targets, port=port, do=do, say=click.echo)
     click.echo(f"\n{next_commands(do.words)}")
 
 

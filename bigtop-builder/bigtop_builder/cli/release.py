@@ -71,7 +71,8 @@ def build(
 ) -> None:
     """Build the packages of RELEASE; what was built before is reused."""
     road = _survey(context, release_name, builder)
-    made = build_release(road, road.plan(components), Place(road, host=builder == "host"))
+    with Place(road, host=builder == "host") as place:
+        made = build_release(road, road.plan(components), place)
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
 
 
@@ -86,8 +87,8 @@ def verify(
 ) -> None:
     """Check the packages of RELEASE and write the verdict."""
     road = _survey(context, release_name, builder)
-    place = Place(road, host=builder == "host")
-    verdict = verify_release(road, build_release(road, road.plan(components), place), place)
+    with Place(road, host=builder == "host") as place:
+        verdict = verify_release(road, build_release(road, road.plan(components), place), place)
     answer(verdict.model_dump(mode="json"), as_json=as_json, text=verdict_text(verdict, road.output.verdict))
 
 
@@ -120,9 +121,9 @@ def release(
     archive.definition.settings_of(suite)
     archive.require_keys()
     road = _survey(context, release_name, builder)
-    place = Place(road, host=builder == "host")
-    made = build_release(road, road.plan(components), place)
-    verdict = verify_release(road, made, place, archive.packages_of(suite))
+    with Place(road, host=builder == "host") as place:
+        made = build_release(road, road.plan(components), place)
+        verdict = verify_release(road, made, place, archive.packages_of(suite))
     manifest = manifest_of(road, made, verdict)
     write_whole(road.output.manifest, manifest.to_json())
     why = f"release {road.recipe.release} for {road.recipe.target.tag}"

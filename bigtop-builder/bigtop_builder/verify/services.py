@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons: started on purpose after the install, looked for as a process and a listening port, stopped.
 
-The target needs nothing for it: processes and ports are read from /proc (proc(5)). In a chroot /proc shows
-the whole machine, so only processes with the room's own root count.
+The target needs nothing for it: processes and ports are read from /proc (proc(5)). Each room has its own
+processes, so what is seen there is the room's. A chroot shares this machine's ports: one that is taken before
+the start says nothing of the daemon.
 """
 
 import logging
@@ -21,7 +22,7 @@ OUTPUT = f"{HOME}/start.log"
 LOOK = r"""
 process() {
     for folder in /proc/[0-9]*; do
-        [ "$folder/root" -ef / ] && [ "$folder" != "/proc/$$" ] || continue
+        [ "$folder" != "/proc/$$" ] || continue
         case "$(tr '\0' ' ' < "$folder/cmdline" 2>/dev/null)" in *"$PROCESS"*) return 0 ;; esac
     done
     return 1
