@@ -134,9 +134,13 @@ def _proxy(settings: Settings) -> dict[str, str]:
     if not settings.proxy:
         return {}
     parts = urlsplit(settings.proxy)
-    if not parts.hostname or not parts.port:
+    try:
+        port = parts.port
+    except ValueError:  # no number, or out of range
+        port = None
+    if not parts.hostname or not port:
         raise InputError(
             f"proxy {settings.proxy!r} is no URL with host and port", hint="as in http://proxy:3128"
         )
     exceptions = "|".join(name.strip() for name in settings.no_proxy.split(",") if name.strip())
-    return {"host": parts.hostname, "port": str(parts.port), "exceptions": exceptions}
+    return {"host": parts.hostname, "port": str(port), "exceptions": exceptions}

@@ -26,8 +26,8 @@ def pack(repository: Path, tar_file: Path, *, epoch: int) -> int:
     """
     members: dict[str, bytes | Path] = {}
     for marker in repository.rglob(REMOTE):
-        local = [line for line in marker.read_text(errors="replace").splitlines() if line.endswith(">=")]
-        files = [marker.with_name(line.removesuffix(">=")) for line in local]
+        local = {line for line in marker.read_text(errors="replace").splitlines() if line.endswith(">=")}
+        files = [marker.with_name(line.removesuffix(">=")) for line in sorted(local)]
         whole = [file for file in files if file.is_file()]
         if whole:
             members[_name(marker, repository)] = "".join(f"{file.name}>=\n" for file in whole).encode()
