@@ -151,7 +151,7 @@ def members(file: IO[bytes], path: Path) -> Iterator[tuple[str, int]]:
         size = int(digits)
         if at + HEADER + size > end:
             raise _broken(path, f"it is cut off: {at + HEADER + size - end} bytes are missing")
-        yield header[:16].decode("latin-1").rstrip().removesuffix("/"), size
+        yield header[:16].rstrip(b" ").decode("latin-1").removesuffix("/"), size
         at += HEADER + size + size % 2
 
 

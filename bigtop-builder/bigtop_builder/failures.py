@@ -33,7 +33,7 @@ KNOWN = (
         cure="raise the component's `memory_mb` in the recipe, or lower its `cpus`",
     ),
     KnownFailure(
-        pattern=r"dpkg-source: (error|info): .*patch.*|Hunk #\d+ FAILED|LC_ALL='C' patch .* gave error exit status",
+        pattern=r"dpkg-source: error: .*patch|the patch has fuzz|Hunk #\d+ FAILED",
         cause="a component patch does not apply: dpkg-source takes no fuzz (-F 0)",
         cure="the lines above name patch and file; rebase it, or list upstream's in `omit_patches`",
     ),
@@ -58,7 +58,7 @@ KNOWN = (
         cure="look whether the mirror has it; if another component makes it, add that component to the recipe",
     ),
     KnownFailure(
-        pattern=r"Could not find JNI \(missing: .*AWT",
+        pattern=r"Could NOT find JNI \(missing: .*AWT",
         cause="the headless JDK lacks libjawt",
         cure="use the full JDK package (openjdk-N-jdk) in the recipe's image",
     ),

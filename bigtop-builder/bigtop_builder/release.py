@@ -15,6 +15,7 @@ from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.cache import Result, sha256_of
 from bigtop_builder.container import Engine
+from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.executor.component import Material, Site, build
@@ -22,7 +23,7 @@ from bigtop_builder.executor.local import execute
 from bigtop_builder.executor.wrapper import fetch_distribution
 from bigtop_builder.handover import HANDOVER
 from bigtop_builder.image import BuiltImage, ImageSpec, builder_image, ensure_image, target_image
-from bigtop_builder.log import log_lines
+from bigtop_builder.log import log_lines, transfers
 from bigtop_builder.manifest import (
     ComponentRecord,
     ImageRecord,
@@ -125,7 +126,9 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
         BuildError: A build failed.
     """
     plan.require_ready()
-    materials = {step.name: material(survey, step) for step in plan.steps if step.action == "run"}
+    with transfers() as progress:
+        run = [step for step in plan.steps if step.action == "run"]
+        materials = {step.name: material(survey, step, progress) for step in run}
 
     def make(step: Step) -> Result:
         rooms, image = place.builders
@@ -324,7 +327,7 @@ def _same(path: Path, origin: Path) -> bool:
     return (mine.st_size, mine.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)
 
 
-def material(survey: Survey, step: Step) -> Material:
+def material(survey: Survey, step: Step, progress: Progress = quiet) -> Material:
     """What the build of a component is given, fetched and verified.
 
     Raises:
@@ -346,6 +349,7 @@ def material(survey: Survey, step: Step) -> Material:
             workspace=survey.workspace,
             settings=survey.settings,
             recipe_dir=survey.path.parent,
+            progress=progress,
         )
         record = SourceRecord(
             where=step.source.where,

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.artifact import read_deb
+from bigtop_builder.chroot import ChrootRooms
 from bigtop_builder.container import Engine
 from bigtop_builder.image import builder_image, ensure_image, target_image
 from bigtop_builder.recipe import Recipe, Service
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.settings import load_settings
-from bigtop_builder.verify import Built, verify
+from bigtop_builder.verify import Built, services, verify
 from bigtop_builder.verify.closure import Judgement, judge_closure
 from bigtop_builder.verify.install import Guests, try_packages
 from bigtop_builder.verify.integrity import inspect
+from bigtop_builder.verify.lintian import check_lintian
 from bigtop_builder.verify.services import try_service
 from bigtop_builder.verify.shelf import furnish, shell
 from bigtop_builder.verify.verdict import Finding, Verdict
@@ -44,8 +46,8 @@ PROBE = (
 STOP = "[ ! -f /run/echod.pid ] || { kill $(cat /run/echod.pid); rm /run/echod.pid; }"
 SERVICE = Service(
     package="echod",
-    prepare=("mkdir -p /var/lib/echod",),
-    start="/usr/bin/echod",
+    prepare=("touch /run/echod.pid /var/log/echod.log", "chown nobody /run/echod.pid /var/log/echod.log"),
+    start="runuser -u nobody -- /usr/bin/echod",
     process="/usr/bin/echod",
     port=PORT,
     probe=PROBE,
@@ -172,11 +174,11 @@ def test_a_good_set_passes_in_one_room_and_says_what_stays_out(
 def test_lintian_errors_fail_a_set_whose_recipe_does_not_list_them(
     tmp_path: Path, builders: RoomMaker
 ) -> None:
-    from bigtop_builder.verify.lintian import check_lintian
-
     deb = read_deb(make_deb(tmp_path, "tool"))
+    incomplete = tmp_path / "tool.changes"
+    incomplete.write_text(f"Checksums-Sha256:\n {'0' * 64} 1 gone.dsc\n")
     with builders.open(purpose="test") as room:
-        findings = check_lintian(room, [deb], [])
+        findings = check_lintian(room, [deb], [], [incomplete])
     assert ("tool", "failed") in {(f.subject, f.outcome) for f in findings}
     assert any(f.detail.startswith("no-copyright-file") for f in findings)
 
@@ -310,7 +312,10 @@ def test_what_stays_after_a_purge_is_found(tmp_path: Path, targets: RoomMaker) -
     assert findings[-1].outcome == "skipped"
 
 
-def test_a_daemon_that_outlives_its_package_is_found(tmp_path: Path, targets: RoomMaker) -> None:
+def test_a_daemon_that_outlives_its_package_is_found(
+    tmp_path: Path, targets: RoomMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "GONE_WITHIN", 2)
     deb = make_deb(
         tmp_path,
         "echod",
@@ -378,6 +383,16 @@ def test_services_that_do_not_come_up_are_told_with_their_logs(tmp_path: Path, t
     assert "no answer" in said["probe"].detail
     assert "exit status 5" in said["stop"].detail
     assert "was taken before the start" in said["taken"].detail
+
+
+def test_the_checks_work_in_a_chroot_too(tmp_path: Path) -> None:
+    settings = load_settings()
+    spec = target_image(Recipe.from_toml(MINIATURE), settings)
+    rooms = ChrootRooms(spec, workspace=Workspace(root=settings.cache_dir), settings=settings)
+    findings = _try(rooms, _set(tmp_path)[:2], [SERVICE])
+    assert [(f.check, f.outcome) for f in findings] == [
+        (check, "passed") for check in ("install", "service", "remove", "purge", "upgrade")
+    ], _failed(findings)
 
 
 def test_roles_that_no_host_can_have_together_get_a_room_each(
