@@ -114,6 +114,15 @@ def _said(host: str, port: int) -> bytes:
     raise AssertionError(f"nobody listens on {host}:{port}")
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C raises also where the tests were started in the background, with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize(
     ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
