@@ -4,7 +4,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
-.PHONY: check lint format test unit lock
+.PHONY: check lint format test unit docs lock
 
 check: lint test
 
@@ -24,6 +24,10 @@ test:
 
 unit:
 	$(BIN)/python -m pytest tests/unit
+
+# docs/formats.md, docs/settings.md and docs/schemas/ come from the models.
+docs:
+	$(BIN)/python -m bigtop_builder.reference docs
 
 # Keeps the versions that are there; `make lock UPGRADE=--upgrade` takes the newest. The build backend is in the
 # runtime lock since bootstrap installs the checkout without build isolation.

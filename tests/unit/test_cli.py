@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a shell sees it: exit codes, the answer on stdout, the story and errors on stderr."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder import __version__
+from bigtop_builder.__main__ import main
+from bigtop_builder.cli import COMMANDS
+from bigtop_builder.run import run
+from bigtop_builder.workspace import Project
+
+HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """Exit status, standard output, and standard error of one call."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Said]
+
+
+@pytest.fixture
+def call(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Call]:
+    """Call the program on the miniature project, at a site of its own."""
+    for name, value in {
+        "HOME": str(tmp_path / "home"),
+        "BIGTOP_BUILDER_GRADLE": "system",
+        "BIGTOP_BUILDER_CACHE_DIR": str(tmp_path / "cache"),
+        "BIGTOP_BUILDER_KEYS_DIR": str(tmp_path / "keys"),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def invoke(*words: str, at: Path = project.root) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bigtop-builder", "--project", str(at), *words])
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            said = capsys.readouterr()
+            return Said(status=int(end.code or 0), out=said.out, err=said.err)
+        raise AssertionError("main() came back")
+
+    story = logging.getLogger("bigtop_builder")
+    before = story.handlers[:], story.level, story.propagate
+    yield invoke
+    story.handlers[:], story.level, story.propagate = before
+
+
+def edit(project: Project, old: str, new: str) -> Path:
+    path = project.recipes / "1.0.0.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom bigtop_builder.cli import cli\n"
+        "cli(['--help'], prog_name='bigtop-builder', standalone_mode=False)\n"
+        f"sys.exit(' '.join(name for name in {HEAVY!r} if name in sys.modules) or 0)"
+    )
+    done = run([sys.executable, "-c", script], check=False)
+    assert (done.returncode, done.complaint) == (0, ""), "imported although only help was asked for"
+    assert all(f"\n  {name} " in done.text for name in COMMANDS)
+    assert "Exit codes: 0 done" in done.text
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_and_an_example(call: Call, command: str) -> None:
+    done = call(command, "--help")
+    assert done.status == 0, done.err
+    assert COMMANDS[command][1]
+    commands = [line.split()[0] for line in done.out.partition("Commands:")[2].splitlines() if line.strip()]
+    if not commands:
+        assert f"Example: bigtop-builder {command}" in done.out
+
+
+def test_the_version_is_the_packages(call: Call) -> None:
+    assert call("--version").out == f"bigtop-builder, version {__version__}\n"
+
+
+def test_an_unknown_command_is_bad_usage(call: Call) -> None:
+    done = call("ploy")
+    assert done.status == 2
+    assert "No such command 'ploy'" in done.err
+
+
+def test_an_unknown_recipe_is_refused_with_those_there_are(call: Call, project: Project) -> None:
+    done = call("plan", "9.9.9")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        f"error: no recipe '9.9.9' ({project.recipes / '9.9.9.toml'})",
+        f"way out: recipes in {project.recipes}: 1.0.0, 1.1.0",
+    ]
+
+
+def test_malformed_toml_is_refused_with_file_and_line(call: Call, project: Project) -> None:
+    path = edit(project, 'release = "1.0.0"', "release = 1.0.0")
+    done = call("plan", "1.0.0")
+    assert (done.status, done.out) == (2, "")
+    assert f"error: {path}: malformed TOML: " in done.err
+    assert "line 3" in done.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('suite = "bookworm"', 'suit = "bookworm"', "target.suit: "),
+        ('tag = "deb12"', 'tag = "Deb 12"', "target.tag: "),
+        ("memory_mb = 2048", 'memory_mb = "much"', "components[0].memory_mb: "),
+        ('distribution = "debian"', 'distribution = "gentoo"', "target.distribution: "),
+    ],
+)
+def test_a_key_or_value_that_does_not_fit_is_refused_with_file_line_and_key(
+    call: Call, project: Project, old: str, new: str, said: str
+) -> None:
+    path = edit(project, old, new)
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if text == new)
+    done = call("plan", "1.0.0")
+    assert done.status == 2
+    assert f"{path}:{line}: {said}" in done.err
+
+
+def test_an_unknown_component_is_refused_with_those_there_are(call: Call) -> None:
+    done = call("plan", "1.0.0", "-c", "trumpet")
+    assert done.status == 2
+    assert done.err.splitlines()[-2:] == [
+        "error: recipe 1.0.0 has no component 'trumpet'",
+        "way out: it has bigtop-utils, bigtop-jsvc, salute, herald",
+    ]
+
+
+def test_a_commit_that_is_not_there_has_the_trees_exit_code(call: Call, project: Project) -> None:
+    edit(project, 'commit = "86adb7bb', 'commit = "00000000')
+    done = call("plan", "1.0.0")
+    assert done.status == 4
+    assert "error: commit 00000000" in done.err
+
+
+def test_a_stale_lock_is_refused_before_anything_is_built(call: Call) -> None:
+    done = call("build", "1.0.0")
+    assert done.status == 2
+    assert "the plan for 1.0.0 cannot be carried out" in done.err
+    assert "way out: bigtop-builder plan 1.0.0 --bump" in done.err
+
+
+def test_a_plan_for_people_says_what_to_type_next(call: Call) -> None:
+    done = call("plan", "1.0.0")
+    assert done.status == 0, done.err
+    assert done.out.startswith("1.0.0 for deb12, tree ")
+    assert "patch salute/miniature-blank-name: Greet the world when a name is blank" in done.out
+    assert done.out.endswith("To go on:\n  bigtop-builder plan 1.0.0 --bump\n")
+
+
+def test_a_plan_as_json_is_json_alone(call: Call) -> None:
+    value = json.loads(call("plan", "1.0.0", "--json").out)
+    assert (value["release"], value["target"]) == ("1.0.0", "deb12")
+    assert [step["component"] for step in value["steps"]] == [
+        "bigtop-utils",
+        "bigtop-jsvc",
+        "salute",
+        "herald",
+    ]
+    assert {step["action"] for step in value["steps"]} == {"refuse"}
+
+
+def test_a_bump_writes_the_lock_and_the_next_plan_is_ready(call: Call, project: Project) -> None:
+    bumped = json.loads(call("plan", "1.0.0", "--bump", "--json").out)
+    assert {step["action"] for step in bumped["steps"]} == {"run"}
+    lock = (project.recipes / "1.0.0.lock").read_bytes()
+    assert json.loads(call("plan", "1.0.0", "--bump", "--json").out) == bumped
+    assert (project.recipes / "1.0.0.lock").read_bytes() == lock
+
+
+def test_a_recipe_may_be_named_by_its_path(call: Call, project: Project) -> None:
+    by_path = call("plan", str(project.recipes / "1.0.0.toml"), "--json")
+    assert json.loads(by_path.out)["tree"] == json.loads(call("plan", "1.0.0", "--json").out)["tree"]
+
+
+def test_a_project_without_recipes_is_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = call("plan", "1.0.0", at=tmp_path / "empty")
+    assert done.status == 2
+    assert f"--project {tmp_path / 'empty'} holds no recipes/" in done.err
+
+
+def test_settings_that_are_not_there_or_do_not_fit_are_refused(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    missing = call("--settings", str(file), "plan", "1.0.0")
+    assert missing.status == 2
+    assert f"settings file {file} does not exist" in missing.err
+    file.write_text('[mirrors]\nmavin = "http://mirror.example"\n')
+    wrong = call("--settings", str(file), "plan", "1.0.0")
+    assert wrong.status == 2
+    assert "mirrors.mavin" in wrong.err
+    assert "way out: docs/settings.md lists every key" in wrong.err
+
+
+def test_a_release_without_a_key_is_refused_before_anything_is_built(call: Call, project: Project) -> None:
+    project.definition.parent.mkdir(exist_ok=True)
+    project.definition.write_text('origin = "Example"\n')
+    done = call("release", "1.0.0", "--suite", "testing")
+    assert done.status == 2, done.err
+    assert done.err.startswith("error: ")
+    assert not (project.root / "build").exists()
+
+
+def test_errors_show_no_traceback(call: Call) -> None:
+    said = [call("plan", "9.9.9"), call("verify", "1.0.0"), call("source", "verify", "9.9.9")]
+    assert [done.status for done in said] == [2, 2, 2]
+    assert not any("Traceback" in done.err for done in said)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Downloads travel from build to build if they are what their server said; what a build made never does."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from maven_repository import REMOTE, artifact
+
+from bigtop_builder.downloads import GRADLE, MAVEN, Downloads, downloaded_by_gradle, downloaded_by_maven
+from bigtop_builder.settings import Mirrors, Settings
+
+SITE = "bigtop-builder"
+LOG4J = "org/log4j/1/log4j-1.jar"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, settings: Settings) -> Downloads:
+    return Downloads(tmp_path / "downloads", settings, workdir="/work")
+
+
+def taken(repository: Path) -> list[str]:
+    return sorted(str(path.relative_to(repository)) for path in downloaded_by_maven(repository))
+
+
+def seeded(downloads: Downloads, component: str, needs: Iterable[str] = ()) -> dict[str, bytes]:
+    with downloads.seed(component, needs) as stream, tarfile.open(fileobj=stream) as tar:
+        members = {member.name: tar.extractfile(member) for member in tar}
+        return {name: file.read() for name, file in members.items() if file}
+
+
+def test_a_download_whose_sha1_holds_is_taken_with_its_marker(repository: Path) -> None:
+    artifact(repository, LOG4J, "jar", SITE)
+    assert taken(repository) == [f"org/log4j/1/{REMOTE}", LOG4J, f"{LOG4J}.sha1"]
+
+
+def test_a_sha1_file_may_name_its_file_too(repository: Path) -> None:
+    true = hashlib.sha1(b"jar", usedforsecurity=False).hexdigest()
+    artifact(repository, LOG4J, "jar", SITE, sha1=f"{true}  log4j-1.jar\n")
+    assert LOG4J in taken(repository)
+
+
+@pytest.mark.parametrize("said", ["0" * 40, "", "<html>404</html>"])
+def test_a_download_that_differs_from_its_sha1_is_not_taken(repository: Path, said: str) -> None:
+    artifact(repository, LOG4J, "jar", SITE, sha1=said)
+    assert taken(repository) == []
+
+
+def test_a_download_without_sha1_is_not_taken(repository: Path) -> None:
+    artifact(repository, LOG4J, "jar", SITE).with_name("log4j-1.jar.sha1").unlink()
+    assert taken(repository) == []
+
+
+def test_an_artifact_that_a_build_installed_is_not_taken(repository: Path) -> None:
+    artifact(repository, LOG4J, "jar", "")
+    assert taken(repository) == []
+
+
+def test_an_install_over_a_download_is_not_taken_though_both_lines_stand_there(repository: Path) -> None:
+    artifact(repository, LOG4J, "patched", SITE, "")
+    assert taken(repository) == []
+
+
+def test_the_marker_keeps_only_the_lines_of_what_is_taken(repository: Path) -> None:
+    artifact(repository, "g/a/1/a-1.pom", "pom", SITE)
+    artifact(repository, "g/a/1/a-1.jar", "made here", "")
+    artifact(repository, "g/a/1/a-1-tests.jar", "torn", SITE, sha1="0" * 40)
+    assert taken(repository) == [f"g/a/1/{REMOTE}", "g/a/1/a-1.pom", "g/a/1/a-1.pom.sha1"]
+    assert (repository / f"g/a/1/{REMOTE}").read_text() == f"a-1.pom>{SITE}=\n"
+
+
+def test_gradles_artifacts_must_match_the_hash_that_their_folder_bears(tmp_path: Path) -> None:
+    modules = tmp_path / "modules-2"
+    good, bad = hashlib.sha1(b"jar", usedforsecurity=False).hexdigest(), "1" * 40
+    for path, content in {
+        f"files-2.1/g/a/1/{good}/a.jar": "jar",
+        f"files-2.1/g/a/1/{bad}/b.jar": "flipped",
+        "metadata-2.23/descriptors/x.bin": "metadata",
+        "modules-2.lock": "",
+    }.items():
+        (modules / path).parent.mkdir(parents=True, exist_ok=True)
+        (modules / path).write_text(content)
+    chosen = sorted(str(path.relative_to(modules)) for path in downloaded_by_gradle(modules))
+    assert chosen == [f"files-2.1/g/a/1/{good}/a.jar", "metadata-2.23/descriptors/x.bin"]
+
+
+def test_gradle_drops_leading_zeros_of_a_hash(tmp_path: Path) -> None:
+    content = next(text for n in range(10_000) if sha1(text := str(n)).startswith("0"))
+    file = tmp_path / "files-2.1/g/a/1" / sha1(content).lstrip("0") / "a.jar"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    assert downloaded_by_gradle(tmp_path) == [file]
+
+
+def sha1(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_a_component_gets_what_it_used_last_time(downloads: Downloads, tmp_path: Path) -> None:
+    assert seeded(downloads, "salute") == {}
+    artifact(tmp_path / "new" / MAVEN, LOG4J, "jar", SITE)
+    (tmp_path / "new" / GRADLE / "metadata-2.23").mkdir(parents=True)
+    (tmp_path / "new" / GRADLE / "metadata-2.23/x.bin").write_text("metadata")
+    assert downloads.harvest(tmp_path / "new", "salute", ()) == 4
+    assert seeded(downloads, "salute") == {
+        f"{GRADLE}/metadata-2.23/x.bin": b"metadata",
+        f"{MAVEN}/org/log4j/1/{REMOTE}": f"log4j-1.jar>{SITE}=\n".encode(),
+        f"{MAVEN}/{LOG4J}": b"jar",
+        f"{MAVEN}/{LOG4J}.sha1": sha1("jar").encode(),
+    }
+    assert seeded(downloads, "herald") == {}
+
+
+def test_a_second_harvest_adds_to_the_first(downloads: Downloads, tmp_path: Path) -> None:
+    for number in (1, 2):
+        artifact(tmp_path / str(number) / MAVEN, f"g/a/{number}/a-{number}.jar", "jar", SITE)
+        assert downloads.harvest(tmp_path / str(number), "salute", ()) == 3
+    assert len(seeded(downloads, "salute")) == 6
+
+
+def test_the_first_build_gets_what_its_needs_used(downloads: Downloads, tmp_path: Path) -> None:
+    artifact(tmp_path / "new" / MAVEN, LOG4J, "jar", SITE)
+    downloads.harvest(tmp_path / "new", "salute", ())
+    assert seeded(downloads, "herald", ("salute",)) == seeded(downloads, "salute")
+
+
+def test_downloads_that_were_deleted_are_fetched_again(downloads: Downloads, tmp_path: Path) -> None:
+    artifact(tmp_path / "new" / MAVEN, LOG4J, "jar", SITE)
+    downloads.harvest(tmp_path / "new", "salute", ())
+    (downloads.root / MAVEN / LOG4J).unlink()
+    assert f"{MAVEN}/{LOG4J}" not in seeded(downloads, "salute")
+
+
+def test_each_mirror_and_kind_of_room_has_downloads_of_its_own(tmp_path: Path, settings: Settings) -> None:
+    mirror = settings.model_copy(update={"mirrors": Mirrors(maven="http://mirror.example/maven")})
+    roots = {
+        Downloads(tmp_path, settings, workdir="/work").root,
+        Downloads(tmp_path, mirror, workdir="/work").root,
+        Downloads(tmp_path, settings, workdir="/elsewhere").root,
+    }
+    assert len(roots) == 3

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A failed build's last lines are turned into what happened and what cures it."""
+
+import pytest
+
+from bigtop_builder.failures import KNOWN, likely_cause
+
+SAMPLES = {
+    "the disk is full": (
+        "cp: error writing 'a.jar': No space left on device",
+        "npm ERR! code ENOSPC",
+    ),
+    "the build ran out of memory": (
+        'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space',
+        "# There is insufficient memory for the Java Runtime Environment to continue.",
+        "gcc: fatal error: cannot execute 'cc1': vfork: Cannot allocate memory",
+    ),
+    "a component patch does not apply": (
+        "Hunk #1 FAILED at 12.",
+        "dpkg-source: info: the patch has fuzz which is not allowed, or is malformed",
+        "dpkg-source: error: LC_ALL=C patch -t -F 0 -N -p1 -u subprocess returned exit status 1",
+    ),
+    "Bigtop does not recognise this system": ("> No such property: pkg for class: java.lang.Boolean",),
+    "calls sudo": ('> Cannot run program "sudo": error=2, No such file or directory',),
+    "does not trust the server": (
+        "sun.security.validator.ValidatorException: PKIX path building failed",
+        "unable to find valid certification path to requested target",
+    ),
+    "cannot have an artifact": (
+        "[ERROR] Could not find artifact org.apache.hbase:hbase-mapreduce:jar:2.6.2 in bigtop-builder",
+        "[ERROR] Could not resolve dependencies for project org.apache.hive:hive-exec:jar:4.0.1",
+        "> Could not resolve all files for configuration ':classpath'.",
+    ),
+    "headless JDK": ("Could NOT find JNI (missing: JAVA_AWT_LIBRARY JAVA_JVM_LIBRARY AWT)",),
+    "old C code": (
+        "x.c:9:5: error: implicit declaration of function 'isatty' [-Wimplicit-function-declaration]",
+    ),
+    "another protoc": (
+        "protoc version is 'libprotoc 3.21.12', expected version is '2.5.0'",
+        "CMake Error: Could NOT find Protobuf (missing: Protobuf_LIBRARIES)",
+    ),
+    "a download failed": (
+        "> Could not GET 'https://conjars.org/repo/x.pom'.",
+        "Connect to host:443 failed: Connection refused (Connection refused)",
+        "wget: unable to resolve host address: Temporary failure in name resolution",
+        "java.net.UnknownHostException: conjars.org",
+    ),
+    "share one Gradle home": ("> Timeout waiting to lock journal cache (/root/.gradle/caches/journal-1).",),
+}
+"""Part of the cause -> lines as builds print them."""
+
+
+@pytest.mark.parametrize(
+    ("cause", "line"), [(cause, line) for cause, lines in SAMPLES.items() for line in lines]
+)
+def test_a_line_of_a_known_failure_is_recognised_among_others(cause: str, line: str) -> None:
+    found = likely_cause(
+        ["[INFO] Scanning for projects...", line, "FAILURE: Build failed with an exception."]
+    )
+    assert found is not None
+    assert cause in found.cause
+    assert found.cure
+
+
+def test_every_known_failure_has_a_sample() -> None:
+    assert [failure.cause for failure in KNOWN if not any(cause in failure.cause for cause in SAMPLES)] == []
+
+
+def test_an_unknown_failure_has_no_cause() -> None:
+    assert likely_cause(["[INFO] BUILD SUCCESS", "> Task failed"]) is None
+    assert likely_cause([]) is None
+
+
+def test_a_patch_that_applied_is_not_blamed() -> None:
+    lines = ["dpkg-source: info: applying patch900-loopback.diff", "> Task :herald-deb FAILED"]
+    assert likely_cause(lines) is None
+
+
+def test_the_more_telling_of_two_failures_is_named() -> None:
+    found = likely_cause(["java.net.UnknownHostException: x", "write failed: No space left on device"])
+    assert found is not None
+    assert found.cause == "the disk is full"

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans are values: which steps, in which order, with which ids, and why."""
+
+from collections.abc import Mapping
+
+import pytest
+from local_patches import list_patches, write_patch
+
+from bigtop_builder.cache import LOG, Result, describe
+from bigtop_builder.errors import InputError
+from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.plan import Plan
+from bigtop_builder.settings import Settings, SourceSettings
+from bigtop_builder.survey import Survey, survey
+from bigtop_builder.workspace import Project
+
+ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]
+BUMP = "bigtop-builder plan 1.0.0 --bump"
+STALE = "the lock is stale: this build has no serial yet"
+
+
+@pytest.fixture
+def road(project: Project, settings: Settings) -> Survey:
+    """The miniature's release 1.0.0 with a current lock."""
+    return bump(survey("1.0.0", project=project, settings=settings))
+
+
+def bump(road: Survey) -> Survey:
+    road.lock_path.write_text(road.bumped().to_toml())
+    return again(road)
+
+
+def again(road: Survey, settings: Settings | None = None) -> Survey:
+    return survey(road.name, project=road.project, settings=settings or road.settings)
+
+
+def edit(road: Survey, old: str, new: str) -> Survey:
+    """Survey the release anew with another text in its recipe."""
+    text = road.path.read_text()
+    assert old in text
+    road.path.write_text(text.replace(old, new))
+    return again(road)
+
+
+def build(road: Survey, *names: str) -> None:
+    """Put results of these components into the cache."""
+    for step in road.plan().steps:
+        if step.name in (names or ORDER):
+            with road.cache.making() as folder:
+                (folder / LOG).write_text("built\n")
+                road.cache.put(
+                    folder,
+                    Result(
+                        recipe=road.recipe.id,
+                        component=step.name,
+                        version=step.version,
+                        stamp=step.stamp,
+                        step=step.id,
+                        inputs=dict(step.inputs),
+                        source=None,
+                        image=ImageRecord(name=road.image),
+                        seconds=1.0,
+                        files=describe(folder),
+                    ),
+                )
+
+
+def told(plan: Plan) -> list[tuple[str, str, str]]:
+    """Component, action and reason of each step."""
+    return [(step.name, step.action, step.reason) for step in plan.steps]
+
+
+def ids(road: Survey) -> Mapping[str, str]:
+    return {step.name: step.id for step in road.plan().steps}
+
+
+def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    return [name for name in before if before[name] != after[name]]
+
+
+def amend_salutes_patch(road: Survey) -> Survey:
+    patch = road.project.patches / "salute/miniature-blank-name/default.patch"
+    patch.write_text(patch.read_text().replace("trimmed", "clipped"))
+    return again(road)
+
+
+def test_steps_come_in_dependency_order_and_say_what_they_wait_for(road: Survey) -> None:
+    assert [(step.name, step.after) for step in road.plan().steps] == [
+        ("bigtop-utils", ()),
+        ("bigtop-jsvc", ("bigtop-utils",)),
+        ("salute", ("bigtop-utils",)),
+        ("herald", ("bigtop-jsvc", "salute")),
+    ]
+
+
+def test_planning_twice_gives_equal_plans_and_writes_nothing(road: Survey) -> None:
+    before = sorted(road.project.root.rglob("*"))
+    assert again(road).plan() == road.plan()
+    assert sorted(road.project.root.rglob("*")) == before
+    assert not road.cache.root.exists()
+
+
+def test_without_a_lock_nothing_is_built_until_it_is_written(project: Project, settings: Settings) -> None:
+    plan = survey("1.0.0", project=project, settings=settings).plan()
+    assert told(plan) == [(name, "refuse", STALE) for name in ORDER]
+    with pytest.raises(InputError, match=r"the plan for 1\.0\.0 cannot be carried out") as refusal:
+        plan.require_ready()
+    assert refusal.value.hint == BUMP
+    assert refusal.value.details.splitlines() == [f"{name}: {STALE}" for name in ORDER]
+
+
+def test_with_a_current_lock_all_is_run_in_its_first_version(road: Survey) -> None:
+    plan = road.plan()
+    plan.require_ready()
+    assert told(plan) == [(name, "run", "not built yet") for name in ORDER]
+    assert {(step.serial, step.stamp) for step in plan.steps} == {(1, "1+bt1.0.0.1~deb12")}
+
+
+def test_what_was_built_is_reused(road: Survey) -> None:
+    build(road, "bigtop-utils", "salute")
+    assert told(road.plan()) == [
+        ("bigtop-utils", "reuse", "built before"),
+        ("bigtop-jsvc", "run", "not built yet"),
+        ("salute", "reuse", "built before"),
+        ("herald", "run", "not built yet"),
+    ]
+
+
+def test_a_changed_component_patch_touches_this_component_and_its_dependents_alone(road: Survey) -> None:
+    before = ids(road)
+    assert moved(before, ids(amend_salutes_patch(road))) == ["salute", "herald"]
+
+
+def test_a_changed_patch_is_the_reason_for_the_next_build(road: Survey) -> None:
+    build(road)
+    changed = amend_salutes_patch(road)
+    stale = {step.name: step for step in changed.plan().steps}
+    assert "patch salute/miniature-blank-name changed" in stale["salute"].reason
+    assert stale["salute"].reason.startswith("the lock is stale: ")
+    assert stale["herald"].reason == "the lock is stale: dependency salute changed"
+
+    rerun = {step.name: step for step in bump(changed).plan().steps}
+    assert [step.action for step in rerun.values()] == ["reuse", "reuse", "run", "run"]
+    assert "patch salute/miniature-blank-name changed" in rerun["salute"].reason
+    assert rerun["herald"].reason == "dependency salute changed"
+    assert [step.serial for step in rerun.values()] == [1, 1, 2, 2]
+
+
+def test_a_patch_taken_in_and_one_dropped_are_told(road: Survey) -> None:
+    build(road)
+    write_patch(road.project, "salute/louder", "a diff\n")
+    list_patches(
+        road.project, "bigtop/miniature-changelog-date", "salute/louder", "herald/miniature-loopback-address"
+    )
+    reason = next(step.reason for step in bump(again(road)).plan().steps if step.name == "salute")
+    assert "patch salute/louder is new" in reason
+    assert "patch salute/miniature-blank-name is gone" in reason
+
+
+def test_a_patch_to_a_script_that_all_builds_read_touches_them_all(road: Survey) -> None:
+    before = ids(road)
+    list_patches(road.project, "salute/miniature-blank-name", "herald/miniature-loopback-address")
+    assert moved(before, ids(again(road))) == ORDER
+
+
+def test_the_serial_is_not_in_the_id(road: Survey) -> None:
+    first = ids(road)
+    grown = road.lock.bumped(dict.fromkeys(ORDER, "e" * 64)).bumped(dict(first))
+    road.lock_path.write_text(grown.to_toml())
+    assert ids(again(road)) == first
+    assert {step.serial for step in again(road).plan().steps} == {3}
+
+
+def test_another_gradle_builds_other_packages(road: Survey) -> None:
+    wrapper = road.settings.model_copy(update={"gradle": "wrapper"})
+    assert moved(ids(road), ids(again(road, wrapper))) == ORDER
+
+
+def test_where_a_site_fetches_its_sources_from_is_not_in_the_id(road: Survey) -> None:
+    mirrors = road.settings.mirrors.model_copy(update={"maven": "http://mirror.example/maven"})
+    assert ids(again(road, road.settings.model_copy(update={"mirrors": mirrors}))) == ids(road)
+
+
+def test_a_components_own_property_touches_it_and_its_dependents(road: Survey) -> None:
+    before = ids(road)
+    after = ids(edit(road, 'name = "salute"\n', 'name = "salute"\nmaven_properties = {quiet = "yes"}\n'))
+    assert moved(before, after) == ["salute", "herald"]
+
+
+def test_limits_of_a_container_touch_no_id(road: Survey) -> None:
+    before = ids(road)
+    assert ids(edit(road, "memory_mb = 2048", "memory_mb = 1024")) == before
+
+
+def test_an_unpinned_source_is_refused_with_the_command_that_pins_it(road: Survey) -> None:
+    pinned = next(line for line in road.path.read_text().splitlines() if line.startswith('sha512 = "afb'))
+    steps = {step.name: step for step in edit(road, pinned, "").plan().steps}
+    salute, herald = steps["salute"], steps["herald"]
+    assert (salute.action, salute.id) == ("refuse", "")
+    assert salute.reason == "source is unpinned: file:../sources/salute-1.0.0"
+    assert salute.hint == "bigtop-builder source fetch 1.0.0 -c salute --pin"
+    assert (herald.action, herald.reason) == ("refuse", "salute, which it depends on, cannot be built")
+    assert herald.hint == salute.hint
+    assert steps["bigtop-jsvc"].action == "run"
+
+
+def test_a_bump_leaves_out_what_has_no_id_yet(road: Survey) -> None:
+    pinned = next(line for line in road.path.read_text().splitlines() if line.startswith('sha512 = "afb'))
+    assert edit(road, pinned, "").bumped() == road.lock
+
+
+def test_a_source_of_a_kind_that_the_site_does_not_use_is_refused(road: Survey) -> None:
+    local = road.settings.model_copy(update={"sources": SourceSettings(kinds=("file",))})
+    jsvc = next(step for step in again(road, local).plan().steps if step.name == "bigtop-jsvc")
+    assert (jsvc.action, jsvc.reason) == ("refuse", "no source of a kind this site uses (file)")
+
+
+def test_a_selected_component_brings_what_it_depends_on(road: Survey) -> None:
+    plan = road.plan(("salute",))
+    assert [step.name for step in plan.steps] == ["bigtop-utils", "salute"]
+    assert plan.unselected == ("bigtop-jsvc", "herald")
+
+
+def test_selection_changes_no_id(road: Survey) -> None:
+    whole = {step.name: step for step in road.plan().steps}
+    assert road.plan(("herald",)).steps == tuple(whole.values())
+    assert road.plan(("salute",)).steps == (whole["bigtop-utils"], whole["salute"])
+
+
+def test_bumping_a_selection_leaves_the_others_in_the_lock_alone(
+    project: Project, settings: Settings
+) -> None:
+    lock = survey("1.0.0", project=project, settings=settings).bumped(("salute",))
+    assert sorted(lock.components) == ["bigtop-utils", "salute"]
+
+
+def test_an_unknown_component_is_refused_with_those_there_are(road: Survey) -> None:
+    with pytest.raises(InputError, match=r"recipe 1\.0\.0 has no component 'trumpet'") as refusal:
+        road.plan(("trumpet",))
+    assert refusal.value.hint == "it has bigtop-utils, bigtop-jsvc, salute, herald"
+
+
+def test_each_release_has_versions_of_its_own(road: Survey) -> None:
+    later = bump(survey("1.1.0", project=road.project, settings=road.settings))
+    assert {step.stamp for step in later.plan().steps} == {"1+bt1.1.0.1~deb12"}
