@@ -5,7 +5,7 @@ A step's id is the hash of all that can change its result (craft-parts and osbui
 serial: that comes from the lock, so that other bytes always have another version (design, invariant 2).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -136,7 +136,7 @@ class Grounds:
     results: Results
 
 
-def make_plan(grounds: Grounds, selected: Iterable[str] = ()) -> Plan:
+def make_plan(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
     """Plan a release.
 
     Args:
@@ -150,9 +150,11 @@ def make_plan(grounds: Grounds, selected: Iterable[str] = ()) -> Plan:
     recipe, bom = grounds.recipe, grounds.tree.bom
     names = {component.name for component in recipe.components}
     wanted = _with_dependencies(grounds, selected or names)
+    chosen = "".join(f" -c {name}" for name in selected)
+    bump = f"bigtop-builder plan {grounds.name}{chosen} --bump"
     steps: dict[str, Step] = {}
     for name in bom.build_order(names):
-        steps[name] = _step(grounds, recipe.component(name), steps)
+        steps[name] = _step(grounds, recipe.component(name), steps, bump)
     return Plan(
         recipe=recipe,
         tree=grounds.tree.id,
@@ -174,7 +176,7 @@ def _with_dependencies(grounds: Grounds, selected: Iterable[str]) -> set[str]:
     return wanted
 
 
-def _step(grounds: Grounds, component: Component, before: Mapping[str, Step]) -> Step:
+def _step(grounds: Grounds, component: Component, before: Mapping[str, Step], bump: str) -> Step:
     bom = grounds.tree.bom.components[component.name]
     after = tuple(name for name in grounds.tree.bom.dependencies_of(component.name) if name in before)
     source = select(component, grounds.settings) if bom.tarball_source else None
@@ -182,7 +184,7 @@ def _step(grounds: Grounds, component: Component, before: Mapping[str, Step]) ->
     step_id = digest(canonical(inputs)) if inputs else ""
     serial = (grounds.lock.serial(component.name, step_id) if step_id else None) or 0
     stamp = grounds.recipe.stamp(bom_release=bom.release, serial=serial) if serial else ""
-    action, reason, hint = _action(grounds, component, source, before, after, inputs, step_id, stamp)
+    action, reason, hint = _action(grounds, component, source, before, after, inputs, step_id, stamp, bump)
     return Step(
         component=component,
         id=step_id,
@@ -207,6 +209,7 @@ def _action(
     inputs: Mapping[str, str],
     step_id: str,
     stamp: str,
+    bump: str,
 ) -> tuple[Action, str, str]:
     if grounds.tree.bom.components[component.name].tarball_source and source is None:
         kinds = ", ".join(grounds.settings.sources.kinds)
@@ -220,7 +223,7 @@ def _action(
     changed = changes(inputs, last.inputs) if last else []
     if not stamp:
         why = ", ".join(changed) or "this build has no serial yet"
-        return "refuse", f"the lock is stale: {why}", f"bigtop-builder plan {grounds.name} --bump"
+        return "refuse", f"the lock is stale: {why}", bump
     if grounds.results.get(step_id, stamp):
         return "reuse", "built before", ""
     return "run", ", ".join(changed) or "not built yet", ""

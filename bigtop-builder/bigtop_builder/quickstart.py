@@ -34,8 +34,13 @@ LISTED = f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {' '.join((*WANTED, *
 Say = Callable[[str], None]
 
 
-def prepare(origin: Project, folder: Path) -> Project:
+def prepare(origin: Project, folder: Path, site: Path) -> Project:
     """Lay out the miniature's project, with settings and a repository definition of its own.
+
+    Args:
+        origin: The project that came with the tool.
+        folder: Where it goes.
+        site: The user's settings file; what is in it holds for the quickstart too.
 
     Raises:
         InputError: The folder holds something that no quickstart made.
@@ -46,7 +51,10 @@ def prepare(origin: Project, folder: Path) -> Project:
         )
     project = miniature.lay_out(origin, folder)
     # Debian's Gradle keeps the download small, and the miniature's build runs with it.
-    settings_of(project).write_text(f'gradle = "system"\nkeys_dir = "{project.root}/keys"\n')
+    settings = tomlkit.parse(site.read_text(encoding="utf-8") if site.is_file() else "")
+    settings["gradle"] = "system"
+    settings["keys_dir"] = f"{project.root}/keys"
+    settings_of(project).write_text(tomlkit.dumps(settings), encoding="utf-8")
     project.definition.parent.mkdir()
     text = (origin.definition).read_text(encoding="utf-8")
     project.definition.write_text(text, encoding="utf-8")

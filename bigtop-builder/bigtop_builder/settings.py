@@ -123,12 +123,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         InputError: The file named does not exist, or a value does not fit; the key is named.
     """
-    named = path or (
-        Path(os.environ["BIGTOP_BUILDER_SETTINGS"]) if "BIGTOP_BUILDER_SETTINGS" in os.environ else None
-    )
-    if named is not None and not named.is_file():
-        raise InputError(f"settings file {named} does not exist")
-    file = named or Path.home() / ".config/bigtop-builder/settings.toml"
+    file = settings_file(path)
     chosen = type("Settings", (Settings,), {"model_config": {**Settings.model_config, "toml_file": file}})
     try:
         return chosen()  # type: ignore[no-any-return]
@@ -138,6 +133,20 @@ def load_settings(path: Path | None = None) -> Settings:
             details=str(error),
             hint="docs/settings.md lists every key",
         ) from error
+
+
+def settings_file(path: Path | None = None) -> Path:
+    """The settings file that holds here: the one named, or the user's own, which need not be there.
+
+    Raises:
+        InputError: The file named does not exist.
+    """
+    named = path or (
+        Path(os.environ["BIGTOP_BUILDER_SETTINGS"]) if "BIGTOP_BUILDER_SETTINGS" in os.environ else None
+    )
+    if named is not None and not named.is_file():
+        raise InputError(f"settings file {named} does not exist")
+    return named or Path.home() / ".config/bigtop-builder/settings.toml"
 
 
 def _host_checks_valid_until() -> bool:

@@ -23,7 +23,7 @@ from bigtop_builder.quickstart import (
     settings_of,
 )
 from bigtop_builder.release import Place
-from bigtop_builder.settings import load_settings
+from bigtop_builder.settings import load_settings, settings_file
 from bigtop_builder.survey import survey
 from bigtop_builder.workspace import Project, bundled_project
 
@@ -71,14 +71,16 @@ def quickstart(context: click.Context, folder: Path, builder: str) -> None:
     installs the first over HTTP, upgrades to the second and goes back.
     """
     setting_up(context)
-    project = prepare(bundled_project(), folder)
+    project = prepare(bundled_project(), folder, settings_file(context.find_root().obj["settings"]))
     do = Player(project, builder=builder, verbose=context.find_root().obj["verbose"])
     settings = load_settings(settings_of(project))
     port = free_port()
     click.echo("The miniature Bigtop has two releases. First a key, and the first release.")
-    do("key", "new", "Quickstart", "quickstart@example.org")
     store = KeyStore(settings.keys_dir)
-    define(project, key=store.fingerprints()[0], url=f"http://{HOST}:{port}")
+    before = set(store.fingerprints())
+    do("key", "new", "Quickstart", "quickstart@example.org")
+    (key,) = set(store.fingerprints()) - before
+    define(project, key=key, url=f"http://{HOST}:{port}")
     do("repo", "init")
     do("plan", RELEASES[0], "--bump")
     do("release", RELEASES[0], "--suite", "testing")
