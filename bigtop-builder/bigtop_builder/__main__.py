@@ -12,13 +12,18 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line."""
+    import click
+
     from bigtop_builder.cli import cli
 
     try:
-        cli(prog_name="bigtop-builder", standalone_mode=True)
+        sys.exit(cli.main(prog_name="bigtop-builder", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except BuilderError as error:
         complain(error)
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted: what was finished is kept; the same command goes on from there\n")
         sys.exit(INTERRUPTED)
     except OSError as error:

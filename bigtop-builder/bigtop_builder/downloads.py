@@ -110,6 +110,11 @@ def bring_new(room: Room, into: Path) -> None:
     (into / "new.tar").unlink()
 
 
+def beside(marker: Path, name: str) -> Path | None:
+    """The file of a name in a marker; None if that is no plain name, which could lead out of the folder."""
+    return marker.parent / name if name not in {"", ".", ".."} and "/" not in name else None
+
+
 def downloaded_by_maven(repository: Path) -> list[Path]:
     """Files of a local Maven repository that came from a remote one, checked against their .sha1.
 
@@ -120,7 +125,8 @@ def downloaded_by_maven(repository: Path) -> list[Path]:
         lines = [line for line in marker.read_text(errors="replace").splitlines() if not line.startswith("#")]
         local = {line.partition(">")[0] for line in lines if line.endswith(">=")}
         remote = {line.partition(">")[0] for line in lines} - local
-        whole = [marker.parent / name for name in sorted(remote) if _sha1_holds(marker.parent / name)]
+        files = (beside(marker, name) for name in sorted(remote))
+        whole = [file for file in files if file and _sha1_holds(file)]
         if whole:
             names = {path.name for path in whole}
             marker.write_text("".join(f"{line}\n" for line in lines if line.partition(">")[0] in names))

@@ -53,6 +53,12 @@ KNOWN = (
         cure="set `ca_certificates` in the settings to the folder with your site's CA",
     ),
     KnownFailure(
+        pattern=r"Could not (GET|HEAD) '|Connection (refused|reset|timed out)|Temporary failure in name resolution|"
+        r"UnknownHostException",
+        cause="a download failed",
+        cure="see which host the lines above name: if it is gone, set a mirror in the settings; else build again",
+    ),
+    KnownFailure(
         pattern=r"Could not (find|resolve) (artifact|dependencies|all (files|artifacts|dependencies)).*",
         cause="Maven or Gradle cannot have an artifact",
         cure="look whether the mirror has it; if another component makes it, add that component to the recipe",
@@ -71,12 +77,6 @@ KNOWN = (
         pattern=r"protoc version is|Could NOT find Protobuf",
         cause="another protoc than the source wants",
         cure="Hadoop before 3.3 wants protoc 2.5.0; see docs/real-builds.md",
-    ),
-    KnownFailure(
-        pattern=r"Could not (GET|HEAD) '|Connection (refused|reset|timed out)|Temporary failure in name resolution|"
-        r"UnknownHostException",
-        cause="a download failed",
-        cure="see which host the lines above name: if it is gone, set a mirror in the settings; else build again",
     ),
     KnownFailure(
         pattern=r"Timeout waiting to lock",

@@ -50,21 +50,22 @@ def command(recipe: Recipe, component: Component, settings: Settings, *, workdir
 def environment(
     recipe: Recipe, component: Component, settings: Settings, *, stamp: str, epoch: int, workdir: str
 ) -> Mapping[str, str]:
-    """Variables of a build. Later ones win: the tool's, the recipe's, the component's."""
+    """Variables of a build: the recipe's, then the component's, then the tool's own; later ones win."""
     options = (f"-Duser.home={workdir}/home", *recipe.maven.options)
     proxy = {"http_proxy": settings.proxy, "https_proxy": settings.proxy, "no_proxy": settings.no_proxy}
     return {
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        **recipe.image.environment,
+        **component.environment,
+        # These are the tool's: a recipe that changed them would break versions and the room's layout.
         "HOME": f"{workdir}/home",
         "GRADLE_USER_HOME": f"{workdir}/home/.gradle",
         "MAVEN_OPTS": " ".join(options),
         "BIGTOP_BUILD_STAMP": stamp,
         "BIGTOP_JDK": recipe.image.jdk.version,
         "SOURCE_DATE_EPOCH": str(epoch),
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
         **(proxy if settings.proxy else {}),
-        **recipe.image.environment,
-        **component.environment,
     }
 
 

@@ -10,7 +10,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from bigtop_builder.downloads import MAVEN, REMOTE
+from bigtop_builder.downloads import MAVEN, REMOTE, beside
 
 HANDOVER = "maven.tar"
 METADATA = "maven-metadata-local.xml"
@@ -27,8 +27,8 @@ def pack(repository: Path, tar_file: Path, *, epoch: int) -> int:
     members: dict[str, bytes | Path] = {}
     for marker in repository.rglob(REMOTE):
         local = {line for line in marker.read_text(errors="replace").splitlines() if line.endswith(">=")}
-        files = [marker.with_name(line.removesuffix(">=")) for line in sorted(local)]
-        whole = [file for file in files if file.is_file()]
+        files = (beside(marker, line.removesuffix(">=")) for line in sorted(local))
+        whole = [file for file in files if file and file.is_file()]
         if whole:
             members[_name(marker, repository)] = "".join(f"{file.name}>=\n" for file in whole).encode()
             members |= {_name(file, repository): file for file in whole}

@@ -16,13 +16,15 @@ from rich.text import Text
 
 TAIL = 8
 HEARTBEAT = 60.0
+KEPT = 400
+"""Lines that the cause of a failure is looked for in: Gradle's and Maven's last words push it far up."""
 
 log = logging.getLogger(__name__)
 
 
-def configure(*, verbose: bool, quiet: bool = False) -> None:
+def configure(*, verbose: bool) -> None:
     """Send the story of this package to stderr. `verbose` shows every command that is run."""
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    level = logging.DEBUG if verbose else logging.INFO
     console = Console(stderr=True)
     handler: logging.Handler
     if console.is_terminal:
@@ -42,7 +44,7 @@ class Tail:
     """The last lines of something long, kept for an error message and shown while it runs."""
 
     def __init__(self, title: str, file: IO[bytes], live: Live | None) -> None:
-        self.lines: deque[str] = deque(maxlen=40)
+        self.lines: deque[str] = deque(maxlen=KEPT)
         self._title = title
         self._file = file
         self._live = live
@@ -68,7 +70,7 @@ class Tail:
 
 @contextmanager
 def tail(title: str, file: IO[bytes]) -> Iterator[Tail]:
-    """Write lines to a file, show the last ones on a terminal, and say once a minute elsewhere that it goes on."""
+    """Write lines to a file; show the last ones on a terminal, or say about once a minute that more came."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Tail(title, file, None)

@@ -151,7 +151,8 @@ def make_plan(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
     names = {component.name for component in recipe.components}
     wanted = _with_dependencies(grounds, selected or names)
     chosen = "".join(f" -c {name}" for name in selected)
-    bump = f"bigtop-builder plan {grounds.name}{chosen} --bump"
+    host = " --builder host" if grounds.image == "host" else ""
+    bump = f"bigtop-builder plan {grounds.name}{chosen}{host} --bump"
     steps: dict[str, Step] = {}
     for name in bom.build_order(names):
         steps[name] = _step(grounds, recipe.component(name), steps, bump)
@@ -243,8 +244,14 @@ def _inputs(
         "gradle": {**recipe.gradle.properties, **component.gradle_properties},
         "maven": recipe.maven.model_dump(mode="json"),
         "component": component.maven_properties,
-        "environment": {**recipe.image.environment, **component.environment},
-        "tool": settings.gradle if settings.gradle == "system" else f"wrapper {recipe.gradle.version}",
+        "environment": {
+            "BIGTOP_JDK": recipe.image.jdk.version,
+            **recipe.image.environment,
+            **component.environment,
+        },
+        "tool": "system"
+        if settings.gradle == "system"
+        else f"wrapper {recipe.gradle.version} {recipe.gradle.sha256}",
     }
     local = {
         f"patch {patch}": sha

@@ -139,10 +139,9 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
             cache=survey.cache,
             logs=survey.output.logs,
         )
-        material = replace(materials[step.name], handovers=_handovers(survey, plan, step))
-        return build(
-            step, material, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site
-        )
+        given = materials.get(step.name) or material(survey, step)
+        given = replace(given, handovers=_handovers(survey, plan, step))
+        return build(step, given, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
 
     results = execute(plan, survey.cache, make)
     return Packages(plan=plan, results=results, folder=_lay_out(survey, results))
@@ -172,6 +171,7 @@ def verify_release(
         recipe=survey.recipe,
         stamps=stamps,
         target_image=target_image(survey.recipe, survey.settings).id,
+        previous=previous,
         unselected=unselected,
     )
     known = survey.workspace.verdicts / f"{identity}.json"

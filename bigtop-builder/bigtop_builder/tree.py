@@ -51,8 +51,7 @@ class Tree:
 
     def read(self, path: str) -> bytes | None:
         """Content of a file; None if there is none."""
-        done = self.git("cat-file", "blob", f"{self.id}:{path}", check=False)
-        return done.stdout if done.returncode == 0 else None
+        return self.git("cat-file", "blob", f"{self.id}:{path}").stdout if path in self.ids(path) else None
 
     def packages_of(self, component: str) -> tuple[str, ...]:
         """Names of the binary packages that a component's `debian/control` declares."""
@@ -127,8 +126,9 @@ class Index:
 
     def read(self, path: str) -> str | None:
         """Text of a file in the index."""
-        done = self("cat-file", "blob", f":{path}", check=False)
-        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+        if not self("ls-files", "-z", "--", path).stdout:
+            return None
+        return self("cat-file", "blob", f":{path}").stdout.decode(errors="replace")
 
 
 def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, objects: Path) -> Tree:

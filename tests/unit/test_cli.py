@@ -224,3 +224,15 @@ def test_errors_show_no_traceback(call: Call) -> None:
     said = [call("plan", "9.9.9"), call("verify", "1.0.0"), call("source", "verify", "9.9.9")]
     assert [done.status for done in said] == [2, 2, 2]
     assert not any("Traceback" in done.err for done in said)
+
+
+def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bigtop_builder.cli.release.survey", interrupted)
+    said = call("plan", "1.0.0")
+    assert said.status == 130
+    assert "the same command goes on from there" in said.err

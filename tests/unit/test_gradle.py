@@ -227,3 +227,9 @@ def test_a_tree_without_a_wrapper_is_refused(project: Project, recipe: Recipe, w
     with pytest.raises(TreeError, match="no distributionUrl") as refusal:
         gradle.distribution(recipe, bare, wrapper)
     assert refusal.value.hint == 'set gradle = "system"'
+
+
+def test_a_recipe_cannot_change_the_stamp(recipe: Recipe, salute: Component, settings: Settings) -> None:
+    own = salute.model_copy(update={"environment": {"BIGTOP_BUILD_STAMP": "1", "HOME": "/root"}})
+    given = environment(recipe, own, settings)
+    assert (given["BIGTOP_BUILD_STAMP"], given["HOME"]) == ("1+bt1.0.0.1~deb12", "/work/home")

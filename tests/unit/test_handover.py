@@ -98,3 +98,13 @@ def test_files_of_one_folder_are_marked_in_the_order_of_their_names(tmp_path: Pa
         pack(tmp_path / name, tmp_path / f"{name}.tar", epoch=EPOCH)
         tars.append((tmp_path / f"{name}.tar").read_bytes())
     assert tars[0] == tars[1]
+
+
+def test_a_name_that_leads_out_of_its_folder_is_handed_over_by_nobody(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    folder = repository / "g/a/1"
+    folder.mkdir(parents=True)
+    (repository / "victim").write_text("theirs")
+    (folder / REMOTE).write_text("../../../victim>=\n>=\n")
+    assert pack(repository, tmp_path / "maven.tar", epoch=0) == 0
+    assert not (tmp_path / "maven.tar").exists()

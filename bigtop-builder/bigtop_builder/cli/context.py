@@ -58,7 +58,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         shown.add_row(*row)
-    console = Console(width=None if Console().is_terminal else 240)
+    console = Console(
+        width=None if Console().is_terminal else 240, markup=False, emoji=False, highlight=False
+    )
     with console.capture() as captured:
         console.print(shown)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

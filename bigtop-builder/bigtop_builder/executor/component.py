@@ -24,6 +24,8 @@ from bigtop_builder.tree import Tree
 
 log = logging.getLogger(__name__)
 
+SHOWN = 40
+"""Last lines of a failed build that its error shows."""
 KEPT = (".deb", ".ddeb", ".dsc", ".changes", ".buildinfo", ".gz", ".xz", ".bz2", ".zst")
 
 
@@ -148,15 +150,21 @@ def _failure(step: Step, lines: Tail, logfile: Path, what: str) -> BuildError:
     cause = f"likely cause: {known.cause}\n" if known else ""
     return BuildError(
         f"{step.name}: {what}",
-        details="\n".join([*lines.lines, "", f"{cause}whole log: {logfile}"]),
+        details="\n".join([*list(lines.lines)[-SHOWN:], "", f"{cause}whole log: {logfile}"]),
         hint=known.cure if known else "read the log; --verbose shows each command that was run",
     )
 
 
 def _collect(room: Room, step: Step, made: Path) -> None:
-    room.get(f"{room.workdir}/bigtop/output/{step.name}", made)
+    place = f"{room.workdir}/bigtop/output/{step.name}"
+    if room.run(["test", "-d", place], check=False).returncode:
+        raise BuildError(
+            f"{step.name}: Gradle ended well but made no output/{step.name}",
+            hint=f"see the task {step.name}-deb in packages.gradle",
+        )
+    room.get(place, made)
     output = made / step.name
-    for path in sorted(output.iterdir()) if output.is_dir() else ():
+    for path in sorted(output.iterdir()):
         if path.is_file() and path.suffix in KEPT:
             path.rename(made / path.name)
     for path in sorted(output.rglob("*"), reverse=True):

@@ -34,20 +34,25 @@ def verdict_id(
     recipe: Recipe,
     stamps: Mapping[str, str],
     target_image: str,
+    previous: Sequence[Path] = (),
     unselected: Mapping[str, str] | None = None,
 ) -> str:
     """Id of the verdict on these packages, without judging them: what has one need not be judged again.
 
-    The packages published before are not part of it: a set that was fit to upgrade from what was there when
-    it was judged stays judged.
+    Of the packages published before, those count that stand in for components which this run leaves out: they
+    decide what is published. The others do not: a set that was fit to upgrade from what was there when it was
+    judged stays judged.
 
     Args:
         packages: The set; each file is hashed.
         recipe: Its target, roles, services and lintian exceptions count.
         stamps: Component -> stamp that the plan gave.
         target_image: Id of the clean target image: a name made from its inputs, or a digest.
+        previous: .debs published before.
         unselected: Package -> component, of components that this run leaves out.
     """
+    left_out = dict(unselected or {})
+    there = [read_deb(path) for path in previous] if left_out else []
     with ThreadPoolExecutor() as pool:
         sums = list(pool.map(sha256_of, (built.path for built in packages)))
     files = sorted((built.path.name, built.component, sha) for built, sha in zip(packages, sums, strict=True))
@@ -58,7 +63,8 @@ def verdict_id(
         "lintian": [exception.model_dump(mode="json") for exception in recipe.lintian],
         "services": [service.model_dump(mode="json") for service in services_of(recipe, components)],
         "stamps": {name: stamps.get(name, "") for name in components},
-        "unselected": dict(unselected or {}),
+        "unselected": left_out,
+        "stand_ins": sorted((deb.name, deb.version) for deb in there if deb.name in left_out),
     }
     return digest(CHECKS_VERSION, target_image, canonical(files), canonical(how))
 
