@@ -45,13 +45,14 @@ def prepare(origin: Project, folder: Path, site: Path) -> Project:
     Raises:
         InputError: The folder holds something that no quickstart made.
     """
+    # Read first: it may lie in the folder that is made anew.
+    settings = tomlkit.parse(site.read_text(encoding="utf-8") if site.is_file() else "")
     if not miniature.clear(folder):
         raise InputError(
             f"{folder} is not empty and was not made by a quickstart", hint="name another folder with --dir"
         )
     project = miniature.lay_out(origin, folder)
     # Debian's Gradle keeps the download small, and the miniature's build runs with it.
-    settings = tomlkit.parse(site.read_text(encoding="utf-8") if site.is_file() else "")
     settings["gradle"] = "system"
     settings["keys_dir"] = f"{project.root}/keys"
     settings_of(project).write_text(tomlkit.dumps(settings), encoding="utf-8")

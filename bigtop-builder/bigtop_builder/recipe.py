@@ -19,6 +19,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.\-]*$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{128})?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+OptionalSha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
 PatchId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+\-]*/[A-Za-z0-9][A-Za-z0-9._+\-]*$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+]+$")]
@@ -86,7 +87,7 @@ class Gradle(Value):
     """The Gradle that runs Bigtop's build."""
 
     version: str = Field("5.6.4", description="Version that Bigtop's wrapper asks for")
-    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = Field(
+    sha256: OptionalSha256 = Field(
         "1f3067073041bc44554d0efe5d402a33bc3d3c93cc39ab684f308586d732a80d",
         description="Sha256 of gradle-<version>-bin.zip; a wrapper without it is refused",
     )

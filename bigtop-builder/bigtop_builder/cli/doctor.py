@@ -25,6 +25,7 @@ ON_THE_HOST = {
     "javac": "compile components",
     "lintian": "check packages",
     "mvn": "build components",
+    "unzip": "unpack Gradle",
 }
 
 

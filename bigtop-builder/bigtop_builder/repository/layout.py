@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from bigtop_builder.recipe import Fingerprint, Name, Sha256, Sha512
+from bigtop_builder.recipe import Fingerprint, Name, OptionalSha256, Sha256, Sha512
 from bigtop_builder.schema import Value
 
 SETTINGS = "state/repository.json"
@@ -114,7 +114,9 @@ class Entry(Value):
     who: str
     why: str
     action: Action
-    before: Sha256 = Field("", alias="from", description="Snapshot until then; empty if the suite is new")
+    before: OptionalSha256 = Field(
+        "", alias="from", description="Snapshot until then; empty if the suite is new"
+    )
     after: Sha256 = Field(alias="to", description="Snapshot from then on")
     source: str = Field("", description="For `promote`: suite that the snapshot came from")
     added: tuple[Added, ...] = ()
