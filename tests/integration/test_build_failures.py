@@ -40,9 +40,8 @@ def containers(purpose: str) -> list[str]:
 
     client = docker.from_env()
     try:
-        return [
-            str(one.name) for one in client.containers.list(all=True, filters={"label": "bigtop-builder=1"})
-        ]
+        ours = client.containers.list(all=True, filters={"label": "bigtop-builder=1"})
+        return [str(one.name) for one in ours if f"-{purpose}-" in str(one.name)]
     finally:
         client.close()
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build by the tool takes beyond Gradle itself, for bigtop-jsvc: the ratio may be 1.10 at most.
+
+- tool: `executor.component.build`, from opening the container to the kept result.
+- bare: the Gradle command alone, in a container that runs already and was given the same files.
+- again: the same once more in that container, which has Gradle's compiled scripts now, less what jsvc left.
+
+The three alternate; the table has medians. Run as `.venv/bin/python benchmarks/overhead.py`: it takes the
+miniature, and Bigtop 3.5.0 too when `BIGTOP_GIT` names a clone of apache/bigtop.
+"""
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bigtop_builder import gradle
+from bigtop_builder.cache import ResultCache
+from bigtop_builder.cli.context import table
+from bigtop_builder.downloads import Downloads
+from bigtop_builder.executor import component
+from bigtop_builder.executor.component import Material, Site, build
+from bigtop_builder.log import tail
+from bigtop_builder.miniature import lay_out
+from bigtop_builder.plan import Step
+from bigtop_builder.release import Place, build_release, material, write_whole
+from bigtop_builder.settings import Settings, load_settings
+from bigtop_builder.survey import Survey, survey
+from bigtop_builder.workspace import Project
+
+HERE = Project(Path(__file__).parents[1])
+BIGTOP = "https://github.com/apache/bigtop.git"
+JSVC = "bigtop-jsvc"
+ROUNDS = 3
+BUDGET = 1.10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """All that both sides are given: one step, its material and a place, downloads warm."""
+
+    road: Survey
+    step: Step
+    given: Material
+    site: Site
+
+    def tool(self, scratch: Path) -> float:
+        site = replace(self.site, cache=ResultCache(scratch / "results"), logs=scratch)
+        road = self.road
+        start = time.perf_counter()
+        build(self.step, self.given, recipe=road.recipe, tree=road.tree, settings=road.settings, site=site)
+        return time.perf_counter() - start
+
+    def bare(self, scratch: Path) -> tuple[float, float]:
+        road, step = self.road, self.step
+        with self.site.rooms.open(
+            purpose="overhead", memory_mb=step.component.memory_mb, cpus=step.component.cpus
+        ) as room:
+            component._furnish(  # noqa: SLF001  # both sides are given the same files
+                room,
+                step,
+                self.given,
+                recipe=road.recipe,
+                tree=road.tree,
+                settings=road.settings,
+                downloads=self.site.downloads,
+            )
+            argv = gradle.command(road.recipe, step.component, road.settings, workdir=room.workdir)
+            env = gradle.environment(
+                road.recipe,
+                step.component,
+                road.settings,
+                stamp=step.stamp,
+                epoch=road.tree.epoch,
+                workdir=room.workdir,
+            )
+            taken = []
+            for number in range(2):
+                with (scratch / f"bare{number}.log").open("wb") as log, tail(step.name, log) as lines:
+                    start = time.perf_counter()
+                    room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", on_line=lines)
+                    taken.append(time.perf_counter() - start)
+                room.run(["rm", "-r", f"bigtop/build/{step.name}", f"bigtop/output/{step.name}"])
+            return taken[0], taken[1]
+
+
+def prepare(name: str, project: Project, settings: Settings) -> Bench:
+    road = survey(name, project=project, settings=settings)
+    write_whole(road.lock_path, road.bumped((JSVC,)).to_toml())
+    road = survey(name, project=project, settings=settings)
+    plan = road.plan((JSVC,))
+    place = Place(road, host=False)
+    build_release(road, plan, place)  # warms the downloads
+    step = next(step for step in plan.steps if step.name == JSVC)
+    rooms, image = place.builders
+    downloads = Downloads(road.workspace.downloads, settings, workdir=road.image)
+    site = Site(rooms=rooms, image=image, downloads=downloads, cache=road.cache, logs=road.output.logs)
+    return Bench(road=road, step=step, given=material(road, step), site=site)
+
+
+def measure(title: str, bench: Bench) -> tuple[tuple[str, ...], float]:
+    taken: dict[str, list[float]] = {"tool": [], "bare": [], "again": []}
+    root = bench.road.workspace.root
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory(dir=root, prefix="overhead-") as scratch:
+            bare, again = bench.bare(Path(scratch))
+            for kind, seconds in (("tool", bench.tool(Path(scratch))), ("bare", bare), ("again", again)):
+                taken[kind].append(seconds)
+        print(f"{title}: {', '.join(f'{kind} {t[-1]:.2f} s' for kind, t in taken.items())}", file=sys.stderr)
+    tool, bare, again = (statistics.median(taken[kind]) for kind in ("tool", "bare", "again"))
+    row = (title, f"{tool:.2f}", f"{bare:.2f}", f"{again:.2f}", f"{tool / bare:.3f}", f"{tool / again:.3f}")
+    return row, tool / bare
+
+
+def main() -> int:
+    settings = load_settings()
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
+        miniature = lay_out(HERE, Path(folder) / "miniature")
+        measured.append(measure("miniature 1.0.0", prepare("1.0.0", miniature, settings)))
+        if clone := os.environ.get("BIGTOP_GIT"):
+            real = Project(Path(folder) / "real")
+            shutil.copytree(HERE.recipes, real.recipes)
+            shutil.copytree(HERE.patches, real.patches)
+            mirrors = settings.mirrors.model_copy(update={"git": {BIGTOP: clone}})
+            there = settings.model_copy(update={"mirrors": mirrors})
+            measured.append(measure("Bigtop 3.5.0", prepare("3.5.0", real, there)))
+    print(
+        table(("release", "tool s", "bare s", "again s", "tool/bare", "tool/again"), [r for r, _ in measured])
+    )
+    return int(any(ratio > BUDGET for _, ratio in measured))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
