@@ -371,7 +371,7 @@ def _usable(key: Key | None, fingerprint: str) -> Key:
 def _missing(fingerprint: str, *, where: str = "") -> SigningError:
     return SigningError(
         f"key {fingerprint} is not here{where}",
-        hint="bigtop-builder key new makes a key; `key import` takes in one that you have",
+        hint="name the full fingerprint, 40 capital digits; `key list` shows those here, `key new` makes one",
     )
 
 

@@ -551,3 +551,12 @@ def test_two_publishers_at_once_lose_nothing(site: Site, store: KeyStore) -> Non
     assert {one.name for one in site.repository.state.packages(index)} == {deb.name for deb in debs}
     assert pointer.serial == 6
     assert check(site.repository.state) == ()
+
+
+@pytest.mark.parametrize("component", ["../x", "Main", "a/b", ""])
+def test_a_component_that_is_no_name_is_refused_and_nothing_is_written(site: Site, component: str) -> None:
+    site.add(site.deb("zoo"))
+    before = sorted(site.root.rglob("*"))
+    with pytest.raises(InputError, match="cannot be a component's name"):
+        site.repository.add("stable", [site.deb("later")], keyring=site.keyring, component=component)
+    assert sorted(site.root.rglob("*")) == before

@@ -7,6 +7,7 @@ is either unreachable or whole, and the same command takes up what is there.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.verify.integrity import check_integrity
 from bigtop_builder.verify.verdict import Verdict
+
+COMPONENT = re.compile(r"[a-z0-9][a-z0-9+.\-]*")
+"""A component is a folder below pool/: what may stand in Packages' Filename (the models hold it to the same)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +157,11 @@ class Repository:
             SigningError: A key cannot sign, or the suite's state is not signed by the repository's keys.
             PublishError: A package is refused, or the store cannot be written; nothing was switched.
         """
+        if COMPONENT.fullmatch(component) is None:
+            raise InputError(
+                f"{component!r} cannot be a component's name",
+                hint="lower-case letters, digits, + . and - only",
+            )
         pointer = self.state.pointer(suite)
         if pointer and not self._missing(pointer, component, debs):
             return _unchanged(pointer)
