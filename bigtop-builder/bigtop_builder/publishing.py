@@ -5,11 +5,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.errors import InputError
 from bigtop_builder.keys import Keyring, KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.repository import keyring_package, layout
@@ -156,7 +154,9 @@ def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | Non
         date=newest,
         maintainer=definition.maintainer,
     )
-    for number in count(1):
+    number = 0
+    while True:
+        number += 1
         version = f"{newest:%Y%m%d}.{number}"
         built = read_deb(keyring_package.build(replace(package, version=version), folder))
         there = layout.pool_file(definition.component, built.name, version, "all")
@@ -164,4 +164,3 @@ def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | Non
             return built
         if repository.store.sha256(there) == built.sha256:
             return built
-    raise InputError("no version is left for the keyring package")

@@ -63,14 +63,14 @@ class Survey:
 
     def plan(self, selected: tuple[str, ...] = ()) -> Plan:
         """The plan for the given components, all if none."""
-        return make_plan(self._grounds(self.lock), selected)
+        return make_plan(self._grounds(), selected)
 
     def bumped(self, selected: tuple[str, ...] = ()) -> Lock:
         """The lock with each step id of the plan that is not its component's newest appended."""
         ids = {step.name: step.id for step in self.plan(selected).steps if step.id}
         return self.lock.bumped(ids)
 
-    def _grounds(self, lock: Lock) -> Grounds:
+    def _grounds(self) -> Grounds:
         return Grounds(
             name=self.name,
             recipe=self.recipe,
@@ -79,7 +79,7 @@ class Survey:
             image=self.image,
             image_id=self.image_id,
             patches={patch.id: sha256_of(patch.path) for patch in self.patches},
-            lock=lock,
+            lock=self.lock,
             results=self.cache,
         )
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One package by itself: whole, with the control fields and the version that it should have."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
+from bigtop_builder.cache import sha256_of
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.verify.control import check_control
 from bigtop_builder.verify.integrity import SHOWN, Contents, inspect
@@ -92,12 +92,6 @@ def finding(check: str, subject: str, problems: Sequence[str]) -> Finding:
     return Finding(
         check=check, subject=subject, outcome="failed" if problems else "passed", detail="\n".join(problems)
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _control_of(path: Path) -> tuple[Deb | None, list[str]]:

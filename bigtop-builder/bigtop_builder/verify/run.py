@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bigtop_builder.artifact import read_deb
+from bigtop_builder.cache import sha256_of
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.schema import canonical, digest
@@ -18,7 +19,7 @@ from bigtop_builder.verify.conflicts import check_conflicts
 from bigtop_builder.verify.hosts import services_of, try_on_hosts
 from bigtop_builder.verify.integrity import SHOWN
 from bigtop_builder.verify.lintian import check_lintian
-from bigtop_builder.verify.packages import Built, Judged, finding, judge_package, sha256_of
+from bigtop_builder.verify.packages import Built, Judged, finding, judge_package
 from bigtop_builder.verify.verdict import Finding, Verdict
 
 log = logging.getLogger(__name__)
