@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuildError, InputError
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.recipe import Name, Sha256
@@ -115,10 +116,7 @@ class ResultCache:
         made.chmod(0o755)
         made.rename(target)
         newest = self.root / "newest" / result.recipe / result.component
-        newest.parent.mkdir(parents=True, exist_ok=True)
-        beside = newest.with_suffix(f".{os.getpid()}")
-        beside.write_text(f"{result.step}/{result.stamp}")
-        beside.replace(newest)
+        write_whole(newest, f"{result.step}/{result.stamp}")
         return result
 
 

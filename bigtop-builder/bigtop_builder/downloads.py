@@ -17,6 +17,7 @@ from typing import IO
 
 from filelock import FileLock
 
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.gradle import MAVEN_MIRROR_ID
 from bigtop_builder.room import Room
 from bigtop_builder.schema import digest
@@ -89,9 +90,7 @@ class Downloads:
         names = self._list(component)
         names.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(names.with_suffix(".lock")):
-            beside = names.with_suffix(".new")
-            beside.write_text("".join(f"{name}\n" for name in sorted(used)))
-            beside.replace(names)
+            write_whole(names, "".join(f"{name}\n" for name in sorted(used)))
 
 
 def mark_seeded(room: Room) -> None:

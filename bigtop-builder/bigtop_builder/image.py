@@ -14,6 +14,7 @@ import tomlkit
 from filelock import FileLock
 
 from bigtop_builder import registry
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.base import (
     BaseSpec,
     apt_sources,
@@ -236,9 +237,7 @@ def pin(engine: Engine, path: Path, recipe: Recipe, settings: Settings) -> str:
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     table: Any = document["image"]
     table["digest"] = found
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(tomlkit.dumps(document), encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, tomlkit.dumps(document))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.cache import Result, sha256_of
 from bigtop_builder.container import Engine
 from bigtop_builder.download import Progress, quiet
@@ -263,14 +264,6 @@ def _record(result: Result, serial: int, reasons: dict[str, str], folder: Path) 
             for file, deb in debs
         ),
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _built(packages: Packages) -> list[Built]:

@@ -28,6 +28,7 @@ from filelock import FileLock
 
 from bigtop_builder import archive
 from bigtop_builder.archive import Contents, hash_of
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.download import Progress, download, quiet, wrong_checksum
 from bigtop_builder.errors import EnvironmentMissing, InputError, SourceError, TreeError
 from bigtop_builder.mirror import Mirror
@@ -232,10 +233,7 @@ def write_pin(recipe: Path, component: str, index: int, pin: Pin) -> None:
     except (KeyError, IndexError, StopIteration) as error:
         raise InputError(f"{recipe}: component {component!r} has no source number {index + 1}") from error
     source["sha512"], source["checked"] = pin.sha512, pin.checked
-    new = recipe.with_name(f".{recipe.name}.new")
-    new.write_text(tomlkit.dumps(document), encoding="utf-8")
-    shutil.copymode(recipe, new)
-    new.replace(recipe)
+    write_whole(recipe, tomlkit.dumps(document))
 
 
 def _usable(component: Component, settings: Settings) -> list[Source]:

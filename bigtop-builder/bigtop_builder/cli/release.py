@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.cli.context import (
     answer,
     builder_option,
@@ -25,7 +26,6 @@ from bigtop_builder.release import (
     build_release,
     manifest_of,
     verify_release,
-    write_whole,
 )
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
