@@ -93,7 +93,7 @@ def prepare(name: str, project: Project, settings: Settings) -> Bench:
     write_whole(road.lock_path, road.bumped((JSVC,)).to_toml())
     road = survey(name, project=project, settings=settings)
     plan = road.plan((JSVC,))
-    place = Place(road, host=False)
+    place = Place(road)
     build_release(road, plan, place)  # warms the downloads
     step = next(step for step in plan.steps if step.name == JSVC)
     rooms, image = place.builders

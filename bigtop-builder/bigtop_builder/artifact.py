@@ -1,35 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
 """Binary packages: what a .deb says of itself, read as a stream (deb(5), Debian policy 5)."""
 
-import gzip
 import hashlib
-import io
-import lzma
+import os
 import re
-import tarfile
-import zlib
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
+from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.expand import CHUNK, BrokenStreamError, Window, expand
+from bigtop_builder.tarball import Entry, Tarball
 
 MAGIC = b"!<arch>\n"
-HEADER = 60
+HEADER = struct.Struct("16s12s6s6s8s10s2s")
+"""Name, time, owner, group, mode, size and end mark of a member header (ar(5))."""
+AGAIN = "build or fetch the file again"
+FORMAT = b"2.0\n"
+PARTS = ("debian-binary", "control.tar", "data.tar")
+"""Members in their order (deb(5))."""
+COMPRESSIONS = (".gz", ".xz", ".zst", "")
+MEMBERS_LIMIT = 16
+HEAD = 1 << 16
+"""Bytes that are read at once: all of a small package, and what comes before data.tar of most."""
 CONTROL_LIMIT = 1 << 20
 """Bytes of a control file: the longest in Debian has some 10 kB."""
 MEMBER_LIMIT = 32 << 20
 """Bytes that a control member may unpack to: md5sums of large packages are there too."""
-
-UNREADABLE = (EOFError, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zlib.error)
+FILE_NAME_LIMIT = 255
+"""Bytes of a file name on Linux (NAME_MAX in limits.h)."""
+EPOCH_LIMIT = 2**31 - 1
+"""What dpkg keeps an epoch in (INT_MAX)."""
 
 FIELD = re.compile(r"([!-9;-~]+):[ \t]*(.*)")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+")
-VERSION = re.compile(r"(?:[0-9]+:[0-9][A-Za-z0-9.+~:\-]*|[0-9][A-Za-z0-9.+~\-]*)(?<!-)")
-ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9\-]*")
+VERSION = re.compile(
+    r"(?:[0-9]+:[0-9](?:[A-Za-z0-9.+~:\-]*-[A-Za-z0-9.+~]+|[A-Za-z0-9.+~:]*)"
+    r"|[0-9](?:[A-Za-z0-9.+~\-]*-[A-Za-z0-9.+~]+|[A-Za-z0-9.+~]*))"
+)
+ARCHITECTURE = re.compile(r"(?!(?:any|source|any-.*|.*-any)$)[a-z0-9][a-z0-9\-]*")
 SOURCE = re.compile(r"([a-z0-9][a-z0-9+.\-]+)(?: \(\S+\))?")
+RULES = {"Package": NAME, "Version": VERSION, "Architecture": ARCHITECTURE, "Source": SOURCE}
+MEMBER = re.compile(rb"[!-.0-~]+")
+CONTROL_FILE = re.compile(r"(?:\./)?([A-Za-z0-9][A-Za-z0-9+._\-]*)")
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+"""What no control file has a use for, and what some program or other takes for the end of a line."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A tar archive in a .deb: its full name, its compression (as in `.xz`), where it begins, its bytes."""
+
+    name: str
+    suffix: str
+    at: int
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +108,7 @@ class Deb:
             return hashlib.file_digest(file, "sha512").hexdigest()
 
 
+@lru_cache(256)
 def canonical(field: str) -> str:
     """The one spelling of a field name: `pre-depends` and `Pre-Depends` are the same field (policy 5.1)."""
     return "-".join(part.capitalize() for part in field.split("-"))
@@ -93,20 +124,51 @@ def read_deb(path: Path) -> Deb:
         CheckFailed: It is no whole .deb; file and reason are named.
     """
     try:
-        with path.open("rb") as file:
-            stanza = _control(file, path)
+        with path.open("rb", HEAD) as file:
+            control, _ = frame(file)
+            stanza = _stanza(file, control)
+            fields = parse_control(stanza, source=str(path))
+            _check_fields(fields)
             file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+            sha256, size = _sha256(file)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except UNREADABLE as error:
-        raise _broken(path, f"its control member cannot be read: {error}") from error
+    except BrokenStreamError as error:
+        raise CheckFailed(f"{path} is no whole .deb: {error}", hint=AGAIN) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    fields = parse_control(stanza, source=str(path))
-    _check_fields(fields, path)
     return Deb(path=path, control=fields, stanza=stanza, size=size, sha256=sha256)
+
+
+def read_debs(paths: Iterable[Path], *, jobs: int | None = None) -> tuple[Deb, ...]:
+    """Read many .debs on all cores, and give them in the order of their paths.
+
+    Args:
+        paths: The files.
+        jobs: At most so many at once; as many as there are cores if None.
+
+    Raises:
+        InputError: One cannot be read.
+        CheckFailed: Some are no whole .debs; each is named with its reason.
+    """
+    debs: list[Deb] = []
+    broken: list[CheckFailed] = []
+    for read in on_all_cores(_attempt, list(paths), jobs=jobs):
+        if isinstance(read, Deb):
+            debs.append(read)
+        else:
+            broken.append(read)
+    if broken:
+        details = "\n".join(error.brief for error in broken[1:])
+        raise CheckFailed(broken[0].brief, details=details, hint=AGAIN)
+    return tuple(debs)
+
+
+def _attempt(path: Path) -> Deb | CheckFailed:
+    try:
+        return read_deb(path)
+    except CheckFailed as error:
+        return error
 
 
 def parse_control(text: str, *, source: str) -> dict[str, str]:
@@ -118,7 +180,7 @@ def parse_control(text: str, *, source: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     name = ""
     for number, line in enumerate(text.split("\n"), 1):
-        if line[:1] in {" ", "\t"} and name and line.strip():
+        if line[:1] in {" ", "\t"} and name and line.strip(" \t"):
             fields[name] += "\n" + line
             continue
         found = FIELD.fullmatch(line)
@@ -127,118 +189,142 @@ def parse_control(text: str, *, source: str) -> dict[str, str]:
         name = canonical(found[1])
         if name in fields:
             raise CheckFailed(f"{source}: control line {number} gives {name} a second time")
-        fields[name] = found[2].rstrip()
+        fields[name] = found[2].rstrip(" \t")
     return fields
 
 
-def members(file: IO[bytes], path: Path) -> Iterator[tuple[str, int]]:
-    """Names and sizes of an ar archive's members; the file stands at a member's first byte when it is given.
+def frame(file: BinaryIO) -> tuple[Member, Member]:
+    """Control and data member, after the whole ar archive was held to deb(5).
+
+    Members whose names begin with `_` are let be, as deb(5) has it: signatures, say.
 
     Raises:
-        CheckFailed: The archive is cut off or no ar archive.
+        BrokenStreamError: The archive is cut off, or no archive, or its members are not those of a .deb.
     """
-    end = file.seek(0, 2)
-    file.seek(0)
+    found = list(islice(_members(file), MEMBERS_LIMIT + 1))
+    if len(found) > MEMBERS_LIMIT:
+        raise BrokenStreamError(f"it has more than {MEMBERS_LIMIT} members")
+    parts = [member for member in found if not member.name.startswith("_")]
+    if [part.name.removesuffix(part.suffix) for part in parts] != list(PARTS) or parts[0].suffix:
+        said = ", ".join(member.name for member in found)
+        raise BrokenStreamError(f"its members are {said}, not debian-binary, control.tar, data.tar (deb(5))")
+    version, control, data = parts
+    for member in (control, data):
+        if member.suffix not in COMPRESSIONS:
+            raise BrokenStreamError(f"{member.name} is compressed as none of {', '.join(COMPRESSIONS)}")
+    file.seek(version.at)
+    if version.size != len(FORMAT) or file.read(len(FORMAT)) != FORMAT:
+        raise BrokenStreamError(f"debian-binary does not say that the format is {FORMAT.decode().strip()}")
+    return control, data
+
+
+def control_files(control: Tarball) -> Iterator[tuple[str, Entry]]:
+    """Names of the files in a control archive, and their entries.
+
+    Raises:
+        BrokenStreamError: The archive is damaged, has a name twice, or something besides plain files at its top
+            (deb(5)).
+    """
+    seen = set()
+    for entry in control:
+        if entry.kind == "folder" and entry.name in {".", "./"}:
+            continue
+        named = CONTROL_FILE.fullmatch(entry.name)
+        if named is None or entry.kind != "file":
+            raise BrokenStreamError(f"{entry.name!r} ({entry.kind}) is no plain file at its top")
+        if named[1] in seen:
+            raise BrokenStreamError(f"it holds {named[1]} twice")
+        seen.add(named[1])
+        yield named[1], entry
+
+
+def _members(file: BinaryIO) -> Iterator[Member]:
+    """Members of an ar archive that fill the file to its last byte."""
+    end = os.fstat(file.fileno()).st_size
     if file.read(len(MAGIC)) != MAGIC:
-        raise _broken(path, "it is no ar archive" if end else "it is empty")
+        raise BrokenStreamError("it is no ar archive" if end else "it is empty")
     at = len(MAGIC)
     while at < end:
         file.seek(at)
-        header = file.read(HEADER)
-        digits = header[48:58].strip()
-        if len(header) < HEADER or header[58:] != b"`\n" or not digits.isdigit():
-            raise _broken(path, f"no member header at byte {at}")
-        size = int(digits)
-        if at + HEADER + size > end:
-            raise _broken(path, f"it is cut off: {at + HEADER + size - end} bytes are missing")
-        yield header[:16].rstrip(b" ").decode("latin-1").removesuffix("/"), size
-        at += HEADER + size + size % 2
+        name, size = _header(file.read(HEADER.size), at)
+        at += HEADER.size
+        yield Member(name, name.partition(".tar")[2], at, size)
+        at += size
+        if at + size % 2 > end:
+            raise BrokenStreamError(f"it is cut off: {at + size % 2 - end} bytes are missing")
+        if size % 2:
+            file.seek(at)
+            if file.read(1) != b"\n":
+                raise BrokenStreamError(f"the padding after {name} is wrong")
+            at += 1
 
 
-def _control(file: IO[bytes], path: Path) -> str:
-    """Text of the control file, after the order of members was checked (deb(5))."""
-    names: list[str] = []
-    stanza = ""
-    for name, size in members(file, path):
-        names.append(name)
-        if len(names) == 1 and (name != "debian-binary" or not file.read(min(size, 16)).startswith(b"2.")):
-            raise _broken(path, "it does not begin with debian-binary of version 2")
-        if name.startswith("control.tar"):
-            if size > MEMBER_LIMIT:
-                raise _broken(path, f"{name} has {size >> 20} MB")
-            stanza = _control_file(file.read(size), name, path)
-    parts = [name for name in names[1:] if not name.startswith("_")]
-    if [part.split(".tar")[0] for part in parts] != ["control", "data"]:
-        raise _broken(
-            path, f"its members are {', '.join(names)}, not debian-binary, control.tar and data.tar"
-        )
-    return stanza
+def _header(header: bytes, at: int) -> tuple[str, int]:
+    """Name and size in a member header; dpkg takes some slack in the other columns, which no tool makes."""
+    if len(header) == HEADER.size:
+        name, *numbers, mark = HEADER.unpack(header)
+        name = name.rstrip(b" ").removesuffix(b"/")
+        if mark == b"`\n" and MEMBER.fullmatch(name) and all(n.rstrip(b" ").isdigit() for n in numbers):
+            return name.decode(), int(numbers[-1])
+    raise BrokenStreamError(f"it has no member header at byte {at}: it is cut off, or damaged there")
 
 
-def _control_file(packed: bytes, name: str, path: Path) -> str:
-    plain = _unpacked(packed, name, path)
-    if len(plain) > MEMBER_LIMIT:
-        raise _broken(path, f"{name} unpacks to more than {MEMBER_LIMIT >> 20} MB")
-    found: list[str] = []
-    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
-        for entry in tar:
-            if entry.name.removeprefix("./") != "control":
-                continue
-            member = tar.extractfile(entry) if entry.isfile() else None
-            if member is None or entry.size > CONTROL_LIMIT:
-                raise _broken(path, f"its control file is no file or larger than {CONTROL_LIMIT >> 20} MB")
-            found.append(_text(member.read(), path))
-    if len(found) != 1:
-        raise _broken(path, f"{name} holds {len(found)} control files")
-    return found[0].rstrip("\n")
+def _stanza(file: BinaryIO, control: Member) -> str:
+    file.seek(control.at)
+    pieces = expand(Window(file, control.size), control.suffix, limit=MEMBER_LIMIT)
+    try:
+        found = list(_control_texts(Tarball(pieces)))
+        if not found:
+            raise BrokenStreamError("it holds no control file")  # noqa: TRY301  # named as all others are, below
+        return _text(found[0])
+    except BrokenStreamError as error:
+        raise BrokenStreamError(f"{control.name}: {error}") from error
 
 
-def _text(data: bytes, path: Path) -> str:
+def _control_texts(tar: Tarball) -> Iterator[bytes]:
+    for name, entry in control_files(tar):
+        if name == "control":
+            if entry.size > CONTROL_LIMIT:
+                raise BrokenStreamError(f"the control file is larger than {CONTROL_LIMIT >> 20} MiB")
+            yield tar.read()
+
+
+def _text(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise _broken(path, f"its control file is not UTF-8 at byte {error.start}") from error
-    if "\r" in text or "\0" in text:
-        raise _broken(path, "its control file has carriage returns or NUL bytes")
-    return text
+        raise BrokenStreamError(f"the control file is not UTF-8 at byte {error.start}") from error
+    if found := UNPRINTABLE.search(text):
+        raise BrokenStreamError(f"the control file has the character U+{ord(found[0]):04X}")
+    if not text.endswith("\n"):
+        raise BrokenStreamError("the control file has no newline at its end, without which dpkg refuses it")
+    return text.strip("\n")
 
 
-def _unpacked(packed: bytes, name: str, path: Path) -> bytes:
-    """What a member unpacks to, up to one byte more than the limit."""
-    raw = io.BytesIO(packed)
-    match name.removeprefix("control.tar"):
-        case "":
-            return packed
-        case ".gz":
-            return gzip.GzipFile(fileobj=raw).read(MEMBER_LIMIT + 1)
-        case ".xz":
-            return lzma.LZMAFile(raw).read(MEMBER_LIMIT + 1)
-        case ".zst":
-            return _unpacked_zst(raw)
-    raise _broken(path, f"{name} is compressed in a way that dpkg does not know")
-
-
-def _unpacked_zst(raw: io.BytesIO) -> bytes:
-    import zstandard  # few packages need it, and it takes 26 ms to load
-
-    try:
-        return zstandard.ZstdDecompressor().stream_reader(raw).read(MEMBER_LIMIT + 1)
-    except zstandard.ZstdError as error:
-        raise EOFError(str(error)) from error
-
-
-def _check_fields(fields: Mapping[str, str], path: Path) -> None:
+def _check_fields(fields: Mapping[str, str]) -> None:
     """Hold the fields that become part of paths and indices to policy 5.6."""
-    rules = {"Package": NAME, "Version": VERSION, "Architecture": ARCHITECTURE, "Source": SOURCE}
-    for field, rule in rules.items():
+    for field, rule in RULES.items():
         value = fields.get(field)
         if value is None and field == "Source":
             continue
-        if value is None:
-            raise _broken(path, f"its control file has no {field}")
+        if not value:
+            raise BrokenStreamError(f"its control file has no {field}")
         if rule.fullmatch(value) is None:
-            raise _broken(path, f"{field} {value[:80]!r} is not allowed (Debian policy 5.6)")
+            raise BrokenStreamError(f"{field} {value[:80]!r} is not allowed (Debian policy 5.6)")
+    length = len(fields["Package"]) + len(fields["Version"]) + len(fields["Architecture"]) + len("__.deb")
+    if length > FILE_NAME_LIMIT:
+        raise BrokenStreamError(f"its name, version and architecture make a file name of {length} bytes")
+    epoch, colon, _ = fields["Version"].partition(":")
+    if colon and int(epoch) > EPOCH_LIMIT:
+        raise BrokenStreamError(f"Version {fields['Version'][:80]!r} has an epoch above {EPOCH_LIMIT}")
 
 
-def _broken(path: Path, reason: str) -> CheckFailed:
-    return CheckFailed(f"{path} is no whole .deb: {reason}", hint="build or fetch the file again")
+def _sha256(file: BinaryIO) -> tuple[str, int]:
+    """Hash and bytes of a file from where it stands."""
+    digest, size = hashlib.sha256(), 0
+    piece = file.read(HEAD)
+    while piece:
+        digest.update(piece)
+        size += len(piece)
+        piece = file.read(CHUNK)
+    return digest.hexdigest(), size

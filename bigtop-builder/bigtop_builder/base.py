@@ -11,6 +11,8 @@ from typing import Literal
 from filelock import FileLock
 
 from bigtop_builder.errors import EnvironmentMissing, ImageError, InputError
+from bigtop_builder.host import private_folder
+from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import Transcript
 from bigtop_builder.run import require, stream
@@ -159,14 +161,6 @@ def base_tarball(
     return path
 
 
-def proxy_environment(settings: Settings) -> dict[str, str]:
-    """Variables that name the site's proxy."""
-    if not settings.proxy:
-        return {}
-    names = {"http_proxy": settings.proxy, "https_proxy": settings.proxy, "no_proxy": settings.no_proxy}
-    return {name: value for name, value in names.items() if value}
-
-
 def way_out(text: str) -> str:
     """What to do about the failure that apt's or mmdebstrap's last lines tell of."""
     return next((hint for pattern, hint in WAYS_OUT if re.search(pattern, text)), "")
@@ -195,11 +189,12 @@ def _mmdebstrap(
             hint=f"apt-get install {base.keyring.stem}, or use a machine of that distribution",
         )
     log.info("making a base system of %s %s with mmdebstrap, once", base.distribution, base.suite)
-    part, sources = path.with_suffix(".part.tar"), path.with_suffix(".sources")
     transcript = Transcript(on_line)
     options = [f"--variant={VARIANT}", f"--include={','.join(INCLUDED)}", f"--arch={base.architecture}"]
-    sources.write_text(apt_sources(base, settings), encoding="utf-8")
-    try:
+    # A folder of this run's own: an mmdebstrap that outlived its killed caller must not write into our file.
+    with private_folder(path.parent, f"base-{base.suite}") as folder:
+        part, sources = folder / "base.tar", folder / "archive.sources"
+        sources.write_text(apt_sources(base, settings), encoding="utf-8")
         status = stream(
             ["mmdebstrap", *options, base.suite, part, sources],
             on_line=transcript,
@@ -212,6 +207,3 @@ def _mmdebstrap(
                 hint=way_out(transcript.text),
             )
         part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
-        sources.unlink(missing_ok=True)

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
 from pydantic import Field
 
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.errors import BuildError, InputError
+from bigtop_builder.errors import InputError
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.recipe import Name, Sha256
 from bigtop_builder.schema import Value
@@ -99,24 +100,23 @@ class ResultCache:
             yield Path(folder)
 
     def put(self, made: Path, result: Result) -> Result:
-        """Take over a folder that holds the files of a result.
+        """Take over a folder that holds the files of a result, and return the result that then stands.
 
-        Raises:
-            BuildError: A result of this id and stamp stands already with other bytes.
+        If another build of this step and stamp ended first, its result stands and this one is dropped: their
+        inputs are the same, and what was handed out must not change. A broken one is replaced.
         """
         target = self.folder(result.step, result.stamp)
         (made / RESULT).write_text(result.to_json())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            if self.get(result.step, result.stamp):
-                raise BuildError(
-                    f"{target} stands already", hint="another build of the same step ended first: build again"
-                )
-            shutil.rmtree(target)
         made.chmod(0o755)
-        made.rename(target)
-        newest = self.root / "newest" / result.recipe / result.component
-        write_whole(newest, f"{result.step}/{result.stamp}")
+        with FileLock(self.root / ".lock"):
+            if stands := self.get(result.step, result.stamp):
+                return stands
+            if target.exists():
+                shutil.rmtree(target)
+            target.parent.mkdir(exist_ok=True)
+            made.rename(target)
+            newest = self.root / "newest" / result.recipe / result.component
+            write_whole(newest, f"{result.step}/{result.stamp}")
         return result
 
 

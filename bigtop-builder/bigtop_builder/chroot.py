@@ -12,16 +12,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
 
-from bigtop_builder.base import base_tarball, proxy_environment
+from bigtop_builder.base import base_tarball
 from bigtop_builder.errors import EnvironmentMissing, ImageError
-from bigtop_builder.host import LocalRoom, clean, private_folder
+from bigtop_builder.host import LocalRoom, moved, private_folder
 from bigtop_builder.image import ImageSpec, context, site_id
+from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.run import Argument, Completed, require, run
 from bigtop_builder.settings import Settings
 from bigtop_builder.tarstream import pack
@@ -60,9 +61,9 @@ mkdir -p build/home
 echo "$pid"
 # With SIGCHLD ignored the kernel reaps the orphans that this process, the namespace's first, inherits.
 # (dash has no way to ignore it.)
-exec env --ignore-signal=CHLD chroot . cat >/dev/null
+exec env --ignore-signal=CHLD chroot . cat
 """
-"""What opens a room; it ends with its standard input."""
+"""What opens a room. Once within, it says again what it is told; it ends with its standard input."""
 
 
 class ChrootRooms:
@@ -125,17 +126,12 @@ class ChrootRooms:
     def _make(self, base: Path, path: Path) -> None:
         log.info("making a clean system of %s, once", self._spec.base.suite)
         env = proxy_environment(self._settings)
-        part = path.with_suffix(".part")
-        try:
-            with self._unpacked(base, "setup", env) as room:
-                room.run(["mkdir", "/tmp/setup"])  # noqa: S108  # in the room
-                room.put(pack(context(self._spec, self._settings)), "/tmp/setup")  # noqa: S108  # likewise
-                room.run(["sh", "/tmp/setup/setup.sh"], error=ImageError, on_line=self._on_line)  # noqa: S108
-                room.run(["rm", "-r", "/tmp/setup", WORKDIR])  # noqa: S108  # likewise
-                room.save(part)
-            part.rename(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with self._unpacked(base, "setup", env) as room:
+            room.run(["mkdir", "/tmp/setup"])  # noqa: S108  # in the room
+            room.put(pack(context(self._spec, self._settings)), "/tmp/setup")  # noqa: S108  # likewise
+            room.run(["sh", "/tmp/setup/setup.sh"], error=ImageError, on_line=self._on_line)  # noqa: S108
+            room.run(["rm", "-r", "/tmp/setup", WORKDIR])  # noqa: S108  # likewise
+            room.save().rename(path)
 
     @contextmanager
     def _unpacked(self, tarball: Path, purpose: str, env: Mapping[str, str]) -> Iterator["Chroot"]:
@@ -158,7 +154,7 @@ class Chroot(LocalRoom):
         self._root = root
         self._pid = pid
 
-    def command(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> list[Argument]:
+    def command(self, argv: Sequence[str], *, cwd: str) -> list[Argument]:
         """The command, run in the room's namespaces."""
         user = [] if os.geteuid() == 0 else ["--user"]
         return [
@@ -169,14 +165,19 @@ class Chroot(LocalRoom):
             "--pid",
             "--root",
             "--",
-            *clean(env, cwd),
+            *moved(cwd),
             *argv,
         ]
 
-    def save(self, path: Path) -> None:
-        """Write the system, without what is mounted in it, to a tar file of this machine."""
+    def save(self) -> Path:
+        """Write the system, without what is mounted in it, to a tar file that goes when the room does.
+
+        Its name is the room's own: a tar that outlived a killed process must not write into another's file.
+        """
+        path = self._root.with_name("saved.tar")
         argv = ["tar", "--create", "--numeric-owner", "--sort=name", f"--directory={self._root}"]
         _as_root([*argv, f"--file={path}", "--exclude=./proc/*", "--exclude=./dev/*", "."])
+        return path
 
 
 @contextmanager
@@ -184,11 +185,15 @@ def _kept(root: Path) -> Iterator[int]:
     """Hold a room's namespaces open, and give the id of the process that does."""
     hold, release = os.pipe()
     told, tell = os.pipe()
-    with ThreadPoolExecutor(1) as pool, os.fdopen(release, "wb"):
+    with ThreadPoolExecutor(1) as pool, os.fdopen(release, "wb", buffering=0) as call:
         done = pool.submit(_keeper, root, hold, tell)
         with os.fdopen(told, encoding="ascii") as words:
             pid = words.readline().strip()
-        if not pid:
+            # Until its root has changed, who follows it is led into this machine's own.
+            with suppress(BrokenPipeError):
+                call.write(b"within?\n")
+            within = words.readline()
+        if not within:
             raise EnvironmentMissing(
                 f"a chroot cannot be opened as {'root' if os.geteuid() == 0 else 'this user'}",
                 details=done.result().complaint,

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers: the one door to the Docker engine, through its SDK.
+"""Containers: the one door to the Docker engine.
 
-The SDK is imported where it is used: it takes 0.1 s, which commands without containers need not wait for.
 All that is made here carries the label `bigtop-builder`; nothing without it is ever removed.
 """
 
 import logging
-import os
 import re
 import secrets
 import shlex
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from bigtop_builder.errors import BuilderError, EnvironmentMissing
+from bigtop_builder import docker_sdk
+from bigtop_builder.docker_sdk import told
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.owner import Owner
 from bigtop_builder.room import Transcript, failure
@@ -35,14 +34,9 @@ log = logging.getLogger(__name__)
 
 LABEL = "bigtop-builder"
 WORKDIR = "/build"
-DEFAULT_HOST = "unix:///var/run/docker.sock"
-CONNECT_SECONDS = 10
-ANSWER_SECONDS = 300
-"""How long the engine may keep silent, running commands excepted: removing much data takes a while."""
 LIMITED = 'ulimit -n 65536 2>/dev/null || :; exec "$@"'
 """Where systemd lets dockerd have a billion descriptors, fakeroot and apt close them all, for minutes. A
 limit set through the engine would fail where the daemon may have fewer."""
-INSTEAD = "or do without: --builder host"
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where cgroup v2 and v1 count processes that the kernel killed (Linux, admin-guide/cgroup-v2, cgroup-v1)."""
 
@@ -51,7 +45,7 @@ class Engine:
     """The Docker engine. Use it as a context manager, or `close()` it.
 
     Attributes:
-        client: The SDK's client, for `image.py`.
+        client: The SDK's client, for `engine_images.py` and `registry.py`.
     """
 
     def __init__(self, client: "DockerClient") -> None:
@@ -64,17 +58,7 @@ class Engine:
         Raises:
             EnvironmentMissing: There is none, it is not running, or this user may not use it.
         """
-        import docker
-        from docker.errors import DockerException
-
-        where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-        try:
-            _knock(where)
-            client = docker.from_env(timeout=CONNECT_SECONDS)
-        except (OSError, DockerException) as error:
-            raise _unreachable(where, error) from error
-        client.api.timeout = ANSWER_SECONDS
-        return cls(client)
+        return cls(docker_sdk.connect())
 
     def __enter__(self) -> Self:
         return self
@@ -351,52 +335,3 @@ def _remove(client: "DockerClient", name: str) -> None:
             if error.status_code != 409:  # noqa: PLR2004  # 409: an earlier removal is under way
                 raise
             time.sleep(0.1)
-
-
-@contextmanager
-def told(what: str, error: type[BuilderError] = BuilderError) -> Iterator[None]:
-    """Turn what the SDK and its HTTP library raise into an error that a user can read.
-
-    Args:
-        what: What cannot be done.
-        error: Class of the error; a full disk is `EnvironmentMissing` always.
-    """
-    import requests
-    from docker.errors import APIError, DockerException, ImageNotFound
-
-    try:
-        yield
-    except ImageNotFound as cause:
-        raise error(f"{what}: there is no such image", hint="bigtop-builder image build") from cause
-    except (DockerException, requests.RequestException, ConnectionError, TimeoutError) as cause:
-        text = str(cause.explanation if isinstance(cause, APIError) else cause)
-        if "no space left on device" in text.lower():
-            raise EnvironmentMissing(
-                f"{what}: the disk is full", details=text, hint="free space where Docker keeps its data"
-            ) from cause
-        raise error(f"{what}: {text}") from cause
-
-
-def _knock(where: str) -> None:
-    """Connect to a local socket: the SDK leaves its own open when nobody answers (docker-py 7)."""
-    if where.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as knock:
-            knock.settimeout(CONNECT_SECONDS)
-            knock.connect(where.removeprefix("unix://"))
-
-
-def _unreachable(where: str, error: Exception) -> EnvironmentMissing:
-    """One line on why there is no engine, with the way out."""
-    if isinstance(error, FileNotFoundError):
-        said, hint = f"there is no Docker engine at {where}: no such socket", "apt-get install docker.io"
-    elif isinstance(error, PermissionError):
-        said = f"this user may not use the Docker engine at {where}: permission denied"
-        hint = "run as root or as a member of the group docker"
-    elif isinstance(error, ConnectionRefusedError):
-        said, hint = (
-            f"the Docker daemon at {where} is not running: connection refused",
-            "systemctl start docker",
-        )
-    else:
-        said, hint = f"the Docker engine at {where} does not answer: {error}", "check DOCKER_HOST"
-    return EnvironmentMissing(said, hint=f"{hint}, {INSTEAD}")

@@ -21,6 +21,7 @@ import httpx
 
 from bigtop_builder import __version__
 from bigtop_builder.errors import SourceError
+from bigtop_builder.proxy import Proxy
 from bigtop_builder.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,8 @@ def quiet(url: str, done: int, total: int | None) -> None:
 
 
 def shown(url: str) -> str:
-    """A URL without the user and password it may hold, for people and logs."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    """A URL, or text with URLs, without the users and passwords in it, for people and logs."""
+    return re.sub(r"//[^/\s]*@", "//", url)
 
 
 def wrong_checksum(where: str, *, expected: str, got: str) -> SourceError:
@@ -262,10 +263,9 @@ def _client(settings: Settings, *, auth: tuple[str, str] | None) -> httpx.Client
     # The system's certificates, where sites put their own CA, rather than those that come with httpx.
     context = ssl.create_default_context()
     proxies: dict[str, httpx.BaseTransport | None] = {}
-    if settings.proxy:
-        proxies["all://"] = httpx.HTTPTransport(proxy=settings.proxy, verify=context)
-        direct = [host.strip() for host in settings.no_proxy.split(",") if host.strip()]
-        proxies |= {f"all://{'*' if host.startswith('.') else ''}{host}": None for host in direct}
+    if proxy := Proxy.of(settings):
+        proxies["all://"] = httpx.HTTPTransport(proxy=proxy.url, verify=context)
+        proxies |= {f"all://{'*' if host.startswith('.') else ''}{host}": None for host in proxy.direct}
     return httpx.Client(
         auth=auth,
         verify=context,

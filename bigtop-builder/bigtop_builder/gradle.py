@@ -8,9 +8,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from bigtop_builder.errors import InputError, TreeError
+from bigtop_builder.proxy import Proxy, proxy_environment
 from bigtop_builder.recipe import Component, Recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.templates import render
@@ -52,7 +52,6 @@ def environment(
 ) -> Mapping[str, str]:
     """Variables of a build: the recipe's, then the component's, then the tool's own; later ones win."""
     options = (f"-Duser.home={workdir}/home", *recipe.maven.options)
-    proxy = {"http_proxy": settings.proxy, "https_proxy": settings.proxy, "no_proxy": settings.no_proxy}
     return {
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -65,13 +64,13 @@ def environment(
         "BIGTOP_BUILD_STAMP": stamp,
         "BIGTOP_JDK": recipe.image.jdk.version,
         "SOURCE_DATE_EPOCH": str(epoch),
-        **(proxy if settings.proxy else {}),
+        **proxy_environment(settings),
     }
 
 
 def files(recipe: Recipe, component: Component, settings: Settings) -> Mapping[str, str]:
     """Text files of a build, by path below the workdir."""
-    proxy = _proxy(settings)
+    proxy = Proxy.of(settings)
     properties = {**recipe.maven.properties, **component.maven_properties}
     if bad := [name for name in properties if not PROPERTY_NAME.fullmatch(name)]:
         raise InputError(f"Maven property {bad[0]!r} of component {component.name} is no XML name")
@@ -83,19 +82,10 @@ def files(recipe: Recipe, component: Component, settings: Settings) -> Mapping[s
         properties=sorted(properties.items()),
         proxy=proxy,
     )
-    gradle_properties = (
-        "".join(
-            f"systemProp.{scheme}.proxy{key}={value}\n"
-            for scheme in ("http", "https")
-            for key, value in (("Host", proxy["host"]), ("Port", proxy["port"]))
-        )
-        if proxy
-        else ""
-    )
     return {
         "init.gradle": render("init.gradle.j2", mirrors=settings.mirrors),
         "home/.m2/settings.xml": settings_xml,
-        "home/.gradle/gradle.properties": gradle_properties,
+        "home/.gradle/gradle.properties": proxy.gradle_properties if proxy else "",
     }
 
 
@@ -129,19 +119,3 @@ def distribution(recipe: Recipe, tree: Tree, settings: Settings) -> Distribution
         folder=folder,
         file=file,
     )
-
-
-def _proxy(settings: Settings) -> dict[str, str]:
-    if not settings.proxy:
-        return {}
-    parts = urlsplit(settings.proxy)
-    try:
-        port = parts.port
-    except ValueError:  # no number, or out of range
-        port = None
-    if not parts.hostname or not port:
-        raise InputError(
-            f"proxy {settings.proxy!r} is no URL with host and port", hint="as in http://proxy:3128"
-        )
-    exceptions = "|".join(name.strip() for name in settings.no_proxy.split(",") if name.strip())
-    return {"host": parts.hostname, "port": str(port), "exceptions": exceptions}

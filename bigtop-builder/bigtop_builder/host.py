@@ -55,9 +55,9 @@ class LocalRoom:
         self.workdir = workdir
         self._env = {"HOME": f"{workdir}/home", **env}
 
-    def command(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> list[Argument]:
-        """The command on this machine that runs `argv` in the room with exactly the variables of `env`."""
-        return [*clean(env, cwd), *argv]
+    def command(self, argv: Sequence[str], *, cwd: str) -> list[Argument]:
+        """The command on this machine that runs `argv` in the room; it gets the room's variables alone."""
+        return [*moved(cwd), *argv]
 
     def run(
         self,
@@ -71,12 +71,13 @@ class LocalRoom:
     ) -> Completed:
         """Run a command to its end (`Room.run`)."""
         log.debug("%s $ %s", self.name, shlex.join(argv))
-        command = self._command(argv, env=env, cwd=cwd)
+        command, variables = self.command(argv, cwd=cwd or self.workdir), {**self._env, **(env or {})}
         transcript = Transcript(on_line)
         if on_line:
-            status, stdout, stderr = stream(command, on_line=transcript), b"", b""
+            status = stream(command, on_line=transcript, env=variables, inherit=False)
+            stdout = stderr = b""
         else:
-            status, stdout, stderr = _captured(command)
+            status, stdout, stderr = _captured(command, variables)
             for line in (stdout + stderr).splitlines(keepends=True):
                 transcript(line)
         done = Completed(argv=tuple(argv), returncode=status, stdout=stdout, stderr=stderr)
@@ -111,11 +112,6 @@ class LocalRoom:
                     raise
             self._require(done.result(), f"{path} cannot be copied out of {self.name}")
 
-    def _command(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None
-    ) -> list[Argument]:
-        return self.command(argv, env={**self._env, **(env or {})}, cwd=cwd or self.workdir)
-
     def _tar(
         self,
         argv: Sequence[str],
@@ -125,7 +121,8 @@ class LocalRoom:
         stdout: IO[bytes] | None = None,
     ) -> Completed:
         try:
-            return run(self._command(argv, cwd=folder), stdin=stdin, stdout=stdout, check=False)
+            command = self.command(argv, cwd=folder)
+            return run(command, stdin=stdin, stdout=stdout, check=False, env=self._env, inherit=False)
         finally:
             for end in (stdin, stdout):
                 if end:
@@ -262,15 +259,15 @@ def _marked(name: str) -> list[int]:
     return found
 
 
-def _captured(command: Sequence[Argument]) -> tuple[int, bytes, bytes]:
+def _captured(command: Sequence[Argument], env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
     """Status, stdout and stderr through files: a pipe would stay open as long as a daemon that was started."""
-    with tempfile.TemporaryDirectory(prefix="bigtop-builder-") as folder:
-        shell = ["sh", "-c", 'out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err"', "sh"]
-        out, err = Path(folder, "out"), Path(folder, "err")
-        done = run([*shell, out, err, *command], check=False)
-        return done.returncode, out.read_bytes(), err.read_bytes() + done.stderr
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        done = run(command, stdout=out, stderr=err, check=False, env=env, inherit=False)
+        out.seek(0)
+        err.seek(0)
+        return done.returncode, out.read(), err.read()
 
 
-def clean(env: Mapping[str, str], cwd: str) -> list[Argument]:
-    """The start of a command that runs in a folder with these variables and no others."""
-    return ["env", "-i", f"--chdir={cwd}", *(f"{name}={value}" for name, value in env.items())]
+def moved(cwd: str) -> list[Argument]:
+    """The start of a command that runs in a folder of the room."""
+    return ["env", f"--chdir={cwd}"]

@@ -1,227 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door to OpenPGP: key stores, signing with gpg in a home of its own, verifying with gpgv.
+"""Keys of this site: a folder of exported keys, one file each, and the forms in which people name one."""
 
-A key store is a folder of exported keys. gpg itself always works in a private home below /tmp that is gone
-afterwards: the user's own ~/.gnupg is never looked at, and the agent's socket has a short path (a socket's
-may have 107 bytes). Secrets and passphrases travel through standard input and inherited descriptors, never
-through arguments.
-"""
-
-import fcntl
 import logging
 import os
 import re
-import shutil
-import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final
 
 from bigtop_builder.errors import InputError, SigningError
-from bigtop_builder.run import Completed, run
+from bigtop_builder.openpgp import Algorithm, Key, Keyring, missing
 
 log = logging.getLogger(__name__)
 
-Algorithm = Literal["ed25519", "rsa4096"]
-FINGERPRINT = re.compile(r"[0-9A-F]{40}")
-GOOD = re.compile(
-    r"^\[GNUPG:\] GOODSIG .*^\[GNUPG:\] VALIDSIG [^\n]* ([0-9A-F]{40})$", re.MULTILINE | re.DOTALL
-)
-HOMES = Path("/tmp")  # noqa: S108  # a short path; the homes in it are private and do not stay
-HOME_PREFIX = "bb-gpg-"
-LOCK = "bb.lock"
-PASSPHRASE_VARIABLE = "BIGTOP_BUILDER_KEY_PASSPHRASE"  # noqa: S105  # the variable's name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """One key of a keyring.
-
-    Attributes:
-        fingerprint: Of the primary key, 40 digits.
-        user: `Name <email>`.
-        created: When it was made, UTC.
-        expires: When its signatures stop being accepted, UTC: the last day of any part of it that can sign;
-            None for never.
-        secret: A secret part that signs is here.
-        usable: It, or a subkey of it, can sign today: neither expired nor revoked.
-    """
-
-    fingerprint: str
-    user: str
-    created: datetime
-    expires: datetime | None
-    secret: bool
-    usable: bool
-
-
-class Keyring:
-    """gpg in a home of its own. A context manager: on leaving, the agent is ended and the home removed.
-
-    Args:
-        passphrase: Of the secret keys; empty if they have none.
-    """
-
-    def __init__(self, *, passphrase: str = "") -> None:
-        self._passphrase = passphrase
-        self._home: Path | None = None
-
-    def __enter__(self) -> Self:
-        _sweep()
-        new = Path(tempfile.mkdtemp(prefix="bb-new-", dir=HOMES))
-        self._lock = os.open(new / LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # Only now it has the name that others sweep: they never find a living one without its lock.
-        self._home = new.rename(HOMES / new.name.replace("bb-new-", HOME_PREFIX))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._home:
-            _remove(self._home)
-            os.close(self._lock)
-        self._home = None
-
-    def new_key(self, name: str, email: str, *, algorithm: Algorithm = "ed25519", expires: str = "2y") -> str:
-        """Make a signing key and return its fingerprint.
-
-        Args:
-            name: Real name in the user id.
-            email: Address in the user id.
-            algorithm: `ed25519` or `rsa4096`.
-            expires: As gpg takes it: `2y`, `90d`, `2028-01-31`, `never`.
-
-        Raises:
-            InputError: Name or address cannot be part of a user id.
-            SigningError: gpg refused.
-        """
-        if re.search(r"[<>\n]", name + email) or not name.strip() or "@" not in email:
-            raise InputError(f"{name!r} <{email}> is no user id", hint="give a plain name and an address")
-        done = self._gpg(
-            ["--status-fd", "1", "--quick-generate-key", f"{name} <{email}>", algorithm, "sign", expires]
-        )
-        created = re.search(rb"KEY_CREATED \w ([0-9A-F]{40})", done.stdout)
-        if created is None:
-            raise SigningError("gpg made no key", details=done.complaint)
-        return created[1].decode()
-
-    def import_key(self, material: bytes) -> tuple[str, ...]:
-        """Take in keys, secret or public, armored or binary, and return their fingerprints.
-
-        Raises:
-            SigningError: There is no key in it.
-        """
-        done = self._gpg(["--status-fd", "1", "--import"], stdin=material, check=False)
-        found = dict.fromkeys(re.findall(rb"IMPORT_OK \d+ ([0-9A-F]{40})", done.stdout))
-        if not found:
-            raise SigningError(
-                "no OpenPGP key to import",
-                details=done.complaint,
-                hint="give what gpg --export-secret-keys wrote",
-            )
-        return tuple(fingerprint.decode() for fingerprint in found)
-
-    def export_public(self, fingerprints: Sequence[str], *, armor: bool = True) -> bytes:
-        """Public halves of keys, as small as they go: without others' signatures.
-
-        Raises:
-            SigningError: A key is not here.
-        """
-        known = {key.fingerprint for key in self.keys()}
-        for fingerprint in fingerprints:
-            if fingerprint not in known:
-                raise _missing(fingerprint)
-        options = ["--armor"] if armor else []
-        return self._gpg([*options, "--export-options", "export-minimal", "--export", *fingerprints]).stdout
-
-    def export_secret(self, fingerprint: str) -> bytes:
-        """The secret key, armored, protected by the passphrase if there is one.
-
-        Raises:
-            SigningError: The key is not here.
-        """
-        exported = self._gpg(["--armor", "--export-secret-keys", fingerprint], check=False).stdout
-        if not exported:
-            raise _missing(fingerprint)
-        return exported
-
-    def revocation(self, fingerprint: str) -> bytes:
-        """The revocation certificate that gpg made with a new key."""
-        return (self.home / "openpgp-revocs.d" / f"{fingerprint}.rev").read_bytes()
-
-    def keys(self) -> tuple[Key, ...]:
-        """All keys, in gpg's order."""
-        listing = self._gpg(["--with-colons", "--with-secret", "--list-keys"]).text
-        return tuple(_keys(listing))
-
-    def check(self, fingerprints: Sequence[str]) -> tuple[Key, ...]:
-        """See that each key can sign, before anything is done that needs it.
-
-        Raises:
-            SigningError: There is none, or one is missing, public only, expired or revoked.
-        """
-        if not fingerprints:
-            raise SigningError("no signing key is named", hint="bigtop-builder key new NAME EMAIL makes one")
-        known = {key.fingerprint: key for key in self.keys()}
-        return tuple(_usable(known.get(fingerprint), fingerprint) for fingerprint in fingerprints)
-
-    def clearsign(self, data: bytes, fingerprints: Sequence[str]) -> bytes:
-        """Text with its signatures around it, as InRelease has it.
-
-        Raises:
-            SigningError: A key cannot sign, or the passphrase is wrong.
-        """
-        return self._sign(["--clear-sign"], data, fingerprints)
-
-    def detach_sign(self, data: bytes, fingerprints: Sequence[str]) -> bytes:
-        """Armored detached signatures.
-
-        Raises:
-            SigningError: A key cannot sign, or the passphrase is wrong.
-        """
-        return self._sign(["--armor", "--detach-sign"], data, fingerprints)
-
-    @property
-    def home(self) -> Path:
-        """The private GNUPGHOME, as long as the keyring is open."""
-        if self._home is None:
-            raise SigningError("the keyring is closed", hint="use it in a with statement")
-        return self._home
-
-    def _sign(self, options: list[str], data: bytes, fingerprints: Sequence[str]) -> bytes:
-        self.check(fingerprints)
-        users = [word for fingerprint in fingerprints for word in ("--local-user", fingerprint)]
-        done = self._gpg(["--digest-algo", "SHA512", *users, *options], stdin=data, check=False)
-        if done.returncode or not done.stdout:
-            raise SigningError(
-                f"gpg did not sign with {', '.join(fingerprints)}",
-                details=done.complaint,
-                hint=f"is the passphrase right? It is read from {PASSPHRASE_VARIABLE}",
-            )
-        return done.stdout
-
-    def _gpg(self, words: list[str], *, stdin: bytes = b"", check: bool = True) -> Completed:
-        base = ["gpg", "--homedir", str(self.home), "--batch", "--no-tty", "--yes", "--quiet"]
-        base += [
-            "--no-auto-key-locate",
-            "--no-auto-check-trustdb",
-            "--trust-model",
-            "always",
-            "--pinentry-mode",
-            "loopback",
-        ]
-        with _pipe(self._passphrase.encode()) as descriptor:
-            return run(
-                [*base, "--passphrase-fd", str(descriptor), *words],
-                stdin=stdin,
-                check=check,
-                error=SigningError,
-                env={"LC_ALL": "C.UTF-8"},
-                pass_fds=(descriptor,),
-            )
+FINGERPRINT: Final = re.compile(r"[0-9A-F]{40}")
+PERIOD: Final = re.compile(r"([1-9][0-9]{0,4})([dwmy])")
+DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
+LONGEST: Final = 50 * 365
+"""Days that a key may live: OpenPGP counts 136 years of seconds from 1970 on (RFC 4880, 3.5)."""
+SECRET: Final = ".secret.asc"  # noqa: S105  # a file name's end
 
 
 class KeyStore:
@@ -245,162 +45,132 @@ class KeyStore:
     ) -> str:
         """Make a key, keep it, and return its fingerprint.
 
+        Args:
+            name: Real name in the user id.
+            email: Address in the user id.
+            algorithm: `ed25519` or `rsa4096`.
+            expires: `90d`, `6w`, `18m`, `2y`, a day as `2028-01-31`, or `never`.
+            passphrase: Protects the secret half; none if empty.
+
         Raises:
-            InputError: Name or address cannot be part of a user id.
+            InputError: Name or address cannot be part of a user id, or `expires` has another form.
             SigningError: gpg refused, or the store cannot be written.
         """
+        check_expiry(expires)
         with Keyring(passphrase=passphrase) as keyring:
             fingerprint = keyring.new_key(name, email, algorithm=algorithm, expires=expires)
             self._write(f"{fingerprint}.revocation.asc", keyring.revocation(fingerprint))
             self._write(f"{fingerprint}.public.asc", keyring.export_public([fingerprint]))
-            self._write(f"{fingerprint}.secret.asc", keyring.export_secret(fingerprint))
+            self._write(f"{fingerprint}{SECRET}", keyring.export_secret(fingerprint))
         log.info("new key %s in %s", fingerprint, self.folder)
         return fingerprint
 
     def fingerprints(self) -> tuple[str, ...]:
         """Keys that have a secret half here."""
-        return tuple(sorted(path.name[:40] for path in self.folder.glob("*.secret.asc")))
+        names = sorted(path.name.removesuffix(SECRET) for path in self.folder.glob(f"*{SECRET}"))
+        return tuple(name for name in names if FINGERPRINT.fullmatch(name))
+
+    def full(self, given: str) -> str:
+        """A fingerprint as people write it, in the one spelling: 40 capital digits.
+
+        Raises:
+            InputError: It is no full one; the key of the store that it is the end of is named.
+        """
+        digits = plain(given)
+        if FINGERPRINT.fullmatch(digits):
+            return digits
+        ends = [one for one in self.fingerprints() if digits and one.endswith(digits)]
+        raise InputError(
+            f"{given!r} is no full fingerprint: all 40 digits are needed, a key id is not enough",
+            hint=f"if you mean this key: {ends[0]}"
+            if len(ends) == 1
+            else "bigtop-builder key list shows the fingerprints of this site's keys",
+        )
 
     @contextmanager
     def open(self, fingerprints: Sequence[str] = (), *, passphrase: str = "") -> Iterator[Keyring]:
         """A keyring that holds these keys, or all if none is named.
 
         Raises:
-            SigningError: A key is not in the store.
+            SigningError: A key is not in the store, or its file is damaged.
         """
         chosen = tuple(fingerprints) or self.fingerprints()
         with Keyring(passphrase=passphrase) as keyring:
             for fingerprint in chosen:
-                path = self.folder / f"{fingerprint}.secret.asc"
+                path = self.folder / f"{fingerprint}{SECRET}"
                 if not path.is_file():
-                    raise _missing(fingerprint, where=f" in {self.folder}")
-                keyring.import_key(path.read_bytes())
+                    raise missing(fingerprint, where=f" in {self.folder}")
+                _load(keyring, path)
             yield keyring
 
+    def listing(self) -> tuple[tuple[Key, ...], tuple[SigningError, ...]]:
+        """All keys of the store, and what is wrong with the files that hold none."""
+        problems: list[SigningError] = []
+        with Keyring() as keyring:
+            for path in sorted(self.folder.glob(f"*{SECRET}")):
+                try:
+                    _load(keyring, path)
+                except SigningError as error:
+                    problems.append(error)
+            return keyring.keys(), tuple(problems)
+
     def _write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.folder / name
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise SigningError(f"{self.folder / name} cannot be written: {error.strerror}") from error
+            raise SigningError(
+                f"{path} cannot be written: {error.strerror}",
+                hint="mend the rights, or name another folder as keys_dir in the settings",
+            ) from error
 
 
-def default_store() -> KeyStore:
-    """The user's own key store: `~/.local/share/bigtop-builder/keys` (XDG base directories)."""
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    return KeyStore(data / "bigtop-builder" / "keys")
+def plain(given: str) -> str:
+    """A fingerprint without what gpg and people put between its digits: spaces, a 0x, small letters."""
+    return "".join(given.split()).upper().removeprefix("0X")
 
 
-def verify(data: bytes, *, keyring: bytes, signature: bytes | None = None, what: str) -> tuple[str, ...]:
-    """Verify signatures with gpgv, which trusts the given keys and nothing else.
-
-    Args:
-        data: Clear-signed text, or what a detached signature is of.
-        keyring: Public keys, binary.
-        signature: The detached signature; None if `data` is clear-signed.
-        what: Name for the error.
-
-    Returns:
-        Fingerprints of the primary keys whose signatures are good.
+def check_expiry(text: str) -> None:
+    """Raise unless a new key may end then.
 
     Raises:
-        SigningError: One does not fit the data, or there is none by a key of the keyring that is neither
-            expired nor revoked. As in apt, others may stand beside a good one.
+        InputError: It is none of the forms, a day that is over, or too far ahead.
     """
-    with tempfile.TemporaryDirectory(prefix="bb-gpgv-") as folder:
-        keys, signed = Path(folder, "keys.gpg"), Path(folder, "signed")
-        keys.write_bytes(keyring)
-        signed.write_bytes(data)
-        files = [signed]
-        if signature is not None:
-            files.insert(0, Path(folder, "signature"))
-            files[0].write_bytes(signature)
-        done = run(
-            ["gpgv", "--homedir", folder, "--status-fd", "1", "--keyring", keys, *files],
-            check=False,
-            env={"LC_ALL": "C.UTF-8"},
-        )
-    groups = done.text.split("[GNUPG:] NEWSIG")[1:]
-    good = tuple(dict.fromkeys(match[1] for group in groups if (match := GOOD.search(group))))
-    if not good or "[GNUPG:] BADSIG" in done.text:
-        raise SigningError(f"{what} has no good signature", details=done.complaint)
-    return good
-
-
-def _keys(listing: str) -> Iterator[Key]:
-    """Keys of a colon listing (gnupg's doc/DETAILS)."""
-    rows = [line.split(":") for line in listing.splitlines()]
-    starts = [number for number, row in enumerate(rows) if row[0] == "pub"]
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        group = rows[start:end]
-        parts = [row for row in group if row[0] in {"pub", "sub"} and "s" in row[11]]
-        able = [row for row in parts if row[1] not in {"e", "r", "i", "n", "d"}]
-        ends = [_moment(row[6]) for row in able or parts]
-        yield Key(
-            fingerprint=next(row[9] for row in group if row[0] == "fpr"),
-            user=next((row[9] for row in group if row[0] == "uid"), ""),
-            created=datetime.fromtimestamp(int(group[0][5]), UTC),
-            expires=None if None in ends else max((end for end in ends if end), default=None),
-            secret=any(row[14] == "+" for row in parts),
-            usable=bool(able) and group[0][1] not in {"e", "r", "i", "n", "d"},
+    today = datetime.now(UTC).date()
+    days = 0
+    if period := PERIOD.fullmatch(text):
+        days = int(period[1]) * DAYS[period[2]]
+    elif DAY.fullmatch(text):
+        with suppress(ValueError):  # there is no 31 February
+            days = (date.fromisoformat(text) - today).days
+    if text != "never" and not 0 < days <= LONGEST:
+        raise InputError(
+            f"{text!r} is no time at which a key can expire",
+            hint=f"90d, 6w, 18m, 2y, a day to come as {today.year + 2}-01-31, or never; at most 50 years",
         )
 
 
-def _moment(text: str) -> datetime | None:
-    return datetime.fromtimestamp(int(text), UTC) if text else None
+def _load(keyring: Keyring, path: Path) -> None:
+    """Take a file of the store into a keyring.
 
-
-def _usable(key: Key | None, fingerprint: str) -> Key:
-    if key is None:
-        raise _missing(fingerprint)
-    if not key.secret:
-        raise SigningError(
-            f"of key {fingerprint} only the public half is here", hint="import the secret key and try again"
-        )
-    if not key.usable:
-        gone = key.expires is not None and key.expires <= datetime.now(UTC)
-        ended = f"expired on {key.expires:%Y-%m-%d}" if gone else "is revoked"
-        raise SigningError(f"key {fingerprint} {ended}", hint="bigtop-builder key rotate makes its successor")
-    return key
-
-
-def _missing(fingerprint: str, *, where: str = "") -> SigningError:
-    return SigningError(
-        f"key {fingerprint} is not here{where}",
-        hint="name the full fingerprint, 40 capital digits; `key list` shows those here, `key new` makes one",
-    )
-
-
-def _sweep() -> None:
-    """Remove the homes that killed processes left: a living one holds its lock."""
-    for lock in HOMES.glob(f"{HOME_PREFIX}*/{LOCK}"):
-        with suppress(OSError), lock.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(lock.parent)
-
-
-def _remove(home: Path) -> None:
-    run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-    shutil.rmtree(home, ignore_errors=True)
-
-
-@contextmanager
-def _pipe(data: bytes) -> Iterator[int]:
-    """The reading end of a pipe that a thread fills: a pipe takes only so much before someone reads."""
-    reading, writing = os.pipe()
-    thread = threading.Thread(target=_fill, args=(writing, data), daemon=True)
-    thread.start()
+    Raises:
+        SigningError: It cannot be read, or does not hold the key that it is named after.
+    """
+    details = reason = ""
     try:
-        yield reading
-    finally:
-        os.close(reading)
-        thread.join()
-
-
-def _fill(writing: int, data: bytes) -> None:
-    with os.fdopen(writing, "wb") as file:
-        file.write(data)
+        if path.name.removesuffix(SECRET) not in keyring.import_key(path.read_bytes()):
+            reason = "holds another key than its name says"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except SigningError as error:
+        reason, details = "is damaged: gpg finds no key in it", error.details
+    if reason:
+        raise SigningError(
+            f"{path} {reason}",
+            details=details,
+            hint="bring the file back from a backup, or move it out of the folder",
+        )

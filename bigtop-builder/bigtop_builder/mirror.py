@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from bigtop_builder.download import shown
 from bigtop_builder.errors import BuilderError, TreeError
+from bigtop_builder.proxy import Proxy
 from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
@@ -48,12 +49,12 @@ class Mirror:
     Attributes:
         path: The git folder.
         url: Where it is fetched from, after `mirrors.git`; empty for a repository of this machine.
-        proxy: HTTP proxy that git uses, empty for its own choice.
+        proxy: HTTP proxy that git uses; None for its own choice.
     """
 
     path: Path
     url: str
-    proxy: str = ""
+    proxy: Proxy | None = None
 
     @classmethod
     def ensure(
@@ -88,7 +89,7 @@ class Mirror:
                     commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe"
                 )
             return mirror
-        mirror = cls(path=workspace.mirrors / _name(url), url=place, proxy=settings.proxy)
+        mirror = cls(path=workspace.mirrors / _name(url), url=place, proxy=Proxy.of(settings))
         if not mirror._has(commit):
             workspace.locks.mkdir(parents=True, exist_ok=True)
             with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
@@ -112,10 +113,10 @@ class Mirror:
         """
         config = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
         config |= {"remote.origin.url": self.url} if self.url else {}
-        config |= {"http.proxy": self.proxy} if self.proxy else {}
+        proxy = self.proxy.environment if self.proxy else {}
         return run(
             ["git", *args],
-            env={"GIT_DIR": str(self.path), **CLEAN, **_configured(config), **(env or {})},
+            env={"GIT_DIR": str(self.path), **CLEAN, **_configured(config), **proxy, **(env or {})},
             stdin=stdin,
             stdout=stdout,
             check=check,

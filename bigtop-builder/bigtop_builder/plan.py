@@ -20,6 +20,8 @@ from bigtop_builder.tree import PACKAGING, Tree
 
 BUILD_CONTRACT = "1"
 """Rises when the tool itself builds the same inputs into other bytes."""
+HOST = "host"
+"""Stands for the image's name when builds run on this very machine."""
 SHARED = ("gradlew", "gradle", "LICENSE", "bigtop-test-framework")
 """What every build reads, besides the Gradle files at the top and `templates`, `scripts`, `extensions`."""
 
@@ -82,6 +84,7 @@ class Plan:
         image: Name of the builder image.
         steps: One a selected component, dependencies first.
         unselected: Components of the recipe that this run leaves out.
+        ways_out: What to do, in this order, so that no step is refused; nothing if none is.
     """
 
     recipe: Recipe
@@ -89,6 +92,7 @@ class Plan:
     image: str
     steps: tuple[Step, ...]
     unselected: tuple[str, ...] = ()
+    ways_out: tuple[str, ...] = ()
 
     @property
     def refused(self) -> tuple[Step, ...]:
@@ -103,9 +107,10 @@ class Plan:
         """
         if self.refused:
             raise InputError(
-                f"the plan for {self.recipe.release} cannot be carried out",
+                f"the plan for {self.recipe.release} cannot be carried out: "
+                f"{len(self.refused)} of {len(self.steps)} steps are refused",
                 details="\n".join(f"{step.name}: {step.reason}" for step in self.refused),
-                hint=self.refused[0].hint,
+                hint=", then ".join(self.ways_out),
             )
 
 
@@ -118,7 +123,7 @@ class Grounds:
         recipe: The recipe.
         settings: Site settings.
         tree: The Bigtop tree.
-        image: Name of the builder image.
+        image: Name of the builder image, or `HOST`.
         image_id: Hash of its inputs.
         patches: Patch id -> sha256.
         lock: The lock.
@@ -151,18 +156,35 @@ def make_plan(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
     names = {component.name for component in recipe.components}
     wanted = _with_dependencies(grounds, selected or names)
     chosen = "".join(f" -c {name}" for name in selected)
-    host = " --builder host" if grounds.image == "host" else ""
+    host = " --builder host" if grounds.image == HOST else ""
     bump = f"bigtop-builder plan {grounds.name}{chosen}{host} --bump"
     steps: dict[str, Step] = {}
     for name in bom.build_order(names):
         steps[name] = _step(grounds, recipe.component(name), steps, bump)
+    taken = tuple(step for name, step in steps.items() if name in wanted)
     return Plan(
         recipe=recipe,
         tree=grounds.tree.id,
         image=grounds.image,
-        steps=tuple(step for name, step in steps.items() if name in wanted),
+        steps=taken,
         unselected=tuple(name for name in steps if name not in wanted),
+        ways_out=_ways_out(grounds, taken, bump),
     )
+
+
+def _ways_out(grounds: Grounds, steps: Sequence[Step], bump: str) -> tuple[str, ...]:
+    """What to do about refused steps, each thing once. Pins come first: a bump before them would be stale again."""
+    hints = {step.hint for step in steps if step.action == "refuse"}
+    unpinned = [step.name for step in steps if step.hint == _pin(grounds, step.name)]
+    others = sorted(hints - {bump} - {_pin(grounds, name) for name in unpinned})
+    pin = [_pin(grounds, *unpinned)] if unpinned else []
+    return (*others, *pin, *([bump] if pin or bump in hints else []))
+
+
+def _pin(grounds: Grounds, *names: str) -> str:
+    """The command that pins the sources of these components."""
+    chosen = "".join(f" -c {name}" for name in names)
+    return f"bigtop-builder source fetch {grounds.name}{chosen} --pin"
 
 
 def _with_dependencies(grounds: Grounds, selected: Iterable[str]) -> set[str]:
@@ -216,18 +238,27 @@ def _action(
         kinds = ", ".join(grounds.settings.sources.kinds)
         return "refuse", f"no source of a kind this site uses ({kinds})", "add a source to the recipe"
     if source is not None and not source.sha512:
-        pin = f"bigtop-builder source fetch {grounds.name} -c {component.name} --pin"
-        return "refuse", f"source is unpinned: {source.where}", pin
+        return "refuse", f"source is unpinned: {source.where}", _pin(grounds, component.name)
     if blocked := [name for name in after if not before[name].id]:
         return "refuse", f"{blocked[0]}, which it depends on, cannot be built", before[blocked[0]].hint
     last = grounds.results.newest(grounds.recipe.id, component.name)
-    changed = changes(inputs, last.inputs) if last else []
+    changed = _causes(changes(inputs, last.inputs)) if last else []
     if not stamp:
         why = ", ".join(changed) or "this build has no serial yet"
         return "refuse", f"the lock is stale: {why}", bump
     if grounds.results.get(step_id, stamp):
         return "reuse", "built before", ""
     return "run", ", ".join(changed) or "not built yet", ""
+
+
+def _causes(changed: Sequence[str]) -> list[str]:
+    """What changed, without the packaging if a local patch did and Bigtop's commit did not.
+
+    A component's patches lie in its packaging, which therefore changes with each of them. What is not told is a
+    change to `omit_patches` or `exclude` in the recipe that came with a patch.
+    """
+    patched = any(word.startswith("patch ") for word in changed) and "commit time changed" not in changed
+    return [word for word in changed if not (patched and word == "packaging changed")]
 
 
 def _inputs(

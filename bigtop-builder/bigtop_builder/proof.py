@@ -8,9 +8,8 @@ from typing import Final
 from bigtop_builder.archive import hash_of
 from bigtop_builder.download import NotThere, read, shown
 from bigtop_builder.errors import SigningError, SourceError
-from bigtop_builder.keys import Keyring
+from bigtop_builder.openpgp import Keyring, signers
 from bigtop_builder.recipe import Source
-from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 
 CHECKSUMS: Final = ("sha512", "sha256", "sha1")
@@ -55,14 +54,14 @@ def prove_signed(file: Path, source: Source, *, place: str, settings: Settings, 
         )
     signature = _load(f"{place}.asc", settings, base)
     try:
-        signers = _signers(file, signature, _load(source.keys, settings, base))
+        signed = _signers(file, signature, _load(source.keys, settings, base))
     except SigningError as error:
         raise SourceError(f"{source.keys} holds no usable public keys", details=str(error)) from error
-    if found := [key for key in source.signed_by if key in signers]:
+    if found := [key for key in source.signed_by if key in signed]:
         return f"signature by {found[0]}"
     raise SourceError(
         f"{source.where} has no good signature by {' or '.join(source.signed_by)}",
-        details=f"good signatures: {', '.join(signers) or 'none'}",
+        details=f"good signatures: {', '.join(signed) or 'none'}",
         hint="take another mirror; if another key signs now, see that it is genuine and add it to signed_by",
     )
 
@@ -94,32 +93,13 @@ def _load(place: str, settings: Settings, base: Path) -> bytes:
     if "://" in place:
         return read(place, settings=settings)
     if not (base / place).is_file():
-        raise SourceError(f"{base / place} does not exist")
+        raise SourceError(
+            f"{base / place} does not exist", hint="put it there, or name another `keys` or source"
+        )
     return (base / place).read_bytes()
 
 
-def _signers(file: Path, signature: bytes, keys: bytes) -> list[str]:
-    """Fingerprints of the keys whose signature holds, and of their primary keys.
-
-    A key that has expired since is fine, a revoked one is not (gnupg's doc/DETAILS: VALIDSIG, EXPKEYSIG).
-    """
+def _signers(file: Path, signature: bytes, keys: bytes) -> tuple[str, ...]:
     with Keyring() as keyring:
-        ring, asc = keyring.home / "known.gpg", keyring.home / "signature"
-        ring.write_bytes(keyring.export_public(keyring.import_key(keys), armor=False))
-        asc.write_bytes(signature)
-        # Not keys.verify: it holds the signed data in memory and wants keys that are valid today.
-        done = run(
-            ["gpgv", "--homedir", keyring.home, "--keyring", ring, "--status-fd", "1", asc, file], check=False
-        )
-    signers: list[str] = []
-    good = False
-    for _, status, *words in (
-        line.split() for line in done.text.splitlines() if line.startswith("[GNUPG:] ")
-    ):
-        if status in ("GOODSIG", "EXPKEYSIG"):
-            good = True
-        elif status in ("NEWSIG", "REVKEYSIG", "EXPSIG", "BADSIG", "ERRSIG"):
-            good = False
-        elif status == "VALIDSIG" and good:
-            signers += [words[0], words[-1]]
-    return signers
+        public = keyring.export_public(keyring.import_key(keys), armor=False)
+    return signers(file, keyring=public, signature=signature)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.keys import Keyring, KeyStore
+from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import keyring_package, layout
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.repository.keyring_package import KeyringPackage
@@ -48,11 +49,10 @@ class Archive:
 
     def packages_of(self, suite: str) -> list[Path]:
         """Files of all packages in a suite: what hosts have now. None if nothing was published yet."""
-        if not (self.folder / layout.SETTINGS).is_file():
-            return []
-        state = Repository.open(self.folder).state
-        pointer = state.pointer(suite)
-        if pointer is None:
+        repository = self.standing()
+        state = repository.state if repository else None
+        pointer = state.pointer(suite) if state else None
+        if state is None or pointer is None:
             return []
         indices = state.snapshot(pointer.snapshot).components.get(self.definition.component, {})
         names = {stanza.filename for index in indices.values() for stanza in state.packages(index)}
@@ -69,6 +69,11 @@ class Archive:
         self.definition.require_keys(self.path)
         with self.store.open(self.definition.keys, passphrase=self.passphrase) as keyring:
             yield keyring
+
+    def standing(self) -> Repository | None:
+        """The repository as it is, for reading; None if it was not made yet."""
+        there = (self.folder / layout.SETTINGS).is_file()
+        return Repository.open(self.folder) if there else None
 
     def open(self, keyring: Keyring) -> Repository:
         """The repository, made if it is not there, with all its suites."""

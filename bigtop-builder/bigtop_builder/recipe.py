@@ -37,6 +37,9 @@ EXCLUDED = (
     "src",
 )
 
+LOCATIONS = ("path", "coordinates", "repository", "file", "url")
+"""Keys of a source each of which says where it is."""
+
 
 class Bigtop(Value):
     """The Bigtop tree that is built."""
@@ -143,8 +146,15 @@ class Source(Value):
     def _has_its_location(self) -> Self:
         needed = {"apache": "path", "archive": "path", "maven": "coordinates", "git": "repository"}
         key = needed.get(self.kind, self.kind)
-        if not getattr(self, key):
-            raise ValueError(f"kind {self.kind!r} needs `{key}`")
+        given = [name for name in LOCATIONS if getattr(self, name)]
+        if key not in given:
+            instead = f", not `{given[0]}`" if given else ""
+            raise ValueError(f"kind {self.kind!r} needs `{key}`{instead}")
+        if len(given) > 1:
+            both = " and ".join(f"`{name}`" for name in given)
+            raise ValueError(f"{both} are {len(given)} locations: kind {self.kind!r} takes `{key}` alone")
+        if self.kind != "git" and (self.commit or self.ref):
+            raise ValueError(f"kind {self.kind!r} takes no `{'commit' if self.commit else 'ref'}`")
         if self.kind == "git" and not self.commit:
             raise ValueError("kind 'git' needs `commit`: tags and branches move")
         if self.kind == "maven" and self.coordinates.count(":") != 4:  # noqa: PLR2004
@@ -259,10 +269,16 @@ def load_recipe(name: str, recipes: Path) -> tuple[Recipe, Path]:
     """Read a recipe by name (`3.5.0`) or path, and return it with the path it was read from.
 
     Raises:
-        InputError: There is no such recipe, or it does not fit the format.
+        InputError: There is no such recipe, or the file is none; the recipes there are are named.
     """
-    path = Path(name) if name.endswith(".toml") or "/" in name else recipes / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in recipes.glob("*.toml"))) or "none"
-        raise InputError(f"no recipe {name!r} ({path})", hint=f"recipes in {recipes}: {known}")
+    path = recipes / f"{name}.toml"
+    if name.endswith(".toml") or "/" in name or (not path.is_file() and Path(name).exists()):
+        path = Path(name)
+    known = ", ".join(sorted(p.stem for p in recipes.glob("*.toml"))) or "none"
+    hint = f"recipes in {recipes}: {known}"
+    if not path.exists():
+        raise InputError(f"no recipe {name!r} ({path})", hint=hint)
+    if path.suffix != ".toml" or not path.is_file():
+        what = "a folder" if path.is_dir() else "not a .toml file"
+        raise InputError(f"{name} is no recipe: it is {what}", hint=hint)
     return Recipe.from_toml(path), path.absolute()

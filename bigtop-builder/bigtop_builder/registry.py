@@ -5,7 +5,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bigtop_builder.container import Engine, told
+from bigtop_builder.container import Engine
+from bigtop_builder.docker_sdk import told
 from bigtop_builder.errors import ImageError
 from bigtop_builder.settings import Settings
 

@@ -18,12 +18,13 @@ from bigtop_builder.cache import Result, sha256_of
 from bigtop_builder.container import Engine
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
+from bigtop_builder.engine_images import BuiltImage, ensure_image
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.executor.component import Material, Site, build
 from bigtop_builder.executor.local import execute
 from bigtop_builder.executor.wrapper import fetch_distribution
 from bigtop_builder.handover import HANDOVER
-from bigtop_builder.image import BuiltImage, ImageSpec, builder_image, ensure_image, target_image
+from bigtop_builder.image import ImageSpec, builder_image, target_image
 from bigtop_builder.log import log_lines, transfers
 from bigtop_builder.manifest import (
     ComponentRecord,
@@ -52,9 +53,8 @@ class Place:
     A context manager. The engine is connected to when it is first needed, so what needs none starts none.
     """
 
-    def __init__(self, survey: Survey, *, host: bool) -> None:
+    def __init__(self, survey: Survey) -> None:
         self._survey = survey
-        self._host = host
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -66,12 +66,12 @@ class Place:
     @cached_property
     def builders(self) -> tuple[RoomMaker, ImageRecord]:
         """Builder rooms, and the image they are made from."""
-        if self._host:
+        if self._survey.host:
             from bigtop_builder.host import HostRooms, require_target
 
             require_target(self._survey.recipe.target)
             log.info("builds and lintian run on this very machine, without Docker")
-            return HostRooms(), ImageRecord(name="host")
+            return HostRooms(), ImageRecord(name=self._survey.image)
         spec = builder_image(self._survey.recipe, self._survey.settings)
         built = self._ensure(spec)
         return self._engine.rooms(built.name), ImageRecord(name=built.name, digest=built.digest)
@@ -80,7 +80,7 @@ class Place:
     def targets(self) -> RoomMaker:
         """Rooms with a clean system of the target distribution."""
         spec = target_image(self._survey.recipe, self._survey.settings)
-        if self._host:
+        if self._survey.host:
             from bigtop_builder.chroot import ChrootRooms
 
             log.info("install checks run in a chroot that mmdebstrap makes, without Docker")
@@ -157,7 +157,8 @@ def verify_release(
         survey: The release.
         packages: What was built.
         place: Opens rooms.
-        previous: Packages that hosts have now: the upgrade is tried from them.
+        previous: Packages that hosts have now: the upgrade is tried from them, and another upgrade is another
+            verdict.
 
     Raises:
         CheckFailed: A check said no. The verdict file has all of them.
@@ -223,13 +224,13 @@ def manifest_of(survey: Survey, packages: Packages, verdict: Verdict) -> Manifes
         created=verdict.created,
         release=survey.recipe.release,
         target=survey.recipe.target.tag,
-        recipe=sha256_of(survey.path),
-        lock=sha256_of(survey.lock_path),
+        recipe=survey.recipe_sha256,
+        lock=survey.lock_sha256,
         tree=TreeRecord(
             repository=survey.recipe.bigtop.repository,
             commit=survey.tree.commit,
             tree=survey.tree.id,
-            patches=tuple(PatchRecord(id=p.id, sha256=sha256_of(p.path)) for p in survey.patches),
+            patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in survey.patches),
         ),
         verdict=verdict.id,
         components=tuple(

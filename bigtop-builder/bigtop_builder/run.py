@@ -66,8 +66,10 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: bytes | IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
     check: bool = True,
     error: type[BuilderError] = BuilderError,
+    inherit: bool = True,
     pass_fds: tuple[int, ...] = (),
 ) -> Completed:
     """Run a process to its end and return what it printed.
@@ -75,11 +77,13 @@ def run(
     Args:
         argv: Program and arguments. The program is looked up on PATH.
         cwd: Folder to run in.
-        env: Variables on top of this process's own.
+        env: Variables. Secrets go here: `ps` and the log show arguments.
         stdin: Bytes, or an open file, for standard input; nothing if None.
         stdout: An open file that takes standard output; captured in memory if None.
+        stderr: The same for standard error.
         check: Raise `error` when the exit status is not 0.
         error: Class of the error raised.
+        inherit: Whether `env` comes on top of this process's own variables; else there are no others.
         pass_fds: Descriptors that the process inherits.
 
     Raises:
@@ -93,15 +97,18 @@ def run(
     done = subprocess.run(
         words,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env=_variables(env, inherit=inherit),
         stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr or subprocess.PIPE,
         check=False,
         pass_fds=pass_fds,
         **feed,  # type: ignore[call-overload]
     )
     completed = Completed(
-        argv=tuple(words), returncode=done.returncode, stdout=done.stdout or b"", stderr=done.stderr
+        argv=tuple(words),
+        returncode=done.returncode,
+        stdout=done.stdout or b"",
+        stderr=done.stderr or b"",
     )
     if check and completed.returncode != 0:
         raise error(
@@ -117,6 +124,7 @@ def stream(
     on_line: Callable[[bytes], None],
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    inherit: bool = True,
 ) -> int:
     """Run a process, hand each line of its output (stdout and stderr together) to `on_line`, return its status.
 
@@ -126,7 +134,7 @@ def stream(
     with subprocess.Popen(
         words,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env=_variables(env, inherit=inherit),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -154,6 +162,10 @@ def require(program: str, *, why: str) -> str:
             hint=f"apt-get install {package}",
         )
     return found
+
+
+def _variables(env: Mapping[str, str] | None, *, inherit: bool) -> dict[str, str]:
+    return {**(os.environ if inherit else {}), **(env or {})}
 
 
 def _words(argv: Sequence[Argument]) -> list[str]:

@@ -1,18 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all file formats share: strict frozen models, TOML read with line numbers, one JSON text per value."""
 
+import difflib
 import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bigtop_builder.errors import InputError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Loc = tuple[str | int, ...]
+Lines = dict[Loc, int]
 HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\[\]#]+?)\s*\]{1,2}\s*(?:#.*)?$")
+PLAIN = {
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "dict_type": "should be a table",
+    "missing": "is required",
+    "model_type": "should be a table",
+    "tuple_type": "should be a list",
+}
+"""Pydantic's names of faults whose messages speak of Python -> what they mean in a file."""
 KEY = re.compile(r"^\s*([A-Za-z0-9_\-\"'.]+)\s*=")
 
 
@@ -35,7 +51,9 @@ class Value(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise InputError(f"{source} is not a valid {cls.__name__}", details=_lines(error, {})) from error
+            raise InputError(
+                f"{source} is not a valid {cls.__name__}", details=faults(error, cls, lambda _: "")
+            ) from error
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -44,21 +62,57 @@ class Value(BaseModel):
         Raises:
             InputError: The file is missing, malformed or does not fit the model; file, line and key are named.
         """
+        values, numbers = read_toml(path)
         try:
-            text = path.read_text(encoding="utf-8")
-            return cls.model_validate(tomllib.loads(text))
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: malformed TOML: {error}", hint="mend the line named above") from error
+            return cls.model_validate(values)
         except ValidationError as error:
             raise InputError(
                 f"{path} does not fit the {cls.__name__.lower()} format",
-                details=_lines(error, line_numbers(text), name=str(path)),
+                details=faults(error, cls, lambda loc: f"{path}:{nearest_line(loc, numbers)}"),
                 hint="docs/formats.md lists every key",
             ) from error
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], Lines]:
+    """Read a TOML file, and the line of each of its keys.
+
+    Raises:
+        InputError: The file is missing, not UTF-8 or malformed; file, line and key are named.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist", hint="check the path's spelling") from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", hint="name a file you may read"
+        ) from error
+    try:
+        text = data.decode()
+        return tomllib.loads(text), line_numbers(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}:{line}: not UTF-8 at byte {error.start} (0x{data[error.start]:02x})",
+            hint="save the file as UTF-8",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(
+            f"{path}: malformed TOML: {error}",
+            details=_malformed(path, text, str(error)),
+            hint="mend the line named above",
+        ) from error
+
+
+def faults(error: ValidationError, model: type[BaseModel], place: Callable[[Loc], str]) -> str:
+    """What does not fit, one line each: its place, key, what is allowed, and the value.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was validated.
+        place: File and line, or variable, that a key was read from.
+    """
+    return "\n".join(_fault(fault, model, place) for fault in error.errors())
 
 
 def digest(*parts: str | bytes) -> str:
@@ -75,15 +129,15 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
+def line_numbers(text: str) -> Lines:
     """Map each key path of a TOML text to its line, counting from 1; arrays of tables count from 0.
 
     A reading aid for error messages: multi-line strings that hold lines like `a = 1` may add paths of their
     own, which no error ever names.
     """
-    lines: dict[tuple[str | int, ...], int] = {}
-    counts: dict[tuple[str | int, ...], int] = {}
-    table: tuple[str | int, ...] = ()
+    lines: Lines = {}
+    counts: Lines = {}
+    table: Loc = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := HEADER.match(line):
             table = ()
@@ -101,19 +155,68 @@ def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
     return lines
 
 
-def _lines(error: ValidationError, numbers: dict[tuple[str | int, ...], int], name: str = "") -> str:
-    return "\n".join(_line(item["loc"], item["msg"], item["input"], numbers, name) for item in error.errors())
+def nearest_line(loc: Loc, numbers: Lines) -> int:
+    """Line of a key, or of the innermost table around it that has one; else 1."""
+    return next((numbers[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in numbers), 1)
 
 
-def _line(
-    loc: tuple[str | int, ...],
-    message: str,
-    value: object,
-    numbers: dict[tuple[str | int, ...], int],
-    name: str,
-) -> str:
-    number = next((numbers[loc[:end]] for end in range(len(loc), -1, -1) if loc[:end] in numbers), None)
-    where = f"{name}:{number}: " if name and number else ""
-    shown = f" (is {value!r})" if isinstance(value, str | int | float | bool) else ""
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    return f"{where}{key}: {message}{shown}"
+def nearest(word: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """The known word that is meant by a misspelt one, for a message; else all of them.
+
+    Args:
+        word: The misspelt one.
+        known: The right ones.
+        prefix: What all of them begin with; it does not make two words alike.
+    """
+    ends = [one.removeprefix(prefix) for one in known]
+    close = difflib.get_close_matches(word.removeprefix(prefix), ends, 1)
+    return (
+        f"the nearest is {prefix}{close[0]}"
+        if close
+        else f"there are {', '.join(prefix + end for end in ends)}"
+    )
+
+
+def masked(value: object) -> object:
+    """A value without the user and password of a URL in it."""
+    return re.sub(r"//[^/\s]*@", "//", value) if isinstance(value, str) else value
+
+
+def _malformed(path: Path, text: str, message: str) -> str:
+    """The line of a TOML error, with the key that it belongs to."""
+    lines = text.splitlines() or [""]
+    said = re.search(r"at line (\d+)", message)
+    number = min(int(said[1]) if said else len(lines), len(lines))
+    before = [(at, loc) for loc, at in line_numbers(text).items() if at <= number]
+    key = dotted(max(before, key=lambda found: found[0])[1]) if before else "no key before it"
+    return f"{path}:{number}: {key}: {masked(lines[number - 1].strip())}"
+
+
+def dotted(loc: Loc) -> str:
+    """A key path as people write it: `components[0].sources[1].kind`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _fault(fault: "ErrorDetails", model: type[BaseModel], place: Callable[[Loc], str]) -> str:
+    loc, value = fault["loc"], fault["input"]
+    where = place(loc)
+    shown = f" (is {masked(value)!r})" if isinstance(value, str | int | float | bool) else ""
+    message = PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    if fault["type"] == "extra_forbidden":
+        message = f"there is no such key; {nearest(str(loc[-1]), _keys_beside(model, loc))}"
+    return ": ".join(part for part in (where, dotted(loc), message) if part) + shown
+
+
+def _keys_beside(model: type[BaseModel], loc: Loc) -> list[str]:
+    """Keys of the table that holds the last part of a key path."""
+    for part in loc[:-1]:
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[str(part)].annotation) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model that a type is, or is a list or table of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)

@@ -6,12 +6,13 @@ Order, first wins: `BIGTOP_BUILDER_*` variables (nested keys with two underscore
 `~/.config/bigtop-builder/settings.toml`), the defaults below.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,10 +22,14 @@ from pydantic_settings import (
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.run import run
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Lines, Loc, Value, faults, masked, nearest, nearest_line, read_toml
 
 SourceKind = Literal["apache", "archive", "maven", "git", "file", "url"]
 LOCAL_CA = Path("/usr/local/share/ca-certificates")
+PREFIX = "BIGTOP_BUILDER_"
+OTHER = (f"{PREFIX}SETTINGS", f"{PREFIX}PROJECT", f"{PREFIX}KEY_PASSPHRASE")
+"""Variables that are no settings."""
+HINT = "docs/settings.md lists every key"
 
 
 class Mirrors(Value):
@@ -69,7 +74,7 @@ class Settings(BaseSettings):
     """All site settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BIGTOP_BUILDER_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
     cache_dir: Path = Field(
@@ -121,17 +126,20 @@ def load_settings(path: Path | None = None) -> Settings:
         path: Settings file. None takes `BIGTOP_BUILDER_SETTINGS` or the user's own file, if there is one.
 
     Raises:
-        InputError: The file named does not exist, or a value does not fit; the key is named.
+        InputError: The file named does not exist or is malformed, a variable is no setting's, or a value does
+            not fit; file and line or variable, key, value and what is allowed are named.
     """
     file = settings_file(path)
+    _check_variables()
+    numbers = read_toml(file)[1] if file.is_file() else {}
     chosen = type("Settings", (Settings,), {"model_config": {**Settings.model_config, "toml_file": file}})
     try:
         return chosen()  # type: ignore[no-any-return]
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
         raise InputError(
-            f"settings do not fit ({file} and BIGTOP_BUILDER_* variables)",
-            details=str(error),
-            hint="docs/settings.md lists every key",
+            "settings do not fit",
+            details=faults(error, Settings, lambda loc: _place(loc, file, numbers)),
+            hint=HINT,
         ) from error
 
 
@@ -141,12 +149,71 @@ def settings_file(path: Path | None = None) -> Path:
     Raises:
         InputError: The file named does not exist.
     """
-    named = path or (
-        Path(os.environ["BIGTOP_BUILDER_SETTINGS"]) if "BIGTOP_BUILDER_SETTINGS" in os.environ else None
-    )
-    if named is not None and not named.is_file():
-        raise InputError(f"settings file {named} does not exist")
-    return named or Path.home() / ".config/bigtop-builder/settings.toml"
+    own = Path.home() / ".config/bigtop-builder/settings.toml"
+    named = path or Path(os.environ.get(f"{PREFIX}SETTINGS") or own)
+    if named != own and not named.is_file():
+        by = "--settings" if path else f"{PREFIX}SETTINGS"
+        raise InputError(
+            f"settings file {named} does not exist",
+            hint=f"name another with {by}, or leave that out: settings are then read from {own}, if it is there",
+        )
+    return named
+
+
+def _check_variables() -> None:
+    """See that each variable is a setting's, and that those of tables and lists hold JSON.
+
+    The value of an unknown one is not shown: it may be a misspelt passphrase.
+
+    Raises:
+        InputError: One is not; it is named with what is allowed.
+    """
+    known = _variables(Settings, PREFIX)
+    free = f"{PREFIX}MIRRORS__GIT__"
+    for name in sorted(os.environ):
+        setting = name.upper()
+        if not setting.startswith(PREFIX) or setting in OTHER or setting.startswith(free):
+            continue
+        if setting not in known:
+            raise InputError(
+                f"{name} is no variable of bigtop-builder: {nearest(setting, (*known, *OTHER), prefix=PREFIX)}",
+                hint=HINT,
+            )
+        if (form := known[setting]) and not _is_json(os.environ[name], form):
+            kind, example = ("table", '{"key": "value"}') if form is dict else ("list", '["one", "two"]')
+            raise InputError(
+                f"{name} holds no JSON {kind}: {masked(os.environ[name])!r}",
+                hint=f"write it as in {name}='{example}'",
+            )
+
+
+def _variables(model: type[BaseModel], prefix: str) -> dict[str, type | None]:
+    """Each variable that sets a key of a model, or of one in it -> what its JSON is; None for plain text."""
+    found: dict[str, type | None] = {}
+    for key, field in model.model_fields.items():
+        name, kind = f"{prefix}{key.upper()}", field.annotation
+        inner = isinstance(kind, type) and issubclass(kind, BaseModel)
+        found[name] = dict if inner else {dict: dict, tuple: list}.get(get_origin(kind))  # type: ignore[arg-type]
+        if inner:
+            found |= _variables(cast("type[BaseModel]", kind), f"{name}__")
+    return found
+
+
+def _is_json(text: str, form: type) -> bool:
+    try:
+        return isinstance(json.loads(text), form)
+    except ValueError:
+        return False
+
+
+def _place(loc: Loc, file: Path, numbers: Lines) -> str:
+    """Where a key was read from: its variable, its line in the file, or the variable of a table around it."""
+    names = {name.upper(): name for name in os.environ}
+    around = [f"{PREFIX}{'__'.join(map(str, loc[:end]))}".upper() for end in range(len(loc), 0, -1)]
+    variable = next((names[name] for name in around if name in names), "")
+    if variable and (loc not in numbers or variable.upper() == around[0]):
+        return variable
+    return f"{file}:{nearest_line(loc, numbers)}"
 
 
 def _host_checks_valid_until() -> bool:

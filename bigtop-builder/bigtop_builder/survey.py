@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The survey: everything that planning a release looks at, gathered from recipe, patches, mirror and cache."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from bigtop_builder.cache import ResultCache, sha256_of
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.queue import Patch, load_patches
-from bigtop_builder.plan import Grounds, Plan, make_plan
+from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
@@ -24,27 +26,36 @@ class Survey:
         name: The recipe as the user named it.
         path: Its file.
         recipe: What is in it.
+        recipe_sha256: Hash of the file.
         project: The project it was looked up in.
         workspace: The cache.
         settings: Site settings.
         patches: Its patches, in order.
         tree: Its Bigtop tree.
         lock: Its lock.
-        image: Name of the builder image, or of the host.
+        lock_sha256: Hash of the lock's file; empty if there is none yet.
+        image: Name of the builder image; `HOST` if builds run on this very machine.
         image_id: Hash of what the image is made of.
     """
 
     name: str
     path: Path
     recipe: Recipe
+    recipe_sha256: str
     project: Project
     workspace: Workspace
     settings: Settings
     patches: tuple[Patch, ...]
     tree: Tree
     lock: Lock
+    lock_sha256: str
     image: str
     image_id: str
+
+    @property
+    def host(self) -> bool:
+        """Builds run on this very machine, without Docker."""
+        return self.image == HOST
 
     @property
     def output(self) -> Output:
@@ -70,6 +81,10 @@ class Survey:
         ids = {step.name: step.id for step in self.plan(selected).steps if step.id}
         return self.lock.bumped(ids)
 
+    def with_lock(self, lock: Lock) -> Self:
+        """This survey with another lock. It goes to `lock_path` as its one text: that is what is hashed."""
+        return replace(self, lock=lock, lock_sha256=hashlib.sha256(lock.to_toml().encode()).hexdigest())
+
     def _grounds(self) -> Grounds:
         return Grounds(
             name=self.name,
@@ -78,7 +93,7 @@ class Survey:
             tree=self.tree,
             image=self.image,
             image_id=self.image_id,
-            patches={patch.id: sha256_of(patch.path) for patch in self.patches},
+            patches={patch.id: patch.sha256 for patch in self.patches},
             lock=self.lock,
             results=self.cache,
         )
@@ -98,6 +113,10 @@ def survey(name: str, *, project: Project, settings: Settings, host: bool = Fals
         TreeError: The commit cannot be had, or a patch does not apply.
     """
     recipe, path = load_recipe(name, project.recipes)
+    recipe_sha256 = sha256_of(path)
+    lock_path = project.lock(path)
+    lock = load_lock(lock_path, release=recipe.release, target=recipe.target.tag)
+    lock_sha256 = sha256_of(lock_path) if lock_path.is_file() else ""
     workspace = Workspace(settings.cache_dir)
     patches = load_patches(project.patches, recipe)
     mirror = Mirror.ensure(
@@ -114,12 +133,14 @@ def survey(name: str, *, project: Project, settings: Settings, host: bool = Fals
         name=name,
         path=path,
         recipe=recipe,
+        recipe_sha256=recipe_sha256,
         project=project,
         workspace=workspace,
         settings=settings,
         patches=patches,
         tree=tree,
-        lock=load_lock(project.lock(path), release=recipe.release, target=recipe.target.tag),
+        lock=lock,
+        lock_sha256=lock_sha256,
         image=image,
         image_id=image_id,
     )
@@ -133,4 +154,4 @@ def _image(recipe: Recipe, settings: Settings) -> tuple[str, str]:
 def _host() -> tuple[str, str]:
     from bigtop_builder.host import toolchain
 
-    return "host", toolchain()
+    return HOST, toolchain()

@@ -165,10 +165,9 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
 
 def _apply(index: Index, patch: Patch) -> None:
     """Apply with exact context, as dpkg-source does with `patch -F 0`; lines may have moved (offsets pass)."""
-    diff = patch.path.read_bytes()
-    done = index("apply", "--cached", "--whitespace=nowarn", "-", stdin=diff, check=False)
+    done = index("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch.diff, check=False)
     if done.returncode != 0:
-        refusal = explain(done.complaint, diff.decode(errors="replace"), index.read)
+        refusal = explain(done.complaint, patch.diff.decode(errors="replace"), index.read)
         hunk = f", hunk {refusal.hunk}" if refusal.hunk else ""
         raise TreeError(
             f"patch {patch.id} does not apply: {refusal.file}{hunk}",
@@ -187,9 +186,7 @@ def _lay_component_patches(index: Index, patches: tuple[Patch, ...]) -> None:
         counts[patch.target] = counts.get(patch.target, 0) + 1
         if number > FIRST_LOCAL_PATCH + 99:
             raise TreeError(f"component {patch.target} has more than 100 local patches")
-        index.add(
-            f"{PACKAGING}/common/{patch.target}/patch{number}-{patch.name}.diff", patch.path.read_bytes()
-        )
+        index.add(f"{PACKAGING}/common/{patch.target}/patch{number}-{patch.name}.diff", patch.diff)
 
 
 def _omit_patches(index: Index, component: Component) -> None:

@@ -137,18 +137,36 @@ def find_project(start: Path | None = None) -> Project:
     `BIGTOP_BUILDER_PROJECT` names another one. Without any, the recipes that came with the tool are used.
 
     Raises:
-        InputError: `BIGTOP_BUILDER_PROJECT` names a folder without `recipes/`.
+        InputError: `BIGTOP_BUILDER_PROJECT` names no folder, or one without `recipes/`.
     """
     named = os.environ.get("BIGTOP_BUILDER_PROJECT")
     if named:
-        if not (Path(named) / "recipes").is_dir():
-            raise InputError(f"BIGTOP_BUILDER_PROJECT={named} holds no recipes/")
-        return Project(Path(named).absolute())
+        return project_at(Path(named), f"BIGTOP_BUILDER_PROJECT={named}")
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         if (folder / "recipes").is_dir() and (folder / "patches").is_dir():
             return Project(folder)
     return bundled_project()
+
+
+def project_at(folder: Path, named: str) -> Project:
+    """The project in this very folder.
+
+    Args:
+        folder: The folder.
+        named: How the user named it, for the error.
+
+    Raises:
+        InputError: There is no such folder, or it has no `recipes/`.
+    """
+    if not (folder / "recipes").is_dir():
+        lacks = "holds no recipes/" if folder.is_dir() else "does not exist"
+        raise InputError(
+            f"{named} {lacks}",
+            hint="a project is a folder with recipes/, patches/ and repo/; without it, the recipes that came "
+            "with the tool are used",
+        )
+    return Project(folder.absolute())
 
 
 def bundled_project() -> Project:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bigtop_builder.chroot import ChrootRooms
 from bigtop_builder.container import ContainerRooms, Engine
-from bigtop_builder.image import ImageSpec, ensure_image, target_image
+from bigtop_builder.engine_images import ensure_image
+from bigtop_builder.image import ImageSpec, target_image
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.workspace import Workspace

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.container import Container, ContainerRooms, Engine
-from bigtop_builder.image import BUILDER_PACKAGES, ensure_image, target_image
+from bigtop_builder.engine_images import ensure_image
+from bigtop_builder.image import BUILDER_PACKAGES, target_image
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.run import Completed, run
 from bigtop_builder.settings import load_settings
@@ -131,9 +132,26 @@ class TestOnABareSystem:
         assert {"python3-venv", "git", "mmdebstrap"} <= set(done.complaint.split())
 
 
-@pytest.mark.parametrize("arguments", [(), ("instal",), ("--install",)])
-def test_an_unknown_command_shows_the_usage_and_is_refused(arguments: tuple[str, ...]) -> None:
-    done = run([PROJECT / "bootstrap", *arguments], check=False)
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("quikstart", "'quikstart'; did you mean quickstart?"),
+        ("quick", "'quick'; did you mean quickstart?"),
+        ("tset", "'tset'; did you mean test?"),
+        ("set", "'set'; did you mean setup?"),
+        ("install", "'install'"),
+        ("--no-engine", "'--no-engine'"),
+        ("*", "'*'"),
+    ],
+)
+def test_an_unknown_command_is_named_with_the_nearest_before_the_usage(word: str, said: str) -> None:
+    done = run([PROJECT / "bootstrap", word], check=False)
+    assert (done.returncode, done.text) == (2, "")
+    assert done.complaint.startswith(f"bootstrap: there is no command {said}\nusage: ./bootstrap COMMAND")
+
+
+def test_no_command_at_all_shows_the_usage() -> None:
+    done = run([PROJECT / "bootstrap"], check=False)
     assert done.returncode == 2
     assert done.complaint.startswith("usage: ./bootstrap COMMAND")
 

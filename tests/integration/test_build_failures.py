@@ -2,8 +2,11 @@
 """What goes wrong in a build is told with its cause, and leaves nothing that is taken for whole."""
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,19 +31,20 @@ def cache(tmp_path: Path) -> Path:
     return folder
 
 
-def tool(project: Project, cache: Path, *words: str, **env: str) -> Completed:
-    """A command of the tool, as a user runs it."""
+def tool(project: Project, cache: Path, *words: str, shell: Sequence[str] = (), **env: str) -> Completed:
+    """A command of the tool, as a user runs it, or started by a shell."""
     settings = {"BIGTOP_BUILDER_CACHE_DIR": str(cache), "BIGTOP_BUILDER_GRADLE": "system"}
-    return run([*TOOL, f"--project={project.root}", *words], env={**settings, **env}, check=False)
+    return run([*shell, *TOOL, f"--project={project.root}", *words], env={**settings, **env}, check=False)
 
 
-def containers(purpose: str) -> list[str]:
+def containers(purpose: str, *labels: str) -> list[str]:
     """Names of this tool's containers of one purpose; others may be at work beside the test."""
     import docker
 
     client = docker.from_env()
     try:
-        ours = client.containers.list(all=True, filters={"label": "bigtop-builder=1"})
+        filters = {"label": ["bigtop-builder=1", *labels]}
+        ours = client.containers.list(all=True, filters=filters, ignore_removed=True)
         return [str(one.name) for one in ours if f"-{purpose}-" in str(one.name)]
     finally:
         client.close()
@@ -65,6 +69,33 @@ def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
     results = cache / "results"
     assert not [path for path in results.glob("*/*/result.json") if '"salute"' in path.read_text()]
     assert not list(results.glob(".making-*"))
+
+
+def test_a_killed_build_leaves_nothing_that_the_next_one_takes_for_whole(
+    project: Project, cache: Path, tmp_path: Path
+) -> None:
+    assert tool(project, cache, "plan", "1.0.0", "-c", "salute", "--bump").returncode == 0
+    results, began = cache / "results", tmp_path / "pid"
+    words = ["build", "1.0.0", "-c", "salute"]
+    shell = ["sh", "-c", f'echo $$ >{began}; exec "$@"', "sh"]
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(tool, project, cache, *words, shell=shell)
+        while not began.is_file() or not began.read_text():
+            time.sleep(0.05)
+        mine = f"bigtop-builder.pid={began.read_text().strip()}"
+        while not containers("salute", mine):
+            assert not done.done()
+            time.sleep(0.05)
+        time.sleep(1)  # into the build, which takes longer
+        os.kill(int(began.read_text()), signal.SIGKILL)
+        assert done.result().returncode == -signal.SIGKILL
+    assert len(containers("salute", mine)) == 1
+    assert not [path for path in results.glob("*/*/result.json") if '"salute"' in path.read_text()]
+    again = tool(project, cache, *words)
+    assert again.returncode == 0, again.complaint
+    assert containers("salute", mine) == []
+    whole = [path for path in results.glob("*/*/result.json") if '"salute"' in path.read_text()]
+    assert [sorted(file.suffix for file in path.parent.glob("*.deb")) for path in whole] == [[".deb"]]
 
 
 @pytest.fixture

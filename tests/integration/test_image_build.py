@@ -6,20 +6,23 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from rooms import MINIATURE, site, spec
 
 from bigtop_builder.base import base_tarball
 from bigtop_builder.container import Engine
+from bigtop_builder.engine_images import ensure_image, list_images, pin
 from bigtop_builder.errors import EnvironmentMissing, ImageError, InputError
-from bigtop_builder.image import ImageSpec, builder_image, ensure_image, list_images, pin, target_image
+from bigtop_builder.image import ImageSpec, builder_image, target_image
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.run import run, stream
 from bigtop_builder.settings import Settings
@@ -48,6 +51,24 @@ version = "17"
 
 [[components]]
 name = "some"
+"""
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import rooms
+from bigtop_builder.container import Engine
+from bigtop_builder.engine_images import ensure_image
+from bigtop_builder.image import target_image
+from bigtop_builder.recipe import Recipe
+workspace, settings = rooms.site()
+settings = settings.model_copy(update={"ca_certificates": Path(sys.argv[2])})
+def die(line):
+    if b"Reading package lists" in line:
+        os.kill(os.getpid(), signal.SIGKILL)
+image = target_image(Recipe.from_toml(rooms.MINIATURE), settings)
+ensure_image(Engine.connect(), image, workspace=workspace, settings=settings, on_line=die)
 """
 
 
@@ -100,7 +121,7 @@ def test_an_image_is_built_once_and_holds_what_the_site_says(engine: Engine, own
         assert time.monotonic() - began < 0.2
         assert image.name in {listed.name for listed in list_images(engine)}
         with engine.rooms(image.name).open(purpose="look") as room:
-            sources = room.run(["cat", "/etc/apt/sources.list.d/bigtop-builder.sources"]).text
+            sources = room.run(["sh", "-c", "cat /etc/apt/sources.list.d/*"]).text
             room.run(["test", "-e", "/etc/ssl/certs/own.pem"])
             assert room.run(["sh", "-c", "ls /usr/sbin/policy-rc.d /tmp/*"], check=False).stdout == b""
         assert own.mirrors.debian in sources
@@ -108,6 +129,41 @@ def test_an_image_is_built_once_and_holds_what_the_site_says(engine: Engine, own
             update={"mirrors": own.mirrors.model_copy(update={"debian": f"{own.mirrors.debian}/"})}
         )
         assert _ensure(engine, image, moved) != built
+        assert _nameless(engine, image) == []
+
+
+def test_a_proxys_password_is_in_no_layer_and_no_history_of_an_image(engine: Engine, own: Settings) -> None:
+    mirrors = (own.mirrors.debian, own.mirrors.debian_security)
+    around = ",".join(urlsplit(mirror).hostname or "" for mirror in mirrors)
+    settings = own.model_copy(
+        update={"proxy": "http://user:open-sesame@127.0.0.1:9", "no_proxy": f"{around},localhost"}
+    )
+    image, lines = target_image(Recipe.from_toml(MINIATURE), settings), list[bytes]()
+    with _removed(engine, image.name):
+        _ensure(engine, image, settings, lines)
+        said = [engine.client.api.inspect_image(image.name), engine.client.api.history(image.name), lines]
+        assert "open-sesame" not in str(said)
+        end = b""
+        for piece in engine.client.images.get(image.name).save():
+            assert b"open-sesame" not in end + piece
+            end = piece[-20:]
+
+
+def test_a_killed_build_leaves_no_image_and_no_container_and_the_next_one_works(
+    engine: Engine, own: Settings
+) -> None:
+    image = target_image(Recipe.from_toml(MINIATURE), own)
+    label = {"label": f"bigtop-builder.id={image.id}"}
+    folders = [Path(__file__).parent, own.ca_certificates or ""]
+    with _removed(engine, image.name):
+        killed = run([sys.executable, "-c", KILLED, *folders], check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.complaint
+        assert not engine.client.images.list(image.name)
+        deadline = time.monotonic() + 30
+        while engine.client.containers.list(all=True, filters=label, ignore_removed=True):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        _ensure(engine, image, own)
         assert _nameless(engine, image) == []
 
 

@@ -15,9 +15,10 @@ import pytest
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
-from bigtop_builder.keys import Keyring, KeyStore
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.check import check
-from bigtop_builder.repository.index import begins_block
+from bigtop_builder.repository.index import COPY, begins_block
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.layout import SuiteSettings
 from bigtop_builder.repository.publish import Repository
@@ -271,7 +272,7 @@ def test_the_same_version_with_other_bytes_is_refused(site: Site) -> None:
         with pytest.raises(
             PublishError, match=r"zoo 1\.0-1 all is in the repository with other bytes"
         ) as caught:
-            site.repository.add(suite, [other], component=component, keyring=site.keyring)
+            site.repository.add(suite, [other], component=component, keyring=site.keyring, new_suite=True)
         assert str(other.path) in caught.value.brief
         assert "plan RELEASE --bump" in caught.value.hint
     with pytest.raises(PublishError, match="other bytes"):
@@ -409,8 +410,12 @@ def test_what_is_fixed_for_a_suite_stays(site: Site, tmp_path: Path) -> None:
     site.add(site.deb("zoo"))
     with pytest.raises(InputError, match="codename of stable is stable and cannot become rock"):
         site.repository.define("stable", SuiteSettings(codename="rock"))
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(
+        InputError, match=f"{site.root} is a repository with other settings: origin, label"
+    ) as other:
         Repository.init(site.root, origin="Else", keyring=site.keyring, fingerprints=[site.fingerprint])
+    assert "origin is 'Test Origin', not 'Else'" in other.value.details
+    assert "name another folder" in other.value.hint
     settings = site.root / "state/repository.json"
     settings.write_text(settings.read_text().replace('"origin": "Test Origin"', '"origin": "Else"'))
     with pytest.raises(PublishError, match="Origin of stable is 'Test Origin' and cannot become 'Else'"):
@@ -437,8 +442,10 @@ def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
     site.add(site.deb("zoo", "1"))
     first = site.repository.state.pointer("stable")
     assert first
-    with pytest.raises(InputError, match="no snapshot before the present one"):
+    with pytest.raises(InputError, match="no snapshot before the present one") as nothing:
         site.repository.rollback("stable", keyring=site.keyring)
+    assert first.snapshot in nothing.value.details
+    assert "--to ID" in nothing.value.hint
     site.add(site.deb("zoo", "2"))
     site.add(site.deb("zoo", "3"))
     assert (
@@ -449,28 +456,88 @@ def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
         site.repository.rollback("stable", keyring=site.keyring)
     with pytest.raises(InputError, match="ffff is no snapshot that stable pointed to"):
         site.repository.rollback("stable", to="ffff", keyring=site.keyring)
-    with pytest.raises(InputError, match="nothing was published to suite testing"):
-        site.repository.rollback("testing", keyring=site.keyring)
+    with pytest.raises(InputError, match="nothing was published to suite stabel") as unknown:
+        site.repository.rollback("stabel", keyring=site.keyring)
+    assert "did you mean stable?" in unknown.value.hint
 
 
 @pytest.mark.parametrize(
-    ("path", "problem"),
+    ("path", "problem", "mend"),
     [
-        ("pool/main/z/zoo/zoo_1.0-1_all.deb", "was altered"),
-        ("dists/stable/main/binary-amd64/Packages.gz", "was altered"),
-        ("dists/stable/Release", "has no good signature"),
-        ("state/history/stable/1.json", "has no good signature"),
-        ("snapshots/*/snapshot.json", "was altered"),
+        ("pool/main/z/zoo/zoo_1.0-1_all.deb", "was altered", COPY),
+        ("dists/stable/main/binary-amd64/Packages.gz", "was altered", COPY),
+        ("dists/stable/Release", "has no good signature", "repo refresh stable signs it anew"),
+        ("state/history/stable/1.json", "has no good signature", COPY),
+        ("snapshots/*/snapshot.json", "was altered", COPY),
     ],
 )
-def test_check_finds_one_flipped_bit(site: Site, path: str, problem: str) -> None:
+def test_check_finds_one_flipped_bit_and_says_what_mends_it(
+    site: Site, path: str, problem: str, mend: str
+) -> None:
     site.add(site.deb("zoo"))
     (file,) = site.root.glob(path)
     data = bytearray(file.read_bytes())
     data[30] ^= 1
     file.write_bytes(bytes(data))
     found = check(site.repository.state)
-    assert any(problem in line for line in found), found
+    assert any(problem in line and line.endswith(mend) for line in found), found
+
+
+def test_a_refresh_mends_a_release_that_check_complains_of(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    (site.root / "dists/stable/Release").write_text("Date: never\n")
+    assert check(site.repository.state)
+    site.repository.refresh("stable", keyring=site.keyring)
+    assert check(site.repository.state) == ()
+
+
+def test_a_lost_key_of_a_repository_is_named(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    (site.root / f"state/keys/{site.fingerprint}.gpg").unlink()
+    assert check(site.repository.state)[0] == f"state/keys/{site.fingerprint}.gpg is missing: {COPY}"
+
+
+# Suites that nobody meant, and settings that were lost
+
+
+def test_a_mistyped_suite_is_not_made(site: Site) -> None:
+    site.add(site.deb("zoo"), suite="testing")
+    before = tree(site.root)
+    with pytest.raises(InputError, match="has no suite 'testng'") as caught:
+        site.add(site.deb("yak"), suite="testng")
+    assert caught.value.hint == "did you mean testing? its suites: testing; --new-suite makes a new one"
+    with pytest.raises(InputError, match="has no suite 'stabel'"):
+        site.repository.promote("testing", "stabel", keyring=site.keyring)
+    assert {path for path in before if "/state" not in path} == {
+        path for path in tree(site.root) if "/state" not in path
+    }
+    assert list(site.repository.state.settings().suites) == ["testing"]
+
+
+def test_a_new_suite_is_made_when_it_is_asked_for(site: Site) -> None:
+    site.add(site.deb("zoo"), suite="testing")
+    assert site.repository.promote("testing", "stable", keyring=site.keyring, new_suite=True).changed
+    site.repository.add("unstable", [site.deb("yak")], keyring=site.keyring, new_suite=True)
+    assert list(site.repository.state.settings().suites) == ["testing", "stable", "unstable"]
+    assert check(site.repository.state) == ()
+
+
+def test_lost_settings_are_made_anew_from_what_the_suites_say(site: Site) -> None:
+    site.repository.define("stable", SuiteSettings(codename="rock", valid_days=30, description="for all"))
+    site.add(site.deb("zoo"))
+    settings = site.root / "state/repository.json"
+    before = settings.read_bytes()
+    settings.write_bytes(before[:-40])
+    with pytest.raises(InputError, match=r"state/repository\.json is damaged") as caught:
+        Repository.open(site.root)
+    assert "repo init with the same origin, label and keys" in caught.value.hint
+    settings.unlink()
+    made = Repository.init(
+        site.root, origin="Test Origin", keyring=site.keyring, fingerprints=[site.fingerprint]
+    )
+    assert settings.read_bytes() == before
+    assert made.add("stable", [site.deb("yak")], keyring=site.keyring).serial == 2
+    assert check(made.state) == ()
 
 
 def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: Site) -> None:

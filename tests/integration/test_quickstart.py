@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job from end to end, as a user runs it."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def test_a_second_release_with_nothing_changed_publishes_nothing(quickstart: Com
     again = tool(folder, "release", "1.1.0", "--suite", "testing", "--json")
     assert again.returncode == 0, again.complaint
     assert '"changed": false' in again.text
+
+
+def test_verification_before_a_release_into_the_same_suite_is_the_releases(
+    quickstart: Completed, folder: Path
+) -> None:
+    assert quickstart.returncode == 0
+    upgrades = [
+        finding["detail"]
+        for finding in json.loads((folder / "build/1.1.0/verdict.json").read_text())["findings"]
+        if finding["check"] == "upgrade"
+    ]
+    assert upgrades
+    assert all("salute 1.0.0-1+bt1.0.0.1~deb12" in detail for detail in upgrades)
+    released = json.loads((folder / "build/1.1.0/manifest.json").read_text())["verdict"]
+    verified = tool(folder, "verify", "1.1.0", "--suite", "testing", "--json")
+    assert verified.returncode == 0, verified.complaint
+    assert json.loads(verified.text)["id"] == released
+    assert "lintian over" not in verified.complaint, "judged twice"
 
 
 def test_every_package_has_a_verdict_and_a_manifest_entry(quickstart: Completed, folder: Path) -> None:

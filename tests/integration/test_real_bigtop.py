@@ -19,7 +19,8 @@ import pytest
 import tomlkit
 
 from bigtop_builder.container import Engine
-from bigtop_builder.image import ensure_image, target_image
+from bigtop_builder.engine_images import ensure_image
+from bigtop_builder.image import target_image
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.archive import hash_of
+from bigtop_builder.pinning import Pin, pin
 from bigtop_builder.recipe import Component, Source
 from bigtop_builder.settings import Settings, load_settings
-from bigtop_builder.sources import Pin, fetch, pin
+from bigtop_builder.sources import fetch
 from bigtop_builder.workspace import Workspace
 
 pytestmark = pytest.mark.network

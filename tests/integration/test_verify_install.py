@@ -11,7 +11,8 @@ import pytest
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.chroot import ChrootRooms
 from bigtop_builder.container import Engine
-from bigtop_builder.image import builder_image, ensure_image, target_image
+from bigtop_builder.engine_images import ensure_image
+from bigtop_builder.image import builder_image, target_image
 from bigtop_builder.recipe import Recipe, Service
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.settings import load_settings

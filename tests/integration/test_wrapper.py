@@ -12,8 +12,9 @@ import pytest
 
 from bigtop_builder.cache import sha256_of
 from bigtop_builder.container import Engine
+from bigtop_builder.engine_images import ensure_image
 from bigtop_builder.errors import SourceError
-from bigtop_builder.image import builder_image, ensure_image
+from bigtop_builder.image import builder_image
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.release import Place, build_release
 from bigtop_builder.repository.serve import serve
@@ -73,7 +74,7 @@ def test_the_wrapper_builds_with_the_pinned_distribution(
     project: Project, wrapping: Settings, distribution: Path
 ) -> None:
     road = surveyed(project, wrapping, sha256_of(distribution))
-    with Place(road, host=False) as place:
+    with Place(road) as place:
         made = build_release(road, road.plan(("bigtop-utils",)), place)
     assert [file.file for result in made.results for file in result.debs] == [
         "bigtop-utils_1.0.0-1+bt1.0.0.1~deb12_all.deb"
@@ -84,7 +85,7 @@ def test_a_distribution_that_is_not_what_the_recipe_pins_is_refused(
     project: Project, wrapping: Settings
 ) -> None:
     road = surveyed(project, wrapping, "0" * 64)
-    with Place(road, host=False) as place, pytest.raises(SourceError) as refusal:
+    with Place(road) as place, pytest.raises(SourceError) as refusal:
         build_release(road, road.plan(("bigtop-utils",)), place)
     assert "the recipe pins " + "0" * 64 in refusal.value.brief
     assert not list((road.workspace.sources / "gradle").rglob("*.zip"))

@@ -106,8 +106,8 @@ def test_a_cut_at_any_place_is_found(tmp_path: Path) -> None:
         (b"Package: aa\nVersion: 1\n\nPackage: bb\n", "control line 3 is no field"),
         (b"Package: aa\nPackage: bb\n", "a second time"),
         (b"Package: \xff\nVersion: 1\n", "not UTF-8 at byte 9"),
-        (b"Package: aa\nVersion: 1\nArchitecture: all\nX: " + b"x" * (1 << 20), "larger than 1 MB"),
-        (b"", "control line 1 is no field"),
+        (b"Package: aa\nVersion: 1\nArchitecture: all\nX: " + b"x" * (1 << 20) + b"\n", "larger than 1 MiB"),
+        (b"", "no newline at its end"),
     ],
 )
 def test_hostile_control_files_are_refused(tmp_path: Path, control: bytes, reason: str) -> None:
@@ -133,7 +133,7 @@ def test_two_control_files_are_refused(tmp_path: Path) -> None:
     tar = control_tar(("./control", CONTROL.encode()), ("control", CONTROL.encode()))
     path = tmp_path / "two.deb"
     path.write_bytes(ar(("debian-binary", b"2.0\n"), ("control.tar", tar), ("data.tar", b"")))
-    with pytest.raises(CheckFailed, match="holds 2 control files"):
+    with pytest.raises(CheckFailed, match="holds control twice"):
         read_deb(path)
 
 
@@ -141,7 +141,7 @@ def test_a_bomb_in_the_control_member_is_refused_before_it_unpacks(tmp_path: Pat
     bomb = run(["sh", "-c", "head -c 200000000 /dev/zero | gzip -9"]).stdout
     path = tmp_path / "bomb.deb"
     path.write_bytes(ar(("debian-binary", b"2.0\n"), ("control.tar.gz", bomb), ("data.tar", b"")))
-    with pytest.raises(CheckFailed, match="unpacks to more than 32 MB"):
+    with pytest.raises(CheckFailed, match="unpacks to more than 32 MiB"):
         read_deb(path)
 
 

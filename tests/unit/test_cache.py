@@ -2,7 +2,9 @@
 """Results are found whole or not at all."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -75,11 +77,25 @@ def test_a_damaged_result_is_not_found_and_can_be_made_again(cache: ResultCache,
     assert cache.get(STEP, STAMP) == result
 
 
-def test_a_result_that_stands_is_not_replaced(cache: ResultCache) -> None:
+def test_the_build_that_ends_first_stands_and_later_ones_are_handed_its_result(cache: ResultCache) -> None:
     first = put(cache)
-    with pytest.raises(BuildError, match="stands already"):
-        put(cache, payload="other bytes\n")
+    assert put(cache, payload="other bytes\n") == first
     assert cache.get(STEP, STAMP) == first
+    assert sorted(path.name for path in cache.root.iterdir()) == sorted([".lock", "newest", STEP])
+
+
+def test_builds_that_end_at_the_same_time_are_all_handed_the_one_that_stands(cache: ResultCache) -> None:
+    start = Barrier(8)
+
+    def build(number: int) -> Result:
+        start.wait()
+        return put(cache, payload=f"bytes of build {number}\n")
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(build, range(8)))
+    assert results == [cache.get(STEP, STAMP)] * 8
+    deb = cache.folder(STEP, STAMP) / "salute_1.0.0_all.deb"
+    assert sha256_of(deb) == results[0].debs[0].sha256
 
 
 def test_a_build_that_fails_leaves_nothing(cache: ResultCache) -> None:

@@ -136,6 +136,15 @@ def test_a_key_or_value_that_does_not_fit_is_refused_with_file_line_and_key(
     assert f"{path}:{line}: {said}" in done.err
 
 
+def test_a_source_in_two_places_is_refused_with_both_and_its_line(call: Call, project: Project) -> None:
+    path = edit(project, 'kind = "file"', 'kind = "file"\nurl = "https://example.org/x.tar.gz"')
+    line = path.read_text().splitlines().index('kind = "file"')
+    done = call("plan", "1.0.0")
+    assert done.status == 2
+    assert f"{path}:{line}: components[" in done.err
+    assert "`file` and `url` are 2 locations" in done.err
+
+
 def test_an_unknown_component_is_refused_with_those_there_are(call: Call) -> None:
     done = call("plan", "1.0.0", "-c", "trumpet")
     assert done.status == 2
@@ -161,10 +170,46 @@ def test_a_stale_lock_is_refused_before_anything_is_built(call: Call) -> None:
 
 def test_a_plan_for_people_says_what_to_type_next(call: Call) -> None:
     done = call("plan", "1.0.0")
-    assert done.status == 0, done.err
     assert done.out.startswith("1.0.0 for deb12, tree ")
     assert "patch salute/miniature-blank-name: Greet the world when a name is blank" in done.out
     assert done.out.endswith("To go on:\n  bigtop-builder plan 1.0.0 --bump\n")
+
+
+def test_a_plan_that_could_not_be_built_is_printed_and_ends_with_the_exit_code_of_bad_input(
+    call: Call,
+) -> None:
+    refused = [call("plan", "1.0.0"), call("plan", "1.0.0", "--json")]
+    for done in refused:
+        assert done.status == 2
+        assert done.err.splitlines()[0].endswith("cannot be carried out: 4 of 4 steps are refused")
+        assert done.err.splitlines()[-1] == "way out: bigtop-builder plan 1.0.0 --bump"
+    assert refused[0].out
+    assert len(json.loads(refused[1].out)["steps"]) == 4
+    assert call("plan", "1.0.0", "--bump").status == 0
+    assert call("plan", "1.0.0").status == 0
+
+
+def test_a_bump_makes_the_tree_once(call: Call) -> None:
+    done = call("--verbose", "plan", "1.0.0", "--bump")
+    assert done.status == 0, done.err
+    assert done.err.count(" write-tree ") == 1
+
+
+def test_a_repository_without_a_suite_to_upgrade_from_is_bad_usage(call: Call, tmp_path: Path) -> None:
+    done = call("verify", "1.0.0", "--repo", str(tmp_path))
+    assert done.status == 2
+    assert "--repo says where --suite is looked up: give both" in done.err
+
+
+def test_a_suite_that_the_repository_has_not_is_refused_before_anything_is_built(
+    call: Call, project: Project, origin: Project
+) -> None:
+    project.definition.parent.mkdir()
+    project.definition.write_text(origin.definition.read_text())
+    done = call("verify", "1.0.0", "--suite", "tasting")
+    assert done.status == 2
+    assert "has no suite 'tasting'" in done.err
+    assert not (project.root / "build").exists()
 
 
 def test_a_plan_as_json_is_json_alone(call: Call) -> None:
@@ -197,6 +242,8 @@ def test_a_project_without_recipes_is_refused(call: Call, tmp_path: Path) -> Non
     done = call("plan", "1.0.0", at=tmp_path / "empty")
     assert done.status == 2
     assert f"--project {tmp_path / 'empty'} holds no recipes/" in done.err
+    assert "way out: a project is a folder with recipes/, patches/ and repo/" in done.err
+    assert f"--project {tmp_path / 'gone'} does not exist" in call("plan", "1.0.0", at=tmp_path / "gone").err
 
 
 def test_settings_that_are_not_there_or_do_not_fit_are_refused(call: Call, tmp_path: Path) -> None:

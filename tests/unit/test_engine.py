@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.container import Engine, _unreachable
+from bigtop_builder.container import Engine
+from bigtop_builder.docker_sdk import _unreachable
 from bigtop_builder.errors import EnvironmentMissing
 from bigtop_builder.owner import Owner
 from bigtop_builder.run import run

@@ -3,6 +3,7 @@
 
 import hashlib
 import re
+import shutil
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from bigtop_builder import gradle
 from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.recipe import Component, Recipe, load_recipe
+from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
 from bigtop_builder.survey import survey
+from bigtop_builder.templates import groovy
 from bigtop_builder.tree import Tree
 from bigtop_builder.workspace import Project
 
@@ -154,6 +157,24 @@ def test_the_init_script_names_the_sites_repositories(
     assert "{{" not in script
 
 
+def test_urls_with_quotes_and_dollars_stay_what_they_are(
+    recipe: Recipe, salute: Component, settings: Settings
+) -> None:
+    url = """http://mirror.example/a'b"c/$d/${e}\\n<f>?g=1&h=2"""
+    site = settings.model_copy(update={"mirrors": Mirrors(maven=url, gradle_plugins=f"{url}'")})
+    script = gradle.files(recipe, salute, site)["init.gradle"].splitlines()
+    escaped = r"""http://mirror.example/a\'b"c/$d/${e}\\n<f>?g=1&h=2"""
+    assert f"def central = '{escaped}'" in script
+    assert f"def portal = '{escaped}\\''" in script
+    assert settings_xml(recipe, salute, site).findtext(f".//{SPACE}mirror/{SPACE}url") == url
+
+
+@pytest.mark.skipif(shutil.which("groovy") is None, reason="groovy is not installed")
+def test_groovy_reads_a_literal_as_what_it_was() -> None:
+    text = """'it"s' $a ${b} \\u0041 \\"""
+    assert run(["groovy", "-e", f"print {groovy(text)}"]).text == text
+
+
 def test_without_a_proxy_none_is_configured(recipe: Recipe, salute: Component, settings: Settings) -> None:
     assert settings_xml(recipe, salute, settings).find(f"{SPACE}proxies") is None
     assert gradle.files(recipe, salute, settings)["home/.gradle/gradle.properties"] == ""
@@ -169,19 +190,20 @@ def test_a_proxy_reaches_gradle_maven_and_the_rest(
     assert (given["http_proxy"], given["https_proxy"], given["no_proxy"]) == (
         "http://proxy.example:3128",
         "http://proxy.example:3128",
-        "localhost, .example",
+        "localhost,.example",
     )
     assert gradle.files(recipe, salute, site)["home/.gradle/gradle.properties"].splitlines() == [
         "systemProp.http.proxyHost=proxy.example",
         "systemProp.http.proxyPort=3128",
         "systemProp.https.proxyHost=proxy.example",
         "systemProp.https.proxyPort=3128",
+        "systemProp.http.nonProxyHosts=localhost|*.example",
     ]
     proxies = settings_xml(recipe, salute, site).findall(f".//{SPACE}proxy")
     assert [
         [proxy.findtext(f"{SPACE}{key}") for key in ("protocol", "host", "port", "nonProxyHosts")]
         for proxy in proxies
-    ] == [[scheme, "proxy.example", "3128", "localhost|.example"] for scheme in ("http", "https")]
+    ] == [[scheme, "proxy.example", "3128", "localhost|*.example"] for scheme in ("http", "https")]
 
 
 @pytest.mark.parametrize("proxy", ["proxy.example:3128", "http://proxy.example", "http://proxy.example:port"])

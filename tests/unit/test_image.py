@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What images are made of, and what their ids depend on. Nothing is built here."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bigtop_builder.base import BaseSpec, apt_sources
 from bigtop_builder.errors import InputError
 from bigtop_builder.image import ImageSpec, builder_image, context, target_image
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.repository.keyring_package import KeyringPackage
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 
@@ -147,8 +149,23 @@ def test_the_sites_mirrors_and_certificates_are_laid_over_the_system(tmp_path: P
         ca_certificates=_certificates(tmp_path / "ca", "certificate"),
     )
     files = context(_builder(settings), settings)
-    assert b"mirror.example" in files["root/etc/apt/sources.list.d/bigtop-builder.sources"]
+    assert b"mirror.example" in files["root/etc/apt/sources.list.d/debian.sources"]
     assert files["root/usr/local/share/ca-certificates/bigtop-builder/site.crt"] == b"certificate"
+
+
+def test_the_distributions_sources_never_have_the_name_of_a_repositorys() -> None:
+    package = KeyringPackage(
+        origin="bigtop-builder",
+        keys=b"",
+        url="http://repository.example",
+        suites=("stable",),
+        version="1",
+        date=datetime.now(UTC),
+        maintainer="Some One <some@one.example>",
+    )
+    files = context(target_image(_recipe(), _settings()), _settings())
+    assert f"root{package.sources}" not in files
+    assert "root/etc/apt/sources.list.d/debian.sources" in files
 
 
 def _base(suite: str, distribution: Any = "debian", *, security: bool = True) -> BaseSpec:

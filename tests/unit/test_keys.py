@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import InputError, SigningError
-from bigtop_builder.keys import Keyring, KeyStore, verify
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring, signers, verify
 from bigtop_builder.run import run
 
 RIGHT = "open sesame ✓"
@@ -55,7 +56,7 @@ def test_nothing_is_left_of_an_open_keyring(store: KeyStore, fingerprint: str) -
 
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
     script = (
-        "import os, signal\nfrom bigtop_builder.keys import Keyring\nkeyring = Keyring().__enter__()\n"
+        "import os, signal\nfrom bigtop_builder.openpgp import Keyring\nkeyring = Keyring().__enter__()\n"
         "keyring.new_key('Ann Bee', 'ann@bee.example')\nprint(keyring.home, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -150,3 +151,98 @@ def test_neither_secret_nor_passphrase_is_an_argument(
     assert "--detach-sign" in caplog.text
     assert RIGHT not in caplog.text
     assert "PRIVATE KEY" not in caplog.text
+
+
+@pytest.mark.parametrize("form", ["small", "spaced", "prefixed"])
+def test_a_fingerprint_is_taken_in_the_forms_that_gpg_shows(
+    store: KeyStore, fingerprint: str, form: str
+) -> None:
+    pairs = [fingerprint[at : at + 4] for at in range(0, 40, 4)]
+    written = {
+        "small": fingerprint.lower(),
+        "spaced": f"{' '.join(pairs[:5])}  {' '.join(pairs[5:])}",
+        "prefixed": f"0x{fingerprint}",
+    }
+    assert store.full(written[form]) == fingerprint
+
+
+@pytest.mark.parametrize("digits", [8, 16])
+def test_a_key_id_is_refused_with_the_key_it_is_the_end_of(
+    store: KeyStore, fingerprint: str, digits: int
+) -> None:
+    with pytest.raises(InputError, match="all 40 digits are needed") as caught:
+        store.full(f"0x{fingerprint[-digits:].lower()}")
+    assert fingerprint in caught.value.hint
+
+
+@pytest.mark.parametrize("given", ["", "0x", "nonsense", "0123456789ABCDE!", "0" * 41])
+def test_what_is_the_end_of_no_key_is_refused_with_the_way_to_the_keys(
+    store: KeyStore, fingerprint: str, given: str
+) -> None:
+    with pytest.raises(InputError, match="no full fingerprint") as caught:
+        store.full(given)
+    assert "key list" in caught.value.hint
+    assert fingerprint not in caught.value.hint
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "another", "folder"])
+def test_a_damaged_key_file_is_named_and_the_others_are_listed(
+    tmp_path: Path, store: KeyStore, fingerprint: str, damage: str
+) -> None:
+    whole = (store.folder / f"{fingerprint}.secret.asc").read_bytes()
+    (tmp_path / f"{fingerprint}.secret.asc").write_bytes(whole)
+    bad = tmp_path / f"{'0' * 40}.secret.asc"
+    if damage == "folder":
+        bad.mkdir()
+    else:
+        bad.write_bytes({"cut": whole[:200], "text": b"hello", "empty": b"", "another": whole}[damage])
+    keys, (problem,) = KeyStore(tmp_path).listing()
+    assert [key.fingerprint for key in keys] == [fingerprint]
+    assert str(bad) in problem.brief
+    assert "backup" in problem.hint
+    with (
+        pytest.raises(SigningError, match=str(bad) if damage != "folder" else "0000 is not here"),
+        KeyStore(tmp_path).open(["0" * 40]),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "expires", ["nonsense", "", "0", "2x", "-1y", "2020-01-01", "2027-02-30", "99999y", "2y; rm", "20300101"]
+)
+def test_a_time_at_which_no_key_can_expire_is_refused_with_the_forms(tmp_path: Path, expires: str) -> None:
+    with pytest.raises(InputError, match="is no time at which a key can expire") as caught:
+        KeyStore(tmp_path).new("Ann Bee", "ann@bee.example", expires=expires)
+    assert "90d, 6w, 18m, 2y" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("expires", "days"), [("90d", 90), ("6w", 42), ("18m", 540), ("50y", 18250), ("never", None)]
+)
+def test_a_key_expires_when_it_was_told_to(tmp_path: Path, expires: str, days: int | None) -> None:
+    store = KeyStore(tmp_path)
+    store.new("Ann Bee", "ann@bee.example", expires=expires)
+    ((key,), _) = store.listing()
+    assert (key.expires and (key.expires - key.created).days) == days
+
+
+def test_a_key_expires_on_the_day_that_was_named(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    store.new("Ann Bee", "ann@bee.example", expires="2040-12-31")
+    ((key,), _) = store.listing()
+    assert key.expires
+    assert f"{key.expires:%Y-%m-%d}" == "2040-12-31"
+
+
+def test_who_signed_a_file_is_known_also_when_the_key_has_expired_since(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"text" * 1000)
+    with Keyring() as keyring:
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=2")
+        signature = keyring.detach_sign(file.read_bytes(), [short])
+        public = keyring.export_public([short], armor=False)
+        time.sleep(3)
+    assert set(signers(file, keyring=public, signature=signature)) == {short}
+    file.write_bytes(b"other")
+    assert signers(file, keyring=public, signature=signature) == ()

@@ -52,3 +52,17 @@ def test_a_lock_of_another_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_no_lock_is_an_empty_lock(tmp_path: Path) -> None:
     assert load_lock(tmp_path / "none.lock", release="1.0.0", target="deb12") == _lock()
+
+
+def test_a_lock_with_a_merge_conflict_or_bytes_of_another_encoding_is_refused_with_its_line(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.lock"
+    path.write_text(_lock().to_toml() + "<<<<<<< ours\n")
+    with pytest.raises(InputError, match="malformed TOML") as refusal:
+        load_lock(path, release="1.0.0", target="deb12")
+    assert f"{path}:6: " in refusal.value.details
+    assert "<<<<<<< ours" in refusal.value.details
+    path.write_bytes(b"format = 1\n# \xff\n")
+    with pytest.raises(InputError, match=r"x\.lock:2: not UTF-8 at byte 13"):
+        load_lock(path, release="1.0.0", target="deb12")

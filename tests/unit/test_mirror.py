@@ -272,3 +272,17 @@ def test_a_password_in_a_url_is_in_no_argument_config_or_error(
         Mirror.ensure(url, NOWHERE, workspace=workspace, settings=settings)
 
     assert "secret-word" not in caplog.text + str(caught.value) + (mirror.path / "config").read_text()
+
+
+def test_the_sites_proxy_is_used_except_for_its_exceptions_and_its_password_is_not_told(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    proxied = settings.model_copy(update={"proxy": "http://user:secret@127.0.0.1:9"})
+    url, commit = f"{server.url}/thing", head(origin)
+    with pytest.raises(TreeError, match="cannot be fetched") as raised:
+        Mirror.ensure(url, commit, workspace=workspace, settings=proxied)
+    assert "port 9" in raised.value.details
+    assert "secret" not in f"{raised.value}{raised.value.__cause__}"
+
+    around = proxied.model_copy(update={"no_proxy": "127.0.0.1"})
+    assert Mirror.ensure(url, commit, workspace=workspace, settings=around).path.is_dir()

@@ -2,6 +2,7 @@
 """Plans are values: which steps, in which order, with which ids, and why."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from local_patches import list_patches, write_patch
@@ -9,7 +10,7 @@ from local_patches import list_patches, write_patch
 from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.errors import InputError
 from bigtop_builder.manifest import ImageRecord
-from bigtop_builder.plan import Plan
+from bigtop_builder.plan import HOST, Plan
 from bigtop_builder.settings import Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
@@ -103,7 +104,8 @@ def test_planning_twice_gives_equal_plans_and_writes_nothing(road: Survey) -> No
 def test_without_a_lock_nothing_is_built_until_it_is_written(project: Project, settings: Settings) -> None:
     plan = survey("1.0.0", project=project, settings=settings).plan()
     assert told(plan) == [(name, "refuse", STALE) for name in ORDER]
-    with pytest.raises(InputError, match=r"the plan for 1\.0\.0 cannot be carried out") as refusal:
+    said = r"the plan for 1\.0\.0 cannot be carried out: 4 of 4 steps are refused"
+    with pytest.raises(InputError, match=said) as refusal:
         plan.require_ready()
     assert refusal.value.hint == BUMP
     assert refusal.value.details.splitlines() == [f"{name}: {STALE}" for name in ORDER]
@@ -135,13 +137,12 @@ def test_a_changed_patch_is_the_reason_for_the_next_build(road: Survey) -> None:
     build(road)
     changed = amend_salutes_patch(road)
     stale = {step.name: step for step in changed.plan().steps}
-    assert "patch salute/miniature-blank-name changed" in stale["salute"].reason
-    assert stale["salute"].reason.startswith("the lock is stale: ")
+    assert stale["salute"].reason == "the lock is stale: patch salute/miniature-blank-name changed"
     assert stale["herald"].reason == "the lock is stale: dependency salute changed"
 
     rerun = {step.name: step for step in bump(changed).plan().steps}
     assert [step.action for step in rerun.values()] == ["reuse", "reuse", "run", "run"]
-    assert "patch salute/miniature-blank-name changed" in rerun["salute"].reason
+    assert rerun["salute"].reason == "patch salute/miniature-blank-name changed"
     assert rerun["herald"].reason == "dependency salute changed"
     assert [step.serial for step in rerun.values()] == [1, 1, 2, 2]
 
@@ -153,8 +154,15 @@ def test_a_patch_taken_in_and_one_dropped_are_told(road: Survey) -> None:
         road.project, "bigtop/miniature-changelog-date", "salute/louder", "herald/miniature-loopback-address"
     )
     reason = next(step.reason for step in bump(again(road)).plan().steps if step.name == "salute")
-    assert "patch salute/louder is new" in reason
-    assert "patch salute/miniature-blank-name is gone" in reason
+    assert reason == "patch salute/louder is new, patch salute/miniature-blank-name is gone"
+
+
+def test_packaging_that_changed_by_itself_is_told(road: Survey) -> None:
+    build(road)
+    edit(road, "[bigtop]\n", '[bigtop]\nexclude = ["bigtop-packages/src/deb/salute/rules"]\n')
+    reasons = {step.name: step.reason for step in bump(again(road)).plan().steps}
+    assert reasons["salute"] == "packaging changed"
+    assert reasons["herald"] == "dependency salute changed"
 
 
 def test_a_patch_to_a_script_that_all_builds_read_touches_them_all(road: Survey) -> None:
@@ -202,6 +210,38 @@ def test_an_unpinned_source_is_refused_with_the_command_that_pins_it(road: Surve
     assert (herald.action, herald.reason) == ("refuse", "salute, which it depends on, cannot be built")
     assert herald.hint == salute.hint
     assert steps["bigtop-jsvc"].action == "run"
+
+
+def test_the_ways_out_of_a_refused_plan_are_to_pin_first_and_to_bump_then(road: Survey) -> None:
+    lines = [line for line in road.path.read_text().splitlines() if line.startswith('sha512 = "')]
+    for line in lines:
+        edit(road, line, "")
+    plan = again(road).plan()
+    unpinned = "".join(f" -c {step.name}" for step in plan.steps if step.source and not step.source.sha512)
+    assert unpinned == " -c bigtop-jsvc -c salute -c herald"
+    pin = f"bigtop-builder source fetch 1.0.0{unpinned} --pin"
+    assert plan.ways_out == (pin, BUMP)
+    with pytest.raises(InputError) as refusal:
+        plan.require_ready()
+    assert refusal.value.hint == f"{pin}, then {BUMP}"
+    assert road.plan().ways_out == ()
+
+
+def test_a_plan_for_the_host_is_bumped_for_the_host(road: Survey) -> None:
+    on_host = replace(road, image=HOST, image_id="f" * 64)
+    assert (on_host.host, road.host) == (True, False)
+    assert on_host.plan().ways_out == ("bigtop-builder plan 1.0.0 --builder host --bump",)
+
+
+def test_a_survey_goes_on_with_another_lock_as_if_it_had_been_read(
+    project: Project, settings: Settings
+) -> None:
+    before = survey("1.0.0", project=project, settings=settings)
+    bumped = before.with_lock(before.bumped())
+    assert (before.lock_sha256, before.lock_path.exists()) == ("", False)
+    bumped.lock_path.write_text(bumped.lock.to_toml())
+    assert bumped == again(before)
+    assert bumped.plan() == again(before).plan()
 
 
 def test_a_bump_leaves_out_what_has_no_id_yet(road: Survey) -> None:

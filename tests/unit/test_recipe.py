@@ -76,8 +76,24 @@ def test_an_unknown_component_is_refused_with_those_that_exist(project: Project)
         ({"kind": "maven", "coordinates": "a:b:1"}, "group:artifact:version:classifier:extension"),
         ({"kind": "git", "repository": "https://example.org/x.git"}, "needs `commit`"),
         ({"kind": "file"}, "needs `file`"),
+        ({"kind": "maven", "url": "https://x"}, "needs `coordinates`, not `url`"),
     ],
 )
 def test_a_source_without_its_location_is_refused(fields: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Source.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"kind": "maven", "coordinates": "a:b:1:src:zip", "url": "https://x"},
+            "`coordinates` and `url` are 2 locations: kind 'maven' takes `coordinates` alone",
+        ),
+        ({"kind": "url", "url": "https://x", "commit": "0" * 40}, "kind 'url' takes no `commit`"),
+    ],
+)
+def test_a_source_with_two_locations_is_refused_with_both(fields: dict[str, str], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Source.model_validate(fields)

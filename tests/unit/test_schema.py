@@ -21,8 +21,17 @@ def _changed(project: Project, old: str, new: str) -> Path:
 
 def test_malformed_toml_names_file_and_line(project: Project) -> None:
     path = _changed(project, 'release = "1.0.0"', "release = 1.0.0")
-    with pytest.raises(InputError, match=r"1\.0\.0\.toml: malformed TOML: .*line 3"):
+    with pytest.raises(InputError, match=r"1\.0\.0\.toml: malformed TOML: .*line 3") as refusal:
         Recipe.from_toml(path)
+    assert refusal.value.details == f"{path}:3: release: release = 1.0.0"
+
+
+def test_a_malformed_line_names_the_table_that_its_key_is_in(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[[components]]\nname = "a"\n[[components.sources]]\nurl = "https://me:secret@x\n')
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert refusal.value.details == f'{path}:4: components[0].sources[0].url: url = "https://x'
 
 
 def test_a_wrong_value_names_file_line_key_and_value(project: Project) -> None:
@@ -38,7 +47,7 @@ def test_an_unknown_key_is_an_error_with_its_line(project: Project) -> None:
     path = _changed(project, "memory_mb = 2048", "memory = 2048")
     with pytest.raises(InputError) as refusal:
         Recipe.from_toml(path)
-    assert "components[0].memory" in refusal.value.details
+    assert "components[0].memory: there is no such key; the nearest is memory_mb" in refusal.value.details
     line = path.read_text().splitlines().index("memory = 2048") + 1
     assert f":{line}:" in refusal.value.details
 
@@ -65,9 +74,29 @@ def test_a_recipe_is_read_by_path_too(project: Project) -> None:
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
-    path.write_bytes(b"format = 1 # \xe9\n")
-    with pytest.raises(InputError, match="not UTF-8 at byte 13"):
+    path.write_bytes(b"\nformat = 1 # \xe9\n")
+    with pytest.raises(InputError, match=r"latin\.toml:2: not UTF-8 at byte 14 \(0xe9\)"):
         Recipe.from_toml(path)
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        Recipe.from_toml(tmp_path)
+    with pytest.raises(InputError, match=r"none\.toml does not exist"):
+        Recipe.from_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", ["README.md", "folder", "./README.md"])
+def test_what_is_no_recipe_is_refused_with_those_that_exist(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(project.root)
+    Path("README.md").write_text("# Read me\n")
+    Path("folder").mkdir()
+    with pytest.raises(InputError) as refusal:
+        load_recipe(name, project.recipes)
+    assert refusal.value.brief.startswith(f"{name} is no recipe: it is ")
+    assert "1.0.0, 1.1.0" in refusal.value.hint
 
 
 def test_digest_keeps_parts_apart() -> None:

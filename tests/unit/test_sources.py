@@ -13,11 +13,13 @@ from git_server import new_repository, serving_git
 from website import Website, serving
 
 from bigtop_builder import download as download_module
+from bigtop_builder.acquire import location
 from bigtop_builder.errors import EnvironmentMissing, InputError, SourceError
-from bigtop_builder.keys import Keyring
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.pinning import Pin, pin, write_pin
 from bigtop_builder.recipe import Component, Source
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
-from bigtop_builder.sources import Pin, fetch, form_of, location, pin, select, write_pin
+from bigtop_builder.sources import fetch, form_of, select
 from bigtop_builder.workspace import Workspace
 
 PIN = "1" * 128

@@ -102,9 +102,9 @@ def test_bytes_after_the_end_are_found(deb: Path) -> None:
 
 
 def test_another_member_is_found(deb: Path, tmp_path: Path) -> None:
-    (tmp_path / "_extra").write_text("x")
-    run(["ar", "r", deb, tmp_path / "_extra"])
-    assert "_extra" in check_integrity(deb)[0]
+    (tmp_path / "extra").write_text("x")
+    run(["ar", "r", deb, tmp_path / "extra"])
+    assert "extra" in check_integrity(deb)[0]
 
 
 def test_bytes_after_the_end_of_a_compressed_member_are_found(tmp_path: Path) -> None:

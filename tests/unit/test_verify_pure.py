@@ -257,6 +257,33 @@ def test_the_id_of_a_verdict_is_the_same_until_something_that_matters_changes(tm
     assert len({first, *others}) == 6
 
 
+def test_another_upgrade_is_another_verdict(tmp_path: Path) -> None:
+    """The repository's own package, and the set itself once it is published, change nothing."""
+    built = [Built(path=make_deb(tmp_path, "part"), component="part")]
+
+    def made(name: str, version: str, *, text: str = "") -> Path:
+        folder = tmp_path / f"{name}{version}{text}"
+        folder.mkdir()
+        return make_deb(folder, name, version=version, fields={"Homepage": text})
+
+    def verdict(*previous: Path) -> str:
+        return verdict_id(built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=previous)
+
+    old, older, other = made("part", "0.9-1"), made("part", "0.8-1"), made("other", "1-1")
+    keyring = made("example-archive-keyring", "20261101.1")
+    assert verdict(keyring, built[0].path) == verdict()
+    assert verdict(older, old, keyring, built[0].path) == verdict(old)
+    remade = made("part", "0.9-1", text="elsewhere")
+    assert len({verdict(*given) for given in [(), (old,), (older,), (remade,), (other,), (old, other)]}) == 6
+
+
+def test_a_broken_package_has_an_id_too(tmp_path: Path) -> None:
+    path, old = make_deb(tmp_path, "part"), make_deb(tmp_path, "old")
+    path.write_bytes(path.read_bytes()[:100])
+    built = [Built(path=path, component="part")]
+    assert verdict_id(built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=[old])
+
+
 class _NoRooms:
     def open(self, **_: object) -> object:
         raise AssertionError("no room is needed")

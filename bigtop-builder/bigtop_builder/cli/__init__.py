@@ -17,7 +17,7 @@ COMMANDS = {
     "plan": ("release", "Show what a release takes, and why."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
     "release": ("release", "Build, verify, sign and publish in one."),
-    "repo": ("repo", "The apt repository: init, add, list, check, promote, rollback, serve."),
+    "repo": ("repo", "The apt repository: init, add, list, check, promote, rollback, refresh, serve."),
     "source": ("source", "Component sources: fetch, verify, pin."),
     "verify": ("release", "Check a release's packages and write the verdict."),
 }
@@ -48,12 +48,15 @@ class Commands(click.Group):
 @click.option(
     "--settings",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Settings file of this site [default: ~/.config/bigtop-builder/settings.toml].",
+    help="Settings file of this site [default: BIGTOP_BUILDER_SETTINGS, else "
+    "~/.config/bigtop-builder/settings.toml].",
 )
 @click.option(
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with recipes/, patches/ and repo/ [default: this folder or a parent of it].",
+    help="Folder that holds recipes/ (<release>.toml and .lock), patches/ (local patches) and repo/ "
+    "(repository.toml) [default: BIGTOP_BUILDER_PROJECT, else this folder or a parent with recipes/ and "
+    "patches/, else what came with the tool].",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show each command that is run.")
 @click.version_option(__version__, "-V", "--version", prog_name="bigtop-builder")

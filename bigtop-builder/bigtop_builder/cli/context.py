@@ -10,10 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bigtop_builder.errors import InputError
 from bigtop_builder.log import configure
 from bigtop_builder.settings import Settings, load_settings
-from bigtop_builder.workspace import Project, find_project
+from bigtop_builder.workspace import Project, find_project, project_at
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -43,9 +42,8 @@ def setting_up(context: click.Context) -> tuple[Project, Settings]:
     options: Mapping[str, Any] = context.find_root().obj
     configure(verbose=options["verbose"])
     named: Path | None = options["project"]
-    if named and not (named / "recipes").is_dir():
-        raise InputError(f"--project {named} holds no recipes/")
-    return Project(named.absolute()) if named else find_project(), load_settings(options["settings"])
+    project = project_at(named, f"--project {named}") if named else find_project()
+    return project, load_settings(options["settings"])
 
 
 def answer(value: Any, *, as_json: bool, text: str) -> None:

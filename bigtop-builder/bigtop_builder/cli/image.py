@@ -5,8 +5,9 @@ import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.container import Engine
-from bigtop_builder.image import builder_image, ensure_image, list_images, target_image
-from bigtop_builder.image import pin as pin_digest
+from bigtop_builder.engine_images import ensure_image, list_images
+from bigtop_builder.engine_images import pin as pin_digest
+from bigtop_builder.image import builder_image, target_image
 from bigtop_builder.log import log_lines
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.workspace import Workspace

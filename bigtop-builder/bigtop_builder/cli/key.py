@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`key new|list|export|package`: the keys that sign the repository."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -8,8 +9,11 @@ from typing import Any, Literal
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
-from bigtop_builder.keys import PASSPHRASE_VARIABLE, KeyStore
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import PASSPHRASE_VARIABLE
 from bigtop_builder.publishing import keyring_deb, load_archive
+
+log = logging.getLogger(__name__)
 
 
 @click.group(
@@ -23,7 +27,9 @@ def key() -> None:
 @click.argument("name")
 @click.argument("email")
 @click.option("--algorithm", type=click.Choice(["ed25519", "rsa4096"]), default="ed25519", show_default=True)
-@click.option("--expires", default="2y", show_default=True, help="As gpg takes it: 2y, 18m, 2027-12-31.")
+@click.option(
+    "--expires", default="2y", show_default=True, help="90d, 6w, 18m, 2y, a day as 2030-12-31, or never."
+)
 @json_option
 @click.pass_context
 def new(
@@ -48,18 +54,19 @@ def new(
 def list_(context: click.Context, *, as_json: bool) -> None:
     """List the keys of this site's key store."""
     _, settings = setting_up(context)
-    rows: list[dict[str, Any]] = []
-    with KeyStore(settings.keys_dir).open(passphrase=passphrase()) as keyring:
-        rows = [
-            {
-                "fingerprint": one.fingerprint,
-                "user": one.user,
-                "created": f"{one.created:%Y-%m-%d}",
-                "expires": f"{one.expires:%Y-%m-%d}" if one.expires else "never",
-                "usable": "yes" if one.usable else "no",
-            }
-            for one in keyring.keys()  # noqa: SIM118  # no mapping
-        ]
+    keys, problems = KeyStore(settings.keys_dir).listing()
+    for problem in problems:
+        log.warning("left out: %s\n  way out: %s", problem.brief, problem.hint)
+    rows: list[dict[str, Any]] = [
+        {
+            "fingerprint": one.fingerprint,
+            "user": one.user,
+            "created": f"{one.created:%Y-%m-%d}",
+            "expires": f"{one.expires:%Y-%m-%d}" if one.expires else "never",
+            "usable": "yes" if one.usable else "no",
+        }
+        for one in keys
+    ]
     columns = ("fingerprint", "user", "created", "expires", "usable")
     answer(rows, as_json=as_json, text=table(columns, [[row[name] for name in columns] for row in rows]))
 
@@ -70,8 +77,10 @@ def list_(context: click.Context, *, as_json: bool) -> None:
 def export(context: click.Context, fingerprint: str) -> None:
     """Print a public key, armored."""
     _, settings = setting_up(context)
-    with KeyStore(settings.keys_dir).open([fingerprint], passphrase=passphrase()) as keyring:
-        click.echo(keyring.export_public([fingerprint]), nl=False)
+    store = KeyStore(settings.keys_dir)
+    full = store.full(fingerprint)
+    with store.open([full], passphrase=passphrase()) as keyring:
+        click.echo(keyring.export_public([full]), nl=False)
 
 
 @key.command(epilog="Example: bigtop-builder key package .")
@@ -83,8 +92,7 @@ def package(context: click.Context, folder: Path) -> None:
     archive = load_archive(project, folder=None, store=KeyStore(settings.keys_dir), passphrase=passphrase())
     folder.mkdir(parents=True, exist_ok=True)
     with archive.keyring() as keyring:
-        repository = archive.open(keyring) if (archive.folder / "state").is_dir() else None
-        click.echo(str(keyring_deb(archive, keyring, repository, folder).path))
+        click.echo(str(keyring_deb(archive, keyring, archive.standing(), folder).path))
 
 
 def passphrase() -> str:

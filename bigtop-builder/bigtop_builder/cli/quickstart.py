@@ -90,7 +90,7 @@ def quickstart(context: click.Context, folder: Path, builder: str) -> None:
     click.echo("\n".join(_listing(archive.folder)))
     road = survey(RELEASES[0], project=project, settings=settings, host=builder == "host")
     click.echo("\nA clean host that trusts only the keyring package, and what it does:")
-    with Place(road, host=builder == "host") as place:
+    with Place(road) as place:
         live(archive, place.targets, port=port, do=do, say=click.echo)
     click.echo(f"\n{next_commands(do.words)}")
 

@@ -16,10 +16,10 @@ from bigtop_builder.cli.context import (
     table,
 )
 from bigtop_builder.cli.key import passphrase
-from bigtop_builder.cli.repo import published_text, published_value
+from bigtop_builder.cli.repo import published_text, published_value, repo_option
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.plan import Plan
-from bigtop_builder.publishing import load_archive, publish
+from bigtop_builder.publishing import Archive, load_archive, publish
 from bigtop_builder.release import (
     Packages,
     Place,
@@ -51,13 +51,18 @@ def plan(
     bump: bool,
     as_json: bool,
 ) -> None:
-    """Show what RELEASE (a recipe's name or path) takes, step by step, and why."""
+    """Show what RELEASE (a recipe's name or path) takes, step by step, and why.
+
+    The whole plan is printed in any case. If a step of it is refused, it could not be built: the command then
+    ends with exit status 2, and says what is in the way.
+    """
     road = _survey(context, release_name, builder)
     if bump:
-        write_whole(road.lock_path, road.bumped(components).to_toml())
-        road = _survey(context, release_name, builder)
+        road = road.with_lock(road.bumped(components))
+        write_whole(road.lock_path, road.lock.to_toml())
     planned = road.plan(components)
     answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
+    planned.require_ready()
 
 
 @click.command(epilog="Example: bigtop-builder build 3.5.0 -c bigtop-jsvc")
@@ -71,7 +76,7 @@ def build(
 ) -> None:
     """Build the packages of RELEASE; what was built before is reused."""
     road = _survey(context, release_name, builder)
-    with Place(road, host=builder == "host") as place:
+    with Place(road) as place:
         made = build_release(road, road.plan(components), place)
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
 
@@ -80,15 +85,39 @@ def build(
 @click.argument(RELEASE, metavar="RELEASE")
 @component_option
 @builder_option
+@click.option(
+    "--suite",
+    default="",
+    help="Try the upgrade from what hosts of this suite have, as `release` does [default: from copies of the "
+    "packages with a lower version].",
+)
+@repo_option
 @json_option
 @click.pass_context
 def verify(
-    context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    suite: str,
+    folder: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """Check the packages of RELEASE and write the verdict."""
+    """Check the packages of RELEASE and write the verdict.
+
+    A verdict holds for the same packages and the same upgrade: with --suite, a `release` into that suite takes
+    it as it is.
+    """
+    if folder and not suite:
+        raise click.UsageError("--repo says where --suite is looked up: give both")
+    previous: list[Path] = []
+    if suite:
+        previous = _archive(context, suite, folder).packages_of(suite)
     road = _survey(context, release_name, builder)
-    with Place(road, host=builder == "host") as place:
-        verdict = verify_release(road, build_release(road, road.plan(components), place), place)
+    with Place(road) as place:
+        made = build_release(road, road.plan(components), place)
+        verdict = verify_release(road, made, place, previous)
     answer(verdict.model_dump(mode="json"), as_json=as_json, text=verdict_text(verdict, road.output.verdict))
 
 
@@ -97,12 +126,7 @@ def verify(
 @component_option
 @builder_option
 @click.option("--suite", required=True, help="Suite to publish into.")
-@click.option(
-    "--repo",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the repository [default: `storage` in repo/repository.toml].",
-)
+@repo_option
 @json_option
 @click.pass_context
 def release(
@@ -116,12 +140,10 @@ def release(
     as_json: bool,
 ) -> None:
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
-    project, settings = setting_up(context)
-    archive = load_archive(project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase())
-    archive.definition.settings_of(suite)
+    archive = _archive(context, suite, folder)
     archive.require_keys()
     road = _survey(context, release_name, builder)
-    with Place(road, host=builder == "host") as place:
+    with Place(road) as place:
         made = build_release(road, road.plan(components), place)
         verdict = verify_release(road, made, place, archive.packages_of(suite))
     manifest = manifest_of(road, made, verdict)
@@ -130,6 +152,14 @@ def release(
     done = publish(archive, suite, packages=made.folder, verdict=verdict, manifest=manifest, why=why)
     told = "\n".join([verdict_text(verdict, road.output.verdict), published_text(done), str(archive.folder)])
     answer({"verdict": verdict.id, **published_value(done)}, as_json=as_json, text=told)
+
+
+def _archive(context: click.Context, suite: str, folder: Path | None) -> Archive:
+    """The project's repository, which has this suite."""
+    project, settings = setting_up(context)
+    archive = load_archive(project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase())
+    archive.definition.settings_of(suite)
+    return archive
 
 
 def _survey(context: click.Context, name: str, builder: str) -> Survey:
@@ -176,17 +206,13 @@ def _plan_text(road: Survey, planned: Plan) -> str:
         )
         for step in planned.steps
     ]
-    # Pins come first: a bump before them would be stale again after them.
-    hints = sorted(
-        {step.hint for step in planned.refused if step.hint}, key=lambda hint: ("--bump" in hint, hint)
-    )
     return "\n".join(
         [
             f"{road.recipe.release} for {road.recipe.target.tag}, tree {road.tree.id}, image {planned.image}",
             *(f"patch {patch.id}: {patch.facts.title}" for patch in road.patches),
             "",
             table(("action", "component", "version", "step", "source", "reason"), rows),
-            *(["", "To go on:", *(f"  {hint}" for hint in hints)] if hints else []),
+            *(["", "To go on:", *(f"  {way}" for way in planned.ways_out)] if planned.ways_out else []),
         ]
     )
 

@@ -3,18 +3,19 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bigtop_builder.artifact import read_deb
+from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.cli.key import passphrase
-from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.keys import Keyring, KeyStore
-from bigtop_builder.publishing import load_archive
+from bigtop_builder.errors import CheckFailed, InputError, PublishError
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.publishing import Archive, load_archive
 from bigtop_builder.repository.check import check as check_state
 from bigtop_builder.repository.publish import Published, Repository
 from bigtop_builder.repository.serve import serve as serve_folder
@@ -26,9 +27,32 @@ repo_option = click.option(
     help="Folder of the repository [default: `storage` in repo/repository.toml].",
 )
 why_option = click.option("--why", default="", help="Reason, for the signed history.")
+new_suite_option = click.option(
+    "--new-suite", is_flag=True, help="Make the suite if the repository has none of that name."
+)
 
 
-@click.group()
+class Command(click.Command):
+    """A command that says how a repository is named when its folder was given as one word too many."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words of the command line; a word too many is bad usage."""
+        ctx.allow_extra_args = True
+        extra = super().parse_args(ctx, args)
+        if extra and not ctx.resilient_parsing:
+            named = any("--repo" in parameter.opts for parameter in self.params)
+            way = f": a repository's folder goes after --repo, as in --repo {extra[-1]}" if named else ""
+            ctx.fail(f"Got unexpected extra argument {' '.join(extra)}{way}")
+        return extra
+
+
+class Group(click.Group):
+    """The commands of a repository."""
+
+    command_class = Command
+
+
+@click.group(cls=Group)
 def repo() -> None:
     """The apt repository. It stands on its own: any .deb files may go in."""
 
@@ -55,8 +79,9 @@ def init(context: click.Context, folder: Path | None, keys: tuple[str, ...], ori
         raise InputError(
             "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
         )
-    with store.open(keys, passphrase=passphrase()) as keyring:
-        Repository.init(folder, origin=origin, label=label, keyring=keyring, fingerprints=keys)
+    full = [store.full(key) for key in keys]
+    with store.open(full, passphrase=passphrase()) as keyring:
+        Repository.init(folder, origin=origin, label=label, keyring=keyring, fingerprints=full)
     click.echo(str(folder))
 
 
@@ -65,6 +90,7 @@ def init(context: click.Context, folder: Path | None, keys: tuple[str, ...], ori
 @click.argument("debs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @repo_option
 @click.option("--component", default="main", show_default=True, help="Component of the suite.")
+@new_suite_option
 @why_option
 @json_option
 @click.pass_context
@@ -76,15 +102,16 @@ def add(
     component: str,
     why: str,
     *,
+    new_suite: bool,
     as_json: bool,
 ) -> None:
     """Bring DEBS, files or folders of them, into SUITE."""
-    paths = [path for given in debs for path in (sorted(given.glob("*.deb")) if given.is_dir() else [given])]
-    files = [read_deb(path) for path in paths]
-    if not files:
-        raise InputError(f"{', '.join(map(str, debs))} holds no .deb")
-    with _signing(context, folder) as (repository, keyring):
-        _tell(repository.add(suite, files, component=component, keyring=keyring, why=why), as_json=as_json)
+    files = [_deb(path) for given in debs for path in _paths(given)]
+    with _signing(context, folder, suite) as (repository, keyring):
+        done = repository.add(
+            suite, files, component=component, keyring=keyring, new_suite=new_suite, why=why
+        )
+    _tell(done, as_json=as_json)
 
 
 @repo.command("list", epilog="Example: bigtop-builder repo list --repo /srv/apt")
@@ -126,15 +153,24 @@ def check(context: click.Context, folder: Path | None) -> None:
 @click.argument("source")
 @click.argument("target")
 @repo_option
+@new_suite_option
 @why_option
 @json_option
 @click.pass_context
 def promote(
-    context: click.Context, source: str, target: str, folder: Path | None, why: str, *, as_json: bool
+    context: click.Context,
+    source: str,
+    target: str,
+    folder: Path | None,
+    why: str,
+    *,
+    new_suite: bool,
+    as_json: bool,
 ) -> None:
     """Point suite TARGET to the snapshot that suite SOURCE points to."""
-    with _signing(context, folder) as (repository, keyring):
-        _tell(repository.promote(source, target, keyring=keyring, why=why), as_json=as_json)
+    with _signing(context, folder, target) as (repository, keyring):
+        done = repository.promote(source, target, keyring=keyring, new_suite=new_suite, why=why)
+    _tell(done, as_json=as_json)
 
 
 @repo.command(epilog="Example: bigtop-builder repo rollback stable --why 'namenode does not start'")
@@ -166,27 +202,66 @@ def refresh(context: click.Context, suite: str, folder: Path | None, *, as_json:
 @repo.command(epilog="Example: bigtop-builder repo serve --port 8080")
 @repo_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port; 0 picks a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 picks a free one."
+)
 @click.pass_context
 def serve(context: click.Context, folder: Path | None, host: str, port: int) -> None:
     """Serve the repository over HTTP until Ctrl-C, for trying it out."""
-    with serve_folder(_folder(context, folder), host=host, port=port) as url:
+    place = _folder(context, folder)
+    Repository.open(place)
+    with serve_folder(place, host=host, port=port) as url, suppress(KeyboardInterrupt):
         click.echo(url)
         while True:
             time.sleep(3600)
 
 
-def _folder(context: click.Context, folder: Path | None) -> Path:
+def _archive(context: click.Context) -> Archive:
     project, settings = setting_up(context)
-    return folder or load_archive(project, folder=None, store=KeyStore(settings.keys_dir)).folder
+    return load_archive(project, folder=None, store=KeyStore(settings.keys_dir))
+
+
+def _folder(context: click.Context, folder: Path | None) -> Path:
+    setting_up(context)
+    return folder or _archive(context).folder
+
+
+def _paths(given: Path) -> list[Path]:
+    """A file, or the packages in a folder."""
+    if not given.is_dir():
+        return [given]
+    if found := sorted(given.glob("*.deb")):
+        return found
+    raise InputError(
+        f"{given} holds no .deb", hint="name .deb files or the folder that they lie in, as build/RELEASE/debs"
+    )
+
+
+def _deb(path: Path) -> Deb:
+    """Read a package.
+
+    Raises:
+        PublishError: It is none: here that is a package which the repository refuses.
+    """
+    try:
+        return read_deb(path)
+    except CheckFailed as error:
+        raise PublishError(error.brief, details=error.details, hint=error.hint) from error
 
 
 @contextmanager
-def _signing(context: click.Context, folder: Path | None) -> Iterator[tuple[Repository, Keyring]]:
+def _signing(
+    context: click.Context, folder: Path | None, suite: str = ""
+) -> Iterator[tuple[Repository, Keyring]]:
+    """The repository and its keys; a suite that the project's definition has is made known to it."""
     _, settings = setting_up(context)
     repository = Repository.open(_folder(context, folder))
-    keys = repository.state.settings().keys
-    with KeyStore(settings.keys_dir).open(keys, passphrase=passphrase()) as keyring:
+    there = repository.state.settings()
+    with KeyStore(settings.keys_dir).open(there.keys, passphrase=passphrase()) as keyring:
+        if folder is None and suite and suite not in there.suites:
+            definition = _archive(context).definition
+            if suite in definition.suites:
+                repository.define(suite, definition.settings_of(suite))
         yield repository, keyring
 
 

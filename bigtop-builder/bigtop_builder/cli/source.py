@@ -11,10 +11,11 @@ from bigtop_builder.archive import hash_of
 from bigtop_builder.cli.context import answer, component_option, json_option, setting_up, table
 from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
 from bigtop_builder.log import transfers
+from bigtop_builder.pinning import pin, write_pin
 from bigtop_builder.recipe import Component, Recipe, load_recipe
 from bigtop_builder.release import material
 from bigtop_builder.settings import Settings
-from bigtop_builder.sources import pin, select, write_pin
+from bigtop_builder.sources import select
 from bigtop_builder.survey import survey
 from bigtop_builder.workspace import Workspace
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bigtop_builder.cache import sha256_of
-from bigtop_builder.download import download
+from bigtop_builder.download import download, shown
 from bigtop_builder.errors import SourceError
 from bigtop_builder.gradle import Distribution
 from bigtop_builder.settings import Settings
@@ -35,7 +35,7 @@ def fetch_distribution(wanted: Distribution, *, workspace: Workspace, settings: 
         if (got := sha256_of(part)) != wanted.sha256:
             part.unlink()
             raise SourceError(
-                f"{wanted.url} has sha256 {got}, the recipe pins {wanted.sha256}",
+                f"{shown(wanted.url)} has sha256 {got}, the recipe pins {wanted.sha256}",
                 hint="see [gradle] in the recipe, and mirrors.gradle_distributions in the settings",
             )
         part.replace(kept)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading the queue: `patches/<target>/<id>/patch.toml` and `default.patch`."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -45,12 +46,14 @@ class Patch:
 
     Attributes:
         id: `target/name`.
-        path: The diff, in mail format.
+        path: File of the diff, in mail format.
+        diff: Its bytes, read once: what is hashed is what is applied.
         facts: Its `patch.toml`.
     """
 
     id: str
     path: Path
+    diff: bytes = field(repr=False)
     facts: PatchFacts
 
     @property
@@ -62,6 +65,11 @@ class Patch:
     def name(self) -> str:
         """The id without its target."""
         return self.id.partition("/")[2]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the diff."""
+        return hashlib.sha256(self.diff).hexdigest()
 
 
 def load_patch(patches: Path, patch_id: str) -> Patch:
@@ -85,7 +93,7 @@ def load_patch(patches: Path, patch_id: str) -> Patch:
             f"{facts_file}: kind {facts.kind!r} does not fit the target of {patch_id!r}",
             hint=f"patches to Bigtop itself live in {patches / TREE}, those to a component in its folder",
         )
-    return Patch(id=patch_id, path=diff, facts=facts)
+    return Patch(id=patch_id, path=diff, diff=diff.read_bytes(), facts=facts)
 
 
 def load_patches(patches: Path, recipe: Recipe) -> tuple[Patch, ...]:

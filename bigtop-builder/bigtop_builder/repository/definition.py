@@ -4,12 +4,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.keys import plain
 from bigtop_builder.recipe import Fingerprint, Name
 from bigtop_builder.repository.layout import SuiteSettings
 from bigtop_builder.schema import Value
+
+WrittenFingerprint = Annotated[
+    Fingerprint, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)
+]
+"""A fingerprint in any of the forms in which gpg shows it."""
 
 
 class SuiteDefinition(Value):
@@ -33,7 +39,7 @@ class Definition(Value):
     maintainer: str = Field(description="`Name <email>` of the keyring package")
     url: str = Field(description="Address under which hosts reach the repository, for the keyring package")
     storage: str = Field(description="Folder (relative to the project) that a web server serves")
-    keys: tuple[Fingerprint, ...] = Field(
+    keys: tuple[WrittenFingerprint, ...] = Field(
         (), description="Full fingerprints that sign; without one nothing is published"
     )
     architectures: tuple[Name, ...] = Field(("amd64",), description="Debian architectures")

@@ -24,6 +24,8 @@ from bigtop_builder.repository.layout import Block, IndexFile
 
 OURS = frozenset({"Filename", "Size", "Md5sum", "Sha1", "Sha256", "Sha512", "Status", "Package"})
 """Fields that the index sets; a control file that has one does not get it through."""
+COPY = "bring it back from a copy of the repository"
+"""The way out for a file that never changes: it is the same in any copy that has it."""
 BOUNDARY = 4
 """A block begins at names whose hash begins with a byte below: 64 names on average."""
 KEYS = re.compile(r"^(Package|Version|Architecture|Filename|Size|SHA256): (.*)$", re.MULTILINE)
@@ -186,13 +188,18 @@ def parse_release(text: str, *, source: str) -> dict[str, str]:
         text = text.partition("\n\n")[2].partition(SIGNATURE)[0].replace("\n- ", "\n").removeprefix("- ")
     fields = parse_control(text.rstrip("\n"), source=source)
     if "Date" not in fields:
-        raise PublishError(f"{source} is no Release file: it has no Date", hint="bigtop-builder repo check")
+        raise PublishError(f"{source} is no Release file: it has no Date", hint=COPY)
     return fields
 
 
 def release_date(fields: Mapping[str, str]) -> datetime:
     """Date of a Release file, UTC."""
-    return parsedate_to_datetime(fields["Date"]).astimezone(UTC)
+    return parse_date(fields["Date"])
+
+
+def parse_date(text: str) -> datetime:
+    """A date as Release has it, UTC."""
+    return parsedate_to_datetime(text).astimezone(UTC)
 
 
 def _stamp(moment: datetime) -> str:

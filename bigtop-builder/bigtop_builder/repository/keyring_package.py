@@ -107,16 +107,27 @@ def _check(package: KeyringPackage) -> None:
     if len(package.slug) < 2:  # noqa: PLR2004  # Debian policy 5.6.1: names have two characters or more
         raise InputError(f"origin {package.origin!r} makes no package name", hint="use letters and digits")
     if VERSION.fullmatch(package.version) is None:
-        raise InputError(f"{package.version!r} is no version (Debian policy 5.6.12)")
+        raise InputError(f"{package.version!r} is no version (Debian policy 5.6.12)", hint="digits first")
     if not package.keys or package.keys.startswith(b"-----"):
-        raise InputError("the keyring package takes public keys in binary, at least one")
+        raise InputError(
+            "the keyring package takes public keys in binary, at least one", hint="export them without armor"
+        )
     for value in (package.url, *package.suites, *package.components):
         if not value or re.search(r"\s", value):
-            raise InputError(f"{value!r} cannot stand in a .sources file: it is empty or has white space")
+            raise InputError(
+                f"{value!r} cannot stand in a .sources file: it is empty or has white space",
+                hint="mend url, hosts or component in repo/repository.toml",
+            )
     if not package.suites or not package.components:
-        raise InputError("the keyring package names no suite or no component")
+        raise InputError(
+            "the keyring package names no suite or no component",
+            hint="name suites under hosts in repo/repository.toml",
+        )
     if re.fullmatch(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", package.maintainer) is None:
-        raise InputError(f"maintainer {package.maintainer!r} is not of the form `Name <email>`")
+        raise InputError(
+            f"maintainer {package.maintainer!r} is not of the form `Name <email>`",
+            hint="mend maintainer in repo/repository.toml",
+        )
 
 
 def _files(package: KeyringPackage) -> Iterator[tuple[str, bytes]]:

@@ -100,7 +100,8 @@ class Added(Value):
     architecture: Name
     sha256: Sha256
     verified: str = Field(
-        description="`verdict:<sha256 of the verdict file>`, `integrity`, or `pool`: it was in the repository"
+        description="`verdict:<sha256 of the verdict file>`, `integrity`, `pool`: it was in the repository, "
+        "or `no`: it was not"
     )
 
 
@@ -132,9 +133,9 @@ def pool_file(component: str, name: str, version: str, architecture: str) -> str
     return f"{POOL}/{component}/{prefix}/{name}/{name}_{plain}_{architecture}.deb"
 
 
-def block_file(sha256: str) -> str:
-    """A block's text, as the gzip member that Packages.gz is joined from."""
-    return f"state/blocks/{sha256}.gz"
+def block_file(sha256: str, form: Literal[".gz", ".xz"] = ".gz") -> str:
+    """A block's text, as the gzip member or the .xz stream that this form of Packages is joined from."""
+    return f"state/blocks/{sha256}{form}"
 
 
 def by_hash(algorithm: Literal["SHA256", "SHA512"], value: str) -> str:

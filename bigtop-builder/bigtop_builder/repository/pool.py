@@ -3,15 +3,14 @@
 
 import hashlib
 import logging
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.cores import spread
 from bigtop_builder.repository.index import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
@@ -70,9 +69,16 @@ def admit(
     *,
     component: str,
     verdicts: Sequence[Verdict],
-    integrity: Integrity,
+    integrity: Integrity | None,
 ) -> tuple[Admitted, ...]:
     """Let packages through the gate, all or none; what no verdict knows is verified now, on all cores.
+
+    Args:
+        state: The repository.
+        debs: Packages.
+        component: Where they go.
+        verdicts: What verification said.
+        integrity: Verifies one package; None lets through what no verdict knows, and the history says so.
 
     Raises:
         PublishError: The pool has one with other bytes, a verdict is against one, or one is not whole.
@@ -82,8 +88,13 @@ def admit(
     components = state.store.names(layout.POOL)
     pooled = [_pooled(state, deb, component, components) for deb in debs]
     known = list(zip(debs, pooled, strict=True))
-    _verify([deb for deb, there in known if not there and deb.sha256 not in judged], integrity)
-    return tuple(_admitted(deb, component, there=there, judged=judged) for deb, there in known)
+    unknown = {deb.sha256: deb for deb, there in known if not there and deb.sha256 not in judged}
+    how = {deb.sha256: "pool" for deb, there in known if there}
+    how |= dict.fromkeys(unknown, "integrity" if integrity else "no")
+    how |= {sha256: f"verdict:{verdict}" for sha256, verdict in judged.items()}
+    if integrity:
+        _verify(list(unknown.values()), integrity)
+    return tuple(_admitted(deb, component, there=there, how=how[deb.sha256]) for deb, there in known)
 
 
 def verdict_sha256(verdict: Verdict) -> str:
@@ -91,9 +102,8 @@ def verdict_sha256(verdict: Verdict) -> str:
     return hashlib.sha256(verdict.to_json().encode()).hexdigest()
 
 
-def _admitted(deb: Deb, component: str, *, there: bool, judged: Mapping[str, str]) -> Admitted:
+def _admitted(deb: Deb, component: str, *, there: bool, how: str) -> Admitted:
     path = layout.pool_file(component, deb.name, deb.version, deb.architecture)
-    verified = f"verdict:{judged[deb.sha256]}" if deb.sha256 in judged else "pool" if there else "integrity"
     return Admitted(
         stanza=stanza_of(deb, path),
         record=Added(
@@ -101,7 +111,7 @@ def _admitted(deb: Deb, component: str, *, there: bool, judged: Mapping[str, str
             version=deb.version,
             architecture=deb.architecture,
             sha256=deb.sha256,
-            verified=verified,
+            verified=how,
         ),
         content=Present() if there else Upload(deb.path, deb.sha256),
     )
@@ -109,12 +119,14 @@ def _admitted(deb: Deb, component: str, *, there: bool, judged: Mapping[str, str
 
 def _pooled(state: State, deb: Deb, component: str, components: Iterable[str]) -> bool:
     """Whether a component's pool has these bytes; any component's must not have others of the same identity."""
-    for other in {component, *components}:
+    there = False
+    for other in components:
         path = layout.pool_file(other, deb.name, deb.version, deb.architecture)
         size = state.store.size(path)
         if size is not None and (size != deb.size or state.store.sha256(path) != deb.sha256):
             raise _other_bytes(deb, path)
-    return state.store.size(layout.pool_file(component, deb.name, deb.version, deb.architecture)) is not None
+        there |= size is not None and other == component
+    return there
 
 
 def _judged(verdicts: Sequence[Verdict]) -> dict[str, str]:
@@ -140,15 +152,17 @@ def _check_kept_out(debs: Iterable[Deb], verdicts: Iterable[Verdict]) -> None:
     reasons = {one.sha256: one.not_published for verdict in verdicts for one in verdict.packages}
     for deb in debs:
         if reason := reasons.get(deb.sha256):
-            raise PublishError(f"{deb.path} stays out of the repository by its verdict: {reason}")
+            raise PublishError(
+                f"{deb.path} stays out of the repository by its verdict: {reason}",
+                hint="leave it out, or mend the reason and verify the release again",
+            )
 
 
 def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
     if not debs:
         return
     log.info("verifying %d packages that no verdict knows", len(debs))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda deb: integrity(deb.path), debs))
+    found = spread(integrity, [deb.path for deb in debs])
     broken = [
         f"{deb.path}: {problem}" for deb, problems in zip(debs, found, strict=True) for problem in problems
     ]

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from bigtop_builder import keys
+from bigtop_builder import openpgp
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import InputError
-from bigtop_builder.keys import Keyring
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, pool
+from bigtop_builder.repository.founding import begin, define, ensure, meant
 from bigtop_builder.repository.layout import Added, Form, Settings, Snapshot, SuiteSettings
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.state import Pointer, State
-from bigtop_builder.repository.store import Content, Store
-from bigtop_builder.repository.store.filesystem import FilesystemStore
+from bigtop_builder.repository.store import Content, Store, open_store
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.verify.integrity import check_integrity
 from bigtop_builder.verify.verdict import Verdict
@@ -73,24 +73,24 @@ class Repository:
         self._clock = clock
 
     @classmethod
-    def open(cls, where: Path, *, sync: bool = True) -> Self:
+    def open(cls, where: str | Path, *, sync: bool = True) -> Self:
         """A repository that is there.
 
         Args:
-            where: Its folder.
+            where: Its folder, or `s3://bucket/prefix`.
             sync: Wait for the disk.
 
         Raises:
             InputError: There is none.
         """
-        repository = cls(FilesystemStore(where, sync=sync))
+        repository = cls(open_store(where, sync=sync))
         repository.state.settings()
         return repository
 
     @classmethod
     def init(
         cls,
-        where: Path,
+        where: str | Path,
         *,
         origin: str,
         label: str = "",
@@ -102,7 +102,7 @@ class Repository:
         """Make a repository; the same call on one that is there changes nothing.
 
         Args:
-            where: Its folder, empty or not there yet.
+            where: Its folder, empty or not there yet, or `s3://bucket/prefix`.
             origin: Origin in Release, for apt's pins on the hosts.
             label: Label in Release; the origin if empty.
             keyring: Holds the keys.
@@ -115,9 +115,9 @@ class Repository:
             InputError: The folder holds something else, or a repository with other settings.
         """
         keyring.check(fingerprints)
-        repository = cls(FilesystemStore(where, sync=sync))
+        repository = cls(open_store(where, sync=sync))
         wanted = Settings(origin=origin, label=label or origin, keys=tuple(fingerprints), forms=forms)
-        repository._begin(wanted, keyring)
+        begin(repository.state, wanted, keyring)
         return repository
 
     def define(self, suite: str, settings: SuiteSettings) -> None:
@@ -127,7 +127,7 @@ class Repository:
             InputError: The name is none, or the codename would change.
         """
         with self.store.lock():
-            self._define(suite, settings)
+            define(self.state, suite, settings)
 
     def add(
         self,
@@ -138,22 +138,28 @@ class Repository:
         component: str = "main",
         verdicts: Sequence[Verdict] = (),
         manifest: bytes | None = None,
+        new_suite: bool = False,
+        verify: bool = True,
         who: str = "",
         why: str = "",
     ) -> Published:
         """Bring packages into a suite. Packages that are in it stay; what is there already costs nothing.
 
         Args:
-            suite: Suite; it is made if it is new, with its name as codename.
+            suite: Suite.
             debs: Packages.
             keyring: Holds the repository's keys.
             component: Component of the suite.
             verdicts: What verification said; packages that none of them knows are verified here.
             manifest: Release manifest that the packages came with.
+            new_suite: Make the suite, with its name as codename, if it is none of the repository's; the first
+                one of a repository is made in any case.
+            verify: Verify packages that no verdict knows; if not, the history says so.
             who: Whom the history names; this user and host if empty.
             why: Reason for the history.
 
         Raises:
+            InputError: The suite is unknown, or suite or component cannot be a name.
             SigningError: A key cannot sign, or the suite's state is not signed by the repository's keys.
             PublishError: A package is refused, or the store cannot be written; nothing was switched.
         """
@@ -167,13 +173,17 @@ class Repository:
             return _unchanged(pointer)
         keyring.check(self.state.settings().keys)
         with self.store.lock():
-            self._ensure(suite)
+            ensure(self.state, suite, new=new_suite)
             pointer = self._trusted(suite, keyring)
             fresh = self._missing(pointer, component, debs)
             if pointer and not fresh:
                 return _unchanged(pointer)
             admitted = pool.admit(
-                self.state, fresh, component=component, verdicts=verdicts, integrity=self._integrity
+                self.state,
+                fresh,
+                component=component,
+                verdicts=verdicts,
+                integrity=self._integrity if verify else None,
             )
             self.store.put({one.stanza.filename: one.content for one in admitted})
             records = self._records(admitted, verdicts, manifest)
@@ -183,18 +193,33 @@ class Repository:
             return self._switch(pointer, change, keyring)
 
     def promote(
-        self, source: str, target: str, *, keyring: Keyring, who: str = "", why: str = ""
+        self,
+        source: str,
+        target: str,
+        *,
+        keyring: Keyring,
+        new_suite: bool = False,
+        who: str = "",
+        why: str = "",
     ) -> Published:
         """Point a suite to the snapshot that another one points to; no index is made anew.
 
+        Args:
+            source: Suite that has the snapshot.
+            target: Suite that gets it.
+            keyring: Holds the repository's keys.
+            new_suite: Make the target if it is none of the repository's suites.
+            who: Whom the history names.
+            why: Reason for the history.
+
         Raises:
-            InputError: Nothing was published to the source.
+            InputError: Nothing was published to the source, or the target is unknown.
             SigningError: A key cannot sign.
         """
         keyring.check(self.state.settings().keys)
         with self.store.lock():
             origin = self._standing(source, keyring)
-            self._ensure(target)
+            ensure(self.state, target, new=new_suite)
             pointer = self._trusted(target, keyring)
             if pointer and pointer.snapshot == origin.snapshot:
                 return _unchanged(pointer)
@@ -246,58 +271,20 @@ class Repository:
         names = self.store.names("snapshots")
         return tuple(name for name in names if self.store.size(layout.snapshot_file(name)) is not None)
 
-    def _begin(self, wanted: Settings, keyring: Keyring) -> None:
-        text = self.store.read(layout.SETTINGS)
-        if text is not None:
-            there = Settings.from_json(text, source=f"{self.store.name}/{layout.SETTINGS}")
-            if there.model_copy(update={"suites": {}}) != wanted:
-                raise InputError(f"{self.store.name} is a repository with other settings")
-            return
-        if foreign := [name for name in self.store.names("") if name != "state"]:
-            raise InputError(
-                f"{self.store.name} holds {foreign[0]} and is no repository of this tool",
-                hint="name an empty folder",
-            )
-        with self.store.lock():
-            public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
-            self.store.put({**public})
-            self.store.put({layout.SETTINGS: wanted.to_json().encode()})
-
-    def _ensure(self, suite: str) -> None:
-        if suite not in self.state.settings().suites:
-            if layout.SUITE.fullmatch(suite) is None:
-                raise InputError(
-                    f"{suite!r} cannot be a suite's name", hint="letters, digits, . _ and - only"
-                )
-            self._define(suite, SuiteSettings(codename=suite))
-
-    def _define(self, suite: str, wanted: SuiteSettings) -> None:
-        settings = self.state.settings()
-        there = settings.suites.get(suite)
-        if there and there.codename != wanted.codename:
-            raise InputError(
-                f"the codename of {suite} is {there.codename} and cannot become {wanted.codename}: "
-                "apt on the hosts would refuse the suite",
-                hint="make a suite of another name",
-            )
-        if there != wanted:
-            grown = settings.model_copy(update={"suites": {**settings.suites, suite: wanted}})
-            self.store.put({layout.SETTINGS: grown.to_json().encode()})
-
     def _trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
         """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
         pointer = self.state.pointer(suite)
         if pointer:
             public = keyring.export_public(self.state.settings().keys, armor=False)
-            keys.verify(pointer.signed, keyring=public, what=f"{self.store.name}/dists/{suite}/InRelease")
+            openpgp.verify(pointer.signed, keyring=public, what=f"{self.store.name}/dists/{suite}/InRelease")
         return pointer
 
     def _standing(self, suite: str, keyring: Keyring) -> Pointer:
         pointer = self._trusted(suite, keyring)
         if pointer is None:
-            known = ", ".join(self.state.settings().suites) or "none"
             raise InputError(
-                f"nothing was published to suite {suite}", hint=f"suites of {self.store.name}: {known}"
+                f"nothing was published to suite {suite} of {self.store.name}",
+                hint=meant(suite, self.state.settings().suites),
             )
         return pointer
 
@@ -347,20 +334,24 @@ class Repository:
     def _earlier(self, pointer: Pointer, wanted: str) -> str:
         """Id of a snapshot that the suite pointed to."""
         history = self.state.history(pointer.suite)
+        past = "\n".join(f"{one.serial}: {one.after} ({one.when:%Y-%m-%d %H:%M} UTC)" for one in history)
         if not wanted:
             came = [
                 one for one in history if one.after == pointer.snapshot and one.action in {"add", "promote"}
             ]
             if not came or not came[-1].before:
-                raise InputError(f"suite {pointer.suite} has no snapshot before the present one")
+                raise InputError(
+                    f"suite {pointer.suite} has no snapshot before the present one",
+                    details=f"it pointed to\n{past}",
+                    hint="--to ID takes it to one of these; one of another suite comes in by repo promote",
+                )
             return came[-1].before
         found = {one.after for one in history if one.after.startswith(wanted)}
         if len(found) != 1:
-            past = "\n".join(f"{one.serial}: {one.after} ({one.when:%Y-%m-%d %H:%M} UTC)" for one in history)
             raise InputError(
                 f"{wanted} is {'more than one' if found else 'no'} snapshot that {pointer.suite} pointed to",
                 details=past,
-                hint="a snapshot of another suite comes in by promote",
+                hint="name one of these; a snapshot of another suite comes in by promote",
             )
         return found.pop()
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import EnvironmentMissing, InputError
 
 START_SECONDS = 10.0
 
@@ -32,13 +32,16 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[s
         port: Port to bind; any free one if 0.
 
     Raises:
-        BuilderError: The address cannot be bound.
+        InputError: The address cannot be bound.
+        EnvironmentMissing: The web server does not start.
     """
     try:
         listening = socket.create_server((host, port), backlog=128)
     except OSError as error:
-        raise BuilderError(
-            f"{host}:{port} cannot be served on: {error.strerror}", hint="name another address or port"
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise InputError(
+            f"{host}:{port} cannot be served on: {reason}",
+            hint="name another --host or --port; port 0 picks a free one",
         ) from error
     application = Starlette(routes=[Mount("/", StaticFiles(directory=folder.resolve()))])
     config = uvicorn.Config(
@@ -60,5 +63,8 @@ def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
     end = time.monotonic() + START_SECONDS
     while not server.started:
         if not thread.is_alive() or time.monotonic() > end:
-            raise BuilderError("the web server did not start")
+            raise EnvironmentMissing(
+                f"the web server did not start within {START_SECONDS:.0f} s",
+                hint="try again on a quieter machine",
+            )
         time.sleep(0.005)

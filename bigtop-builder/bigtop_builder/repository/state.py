@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from lzma import LZMAError
 
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza, parse_release, parse_stanzas, place, release_date
+from bigtop_builder.repository import layout, xz
+from bigtop_builder.repository.index import COPY, Stanza, parse_release, parse_stanzas, place, release_date
 from bigtop_builder.repository.layout import Block, Entry, Index, Settings, Snapshot
 from bigtop_builder.repository.store import Store
 
@@ -63,7 +64,14 @@ class State:
                 f"{self.store.name} is no repository",
                 hint=f"bigtop-builder repo init {self.store.name} --key FPR",
             )
-        return Settings.from_json(text, source=f"{self.store.name}/{layout.SETTINGS}")
+        try:
+            return Settings.from_json(text, source=layout.SETTINGS)
+        except InputError as error:
+            raise InputError(
+                f"{self.store.name}/{layout.SETTINGS} is damaged, or of a format this version does not know",
+                details=error.details,
+                hint=f"{COPY}; or move it away, and repo init with the same origin, label and keys makes it anew",
+            ) from error
 
     def pointer(self, suite: str) -> Pointer | None:
         """Where a suite stands; None if nothing was published to it.
@@ -100,7 +108,7 @@ class State:
         path = layout.snapshot_file(snapshot)
         text = self.store.read(path)
         if text is None:
-            raise InputError(f"there is no snapshot {snapshot} in {self.store.name}")
+            raise InputError(f"there is no snapshot {snapshot} in {self.store.name}", hint=COPY)
         _held(text, snapshot, f"{self.store.name}/{path}")
         return Snapshot.from_json(text, source=f"{self.store.name}/{path}")
 
@@ -122,13 +130,34 @@ class State:
         packed = self.store.read(path)
         where = f"{self.store.name}/{path}"
         if packed is None:
-            raise CheckFailed(f"{where} is missing", hint="bring it back from a backup or mirror")
+            raise CheckFailed(f"{where} is missing", hint=COPY)
         try:
             text = gzip.decompress(packed)
         except (OSError, EOFError, ValueError) as error:
-            raise CheckFailed(f"{where} was altered: {error}") from error
+            raise CheckFailed(f"{where} was altered: {error}", hint=COPY) from error
         _held(text, block.sha256, where)
         return text, packed
+
+    def stream(self, sha256: str, text: bytes) -> bytes | None:
+        """A block's .xz stream; None if it was never kept.
+
+        Args:
+            sha256: Hash of the block.
+            text: Its text.
+
+        Raises:
+            CheckFailed: The file does not hold that text.
+        """
+        path = layout.block_file(sha256, ".xz")
+        packed = self.store.read(path)
+        where = f"{self.store.name}/{path}"
+        try:
+            whole = packed is None or xz.decompress(packed, limit=len(text)) == text
+        except LZMAError as error:
+            raise CheckFailed(f"{where} was altered: {error}", hint=COPY) from error
+        if not whole:
+            raise CheckFailed(f"{where} was altered: it holds another text", hint=COPY)
+        return packed
 
     def find(self, index: Index, names: Iterable[str]) -> Iterator[Stanza]:
         """All packages in the blocks that hold or would hold these names."""
@@ -155,6 +184,4 @@ class State:
 
 def _held(data: bytes, sha256: str, what: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckFailed(
-            f"{what} was altered: its sha256 is not {sha256}", hint="bring it back from a backup"
-        )
+        raise CheckFailed(f"{what} was altered: its sha256 is not {sha256}", hint=COPY)

@@ -5,12 +5,12 @@ import getpass
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.keys import Keyring
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.index import release_text
 from bigtop_builder.repository.layout import Action, Added, Entry, IndexFile, Settings, Snapshot
@@ -90,7 +90,8 @@ def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Ke
     }
     state.store.delete(folder)
     state.store.put(files, modified=date)
-    state.store.switch(change.suite, folder)
+    before = pointer.signed if pointer else None
+    state.store.switch(change.suite, folder, files=_places(snapshot, settings.forms), before=before)
     log.info("%s: %s points to snapshot %s", change.action, change.suite, change.snapshot[:12])
     return serial
 
@@ -151,6 +152,18 @@ def _indices(snapshot: Snapshot) -> dict[str, IndexFile]:
         for architecture, index in indices.items()
         for name, entry in index.files.items()
     }
+
+
+def _places(snapshot: Snapshot, forms: Collection[str]) -> dict[str, str]:
+    """Every index that clients may ask for: path below the suite -> where it lies."""
+    places: dict[str, str] = {}
+    for path, entry in _indices(snapshot).items():
+        folder, _, name = path.rpartition("/")
+        if name.removeprefix(layout.PACKAGES) in forms:
+            place = layout.by_hash("SHA256", entry.sha256)
+            names = (name, place, layout.by_hash("SHA512", entry.sha512))
+            places |= {f"{folder}/{one}": place for one in names}
+    return places
 
 
 def _entry(change: Change, pointer: Pointer | None, serial: int, date: datetime) -> Entry:

@@ -2,13 +2,15 @@
 """The clean hosts that the set is tried on: as few rooms as its roles allow."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.recipe import Recipe, Service
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.verify.closure import Closure, Judgement, judge_closure
 from bigtop_builder.verify.install import Guests, try_packages
-from bigtop_builder.verify.older import newest
+from bigtop_builder.verify.older import newest, replaced
 from bigtop_builder.verify.packages import Judged
 from bigtop_builder.verify.shelf import furnish
 from bigtop_builder.verify.simulate import simulate
@@ -16,6 +18,30 @@ from bigtop_builder.verify.verdict import Finding
 
 NAMED = 8
 """Roles of one room that findings name one by one."""
+
+
+KEYRING = "-archive-keyring"
+"""End of the name of a repository's own package: each publish brings it in, and it belongs to no release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What the checks take of the packages published before.
+
+    Attributes:
+        replaced: What the set upgrades: the newest lower version of each of its packages.
+        stand_ins: The newest of each package that the set does not hold; dependencies may need it.
+    """
+
+    replaced: Sequence[Deb]
+    stand_ins: Sequence[Deb]
+
+    @classmethod
+    def of(cls, debs: Sequence[Deb], previous: Sequence[Deb]) -> Self:
+        """Choose from the packages published before, for a set."""
+        names = {deb.name for deb in debs}
+        others = (deb for deb in previous if deb.name not in names and not deb.name.endswith(KEYRING))
+        return cls(replaced=replaced(debs, previous), stand_ins=list(newest(others).values()))
 
 
 def try_on_hosts(
@@ -27,21 +53,21 @@ def try_on_hosts(
 ) -> tuple[list[Finding], Mapping[str, str]]:
     """Closure and installation: in one room if a host can have all roles at once, else in one a role."""
     debs = [item.deb for item in judged]
-    names = {deb.name for deb in debs}
-    stand_ins = [deb for name, deb in newest(previous).items() if name not in names]
-    earlier = [deb for deb in previous if deb.name in names]
+    earlier = Earlier.of(debs, previous)
     services = services_of(recipe, {item.built.component for item in judged})
     with rooms.open(purpose="verify") as room:
-        furnish(room, debs, stand_ins)
-        judgement = judge_closure(room, debs, roles=recipe.roles, unselected=unselected, published=stand_ins)
+        furnish(room, debs, earlier.stand_ins)
+        judgement = judge_closure(
+            room, debs, roles=recipe.roles, unselected=unselected, published=earlier.stand_ins
+        )
         parties = _parties(room, judgement.closures)
-        guests = [_guests(party, judged, services, earlier) for party in parties]
+        guests = [_guests(party, judged, services, earlier.replaced) for party in parties]
         findings = [*judgement.findings, *_without_host(judgement, services)]
         if guests:
             findings += try_packages(room, guests[0])
     for more in guests[1:]:
         with rooms.open(purpose="verify") as room:
-            furnish(room, debs, stand_ins)
+            furnish(room, debs, earlier.stand_ins)
             findings += try_packages(room, more)
     return findings, judgement.not_published
 

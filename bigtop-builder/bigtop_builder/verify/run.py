@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from bigtop_builder.artifact import read_deb
+from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.cache import sha256_of
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.verify.conflicts import check_conflicts
-from bigtop_builder.verify.hosts import services_of, try_on_hosts
+from bigtop_builder.verify.hosts import Earlier, services_of, try_on_hosts
 from bigtop_builder.verify.integrity import SHOWN
 from bigtop_builder.verify.lintian import check_lintian
 from bigtop_builder.verify.packages import Built, Judged, finding, judge_package
@@ -40,9 +41,9 @@ def verdict_id(
 ) -> str:
     """Id of the verdict on these packages, without judging them: what has one need not be judged again.
 
-    Of the packages published before, those count that stand in for components which this run leaves out: they
-    decide what is published. The others do not: a set that was fit to upgrade from what was there when it was
-    judged stays judged.
+    Of the packages published before, those count that the checks take (`Earlier`): what the set upgrades, and
+    what stands in for packages that it does not hold. So a set that was published after it was judged, and now
+    lies among them itself, stays judged.
 
     Args:
         packages: The set; each file is hashed.
@@ -52,11 +53,14 @@ def verdict_id(
         previous: .debs published before.
         unselected: Package -> component, of components that this run leaves out.
     """
-    left_out = dict(unselected or {})
-    there = [read_deb(path) for path in previous] if left_out else []
     with ThreadPoolExecutor() as pool:
-        sums = list(pool.map(sha256_of, (built.path for built in packages)))
-    files = sorted((built.path.name, built.component, sha) for built, sha in zip(packages, sums, strict=True))
+        read = list(pool.map(_read, (built.path for built in packages)))
+        published = list(pool.map(read_deb, previous))
+    files = sorted(
+        (built.path.name, built.component, deb.sha256 if deb else sha256_of(built.path))
+        for built, deb in zip(packages, read, strict=True)
+    )
+    earlier = Earlier.of([deb for deb in read if deb], published)
     components = {built.component for built in packages}
     how = {
         "target": recipe.target.model_dump(mode="json"),
@@ -64,10 +68,19 @@ def verdict_id(
         "lintian": [exception.model_dump(mode="json") for exception in recipe.lintian],
         "services": [service.model_dump(mode="json") for service in services_of(recipe, components)],
         "stamps": {name: stamps.get(name, "") for name in components},
-        "unselected": left_out,
-        "stand_ins": sorted((deb.name, deb.version) for deb in there if deb.name in left_out),
+        "unselected": dict(unselected or {}),
+        "replaced": sorted((deb.name, deb.sha256) for deb in earlier.replaced),
+        "stand_ins": sorted((deb.name, deb.sha256) for deb in earlier.stand_ins),
     }
     return digest(CHECKS_VERSION, target_image, canonical(files), canonical(how))
+
+
+def _read(path: Path) -> Deb | None:
+    """A package of the set; None if it is broken: the checks say so, and a set with it is no upgrade."""
+    try:
+        return read_deb(path)
+    except CheckFailed:
+        return None
 
 
 def verify(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores: where a repository's files lie. A store knows names and bytes; what they mean is `state`'s."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,19 @@ class Present:
 Content = bytes | Upload | Alias | Present
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a store knows of a file without reading it.
+
+    Attributes:
+        size: Bytes.
+        sha256: Hash that was noted when it was written and verified; empty if there is no note.
+    """
+
+    size: int
+    sha256: str = ""
+
+
 class Store(Protocol):
     """Holds files by path, relative to its root and with `/`."""
 
@@ -57,11 +70,16 @@ class Store(Protocol):
     def sha256(self, path: str) -> str:
         """Hash of a file's bytes, read as a stream."""
 
+    def held(self, paths: Iterable[str]) -> dict[str, Held]:
+        """What is known of those files that are there: many are asked for at a time."""
+
     def names(self, folder: str) -> tuple[str, ...]:
         """Names in a folder, sorted; none if there is no such folder."""
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files. Each is there whole or not at all; all are durable on return, in no order among them.
+
+        A store without links leaves aliases out: `switch` is told what stands behind them.
 
         Args:
             files: Path -> content.
@@ -77,8 +95,18 @@ class Store(Protocol):
     def delete(self, folder: str) -> None:
         """Remove a folder with all below it, if it is there."""
 
-    def switch(self, suite: str, release: str) -> None:
-        """Make a folder of the store what clients see as `dists/<suite>`: in one step, durable on return."""
+    def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
+        """Make a folder of the store what clients see as `dists/<suite>`: in one step, durable on return.
+
+        Args:
+            suite: The suite.
+            release: The folder, with Release, Release.gpg and InRelease.
+            files: Every index: path below the suite -> path in the store. A store with links has them already.
+            before: The suite's InRelease that the new one was made after; None if there was none.
+
+        Raises:
+            PublishError: Another publisher switched the suite meanwhile, or the store cannot be written.
+        """
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other publishers out, and clear away what a killed one left half-written.
@@ -86,3 +114,23 @@ class Store(Protocol):
         Raises:
             PublishError: Another publisher has it for too long, or the store cannot be written.
         """
+
+
+def open_store(where: str | Path, *, sync: bool = True) -> Store:
+    """The store at a place.
+
+    Args:
+        where: A folder, or `s3://bucket/prefix`; endpoint, region and credentials are boto3's configuration.
+        sync: Wait until what is written is on the disk; without meaning on S3.
+
+    Raises:
+        InputError: It is no place.
+    """
+    if isinstance(where, str) and "://" in where:
+        from bigtop_builder.repository.store.bucket import Bucket
+        from bigtop_builder.repository.store.s3 import S3Store
+
+        return S3Store(Bucket(where))
+    from bigtop_builder.repository.store.filesystem import FilesystemStore
+
+    return FilesystemStore(Path(where), sync=sync)

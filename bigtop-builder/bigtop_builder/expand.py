@@ -4,9 +4,7 @@
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, Protocol
-
-from zstandard import ZstdDecompressor, ZstdError
+from typing import BinaryIO, Protocol
 
 CHUNK = 1 << 18
 XZ_MEMORY = 128 << 20
@@ -15,6 +13,10 @@ ZSTD_WINDOW = 1 << 27
 ZSTD_FEED = 128
 """Bytes fed to zstd at once. It has no limit on output, and four bytes may stand for a block of 128 KiB: so
 one feed gives at most 4 MiB (RFC 8878, 3.1.1.2)."""
+FLOOR = 1 << 30
+RATIO = 200
+"""A member may unpack to FLOOR bytes or to RATIO times its own size, whichever is more. Packages of programs
+and texts unpack to 3 to 20 times their size; gzip could reach 1,000 times, xz 7,000, zstd 30,000."""
 
 
 class BrokenStreamError(Exception):
@@ -50,7 +52,7 @@ class Engine(Protocol):
 class Window:
     """The next `size` bytes of a file, and not one more."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._left = size
 
@@ -68,42 +70,34 @@ class Window:
         return data
 
 
-class Tally:
-    """A stream made of chunks that counts its bytes and the zeros at its end."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._buffer = bytearray()
-        self.total = 0
-        self.zeros = 0
-
-    def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes; fewer only at the end."""
-        while len(self._buffer) < size and (chunk := next(self._chunks, b"")):
-            self._buffer += chunk
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        kept = len(taken.rstrip(b"\0"))
-        self.zeros = len(taken) - kept if kept else self.zeros + len(taken)
-        self.total += len(taken)
-        return taken
-
-    def drain(self) -> None:
-        """Read to the end."""
-        while self.read(CHUNK):
-            pass
-
-
-def expand(source: Source, suffix: str) -> Iterator[bytes]:
+def expand(source: Source, suffix: str, *, limit: int) -> Iterator[bytes]:
     """Plain bytes of a compressed stream, in chunks.
 
     Args:
         source: The compressed bytes.
         suffix: How they are compressed: ``, `.gz`, `.xz` or `.zst` (deb(5)).
+        limit: Bytes that it may unpack to.
 
     Raises:
-        BrokenStreamError: The stream is damaged, ends early, goes on after its end, or is none of these.
+        BrokenStreamError: The stream is damaged, ends early, goes on after its end, unpacks to more than the
+            limit, or is none of these.
     """
+    left = limit
+    for plain in _plain(source, suffix):
+        left -= len(plain)
+        if left < 0:
+            raise BrokenStreamError(
+                f"it unpacks to more than {limit >> 20} MiB: a bomb, or no package's content"
+            )
+        yield plain
+
+
+def allowance(packed: int) -> int:
+    """Bytes that a member of so many packed bytes may unpack to."""
+    return max(FLOOR, RATIO * packed)
+
+
+def _plain(source: Source, suffix: str) -> Iterator[bytes]:
     if not suffix:
         yield from iter(lambda: source.read(CHUNK), b"")
         return
@@ -112,7 +106,7 @@ def expand(source: Source, suffix: str) -> Iterator[bytes]:
     new, feed = ENGINES[suffix]
     try:
         yield from _expand(source, new(), feed)
-    except (zlib.error, lzma.LZMAError, ZstdError) as error:
+    except (zlib.error, lzma.LZMAError) as error:
         raise BrokenStreamError(f"{suffix[1:]} stream is damaged: {error}") from error
 
 
@@ -156,7 +150,10 @@ class _Zstd:
     needs_input = True
 
     def __init__(self) -> None:
-        self._engine = ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+        import zstandard  # few packages need it, and it takes 26 ms to load
+
+        self._error = zstandard.ZstdError
+        self._engine = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
 
     @property
     def eof(self) -> bool:
@@ -167,7 +164,10 @@ class _Zstd:
         return self._engine.unused_data
 
     def decompress(self, data: bytes, /, max_length: int) -> bytes:  # noqa: ARG002  # zstd has no such limit
-        return self._engine.decompress(data)
+        try:
+            return self._engine.decompress(data)
+        except self._error as error:
+            raise BrokenStreamError(f"zst stream is damaged: {error}") from error
 
 
 ENGINES: dict[str, tuple[Callable[[], Engine], int]] = {

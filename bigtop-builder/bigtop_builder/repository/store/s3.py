@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A repository on S3. There are no links: an alias is left out, and `switch` copies what a suite's path needs.
+
+The last step of a switch is a conditional write of InRelease, over the one that the publisher read. So even one who
+lost the lock without noticing cannot undo another's publish.
+"""
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from bigtop_builder.errors import PublishError
+from bigtop_builder.repository.store import Content, Held, Upload
+from bigtop_builder.repository.store.bucket import Bucket, Found
+from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
+from bigtop_builder.repository.store.refusal import AGAIN, Unmet
+from bigtop_builder.repository.store.upload import abort, upload
+
+log = logging.getLogger(__name__)
+
+PROBE = "state/probe"
+PROBED = b"What this store does with conditions and checksums is tried out here.\n"
+SIGNED = "InRelease"
+OTHERS = ("Release", "Release.gpg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What a store was found to do.
+
+    Attributes:
+        conditional: It honours If-Match and If-None-Match on writes.
+        verifies: It refuses bytes that are not what their sha256 says.
+    """
+
+    conditional: bool
+    verifies: bool
+
+
+class S3Store:
+    """A prefix of a bucket that a web server or the store itself gives out.
+
+    Args:
+        bucket: The prefix.
+        lease_seconds: How long a publisher that does not answer any more keeps others out.
+        patience: Seconds to wait for another publisher.
+    """
+
+    def __init__(
+        self, bucket: Bucket, *, lease_seconds: float = SECONDS, patience: float = WAIT_SECONDS
+    ) -> None:
+        self._bucket = bucket
+        self._lease_seconds = lease_seconds
+        self._patience = patience
+        self._lease: Lease | None = None
+
+    @property
+    def name(self) -> str:
+        """Its URL."""
+        return self._bucket.name
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the store does, tried out on an object of its own, once by each publisher."""
+        self._bucket.write(PROBE, PROBED)
+        trials = (
+            {"match": ""},
+            {"match": f'"{"0" * 32}"'},
+            {"ChecksumSHA256": "A" * 43 + "="},
+        )
+        new, other, wrong = self._bucket.each(self._refuses, trials)
+        found = Abilities(conditional=new and other, verifies=wrong)
+        if not found.conditional:
+            log.warning("%s ignores conditional writes: only one may publish at a time", self.name)
+        return found
+
+    def _refuses(self, words: Mapping[str, str]) -> bool:
+        try:
+            self._bucket.write(PROBE, PROBED, **words)
+        except Unmet:
+            return True
+        except PublishError as error:
+            if "ChecksumSHA256" in words and "(400" in error.brief:
+                return True
+            if "(501" in error.brief or "(400" in error.brief:
+                return False
+            raise
+        return False
+
+    def read(self, path: str) -> bytes | None:
+        """An object's bytes; None if there is none."""
+        found = self._bucket.get(path)
+        return found.data if found else None
+
+    def size(self, path: str) -> int | None:
+        """Bytes of an object; None if there is none."""
+        found = self._bucket.head(path)
+        return found.size if found else None
+
+    def sha256(self, path: str) -> str:
+        """Hash of an object's bytes."""
+        return self._bucket.sha256(path)
+
+    def held(self, paths: Iterable[str]) -> dict[str, Held]:
+        """What is known of those files that are there, asked for many at a time."""
+        wanted = list(dict.fromkeys(paths))
+        found = self._bucket.each(self._bucket.head, wanted)
+        return {
+            path: Held(size=one.size, sha256=one.sha256)
+            for path, one in zip(wanted, found, strict=True)
+            if one
+        }
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Names in a folder, sorted."""
+        paths = self._bucket.listed(folder, deep=False)
+        return tuple(sorted(path.rstrip("/").rpartition("/")[2] for path in paths))
+
+    def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:  # noqa: ARG002
+        """Upload files, 32 at a time. Aliases are left out, and times are the store's own.
+
+        Raises:
+            PublishError: The store refused one, or one is not what its hash says.
+        """
+        wanted = {path: one for path, one in files.items() if isinstance(one, bytes | Upload)}
+        self._check()
+        if wanted:
+            upload(self._bucket, wanted, verifies=self.abilities.verifies)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A temporary folder of this machine."""
+        with tempfile.TemporaryDirectory(prefix="bigtop-builder-") as name:
+            yield Path(name)
+
+    def delete(self, folder: str) -> None:
+        """Remove all objects below a folder."""
+        self._check()
+        self._bucket.remove(self._bucket.listed(folder, deep=True))
+
+    def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
+        """Copy a suite's files to its path: by-hash files first, then the named ones, InRelease last.
+
+        Raises:
+            PublishError: Another publisher switched the suite meanwhile, or the store failed.
+        """
+        folder = f"dists/{suite}"
+        self._check()
+        standing = self._bucket.get(f"{folder}/{SIGNED}")
+        if (standing.data if standing else None) != before:
+            raise self._overtaken(suite)
+        signed = self.read(f"{release}/{SIGNED}")
+        if signed is None:
+            raise PublishError(f"{self.name}/{release}/{SIGNED} is missing", hint=AGAIN)
+        by_hash = {path for path in files if "by-hash/" in path}
+        for stage in (by_hash, files.keys() - by_hash):
+            self._bucket.each(lambda path: self._bucket.copy(files[path], f"{folder}/{path}"), stage)
+        self._bucket.each(lambda name: self._bucket.copy(f"{release}/{name}", f"{folder}/{name}"), OTHERS)
+        self._check()
+        _await_next_second(standing)
+        self._sign(suite, f"{folder}/{SIGNED}", signed, standing)
+
+    def _sign(self, suite: str, path: str, signed: bytes, standing: Found | None) -> None:
+        match = (standing.etag if standing else "") if self.abilities.conditional else None
+        try:
+            self._bucket.write(path, signed, match=match)
+        except Unmet as error:
+            # A first attempt may have come through though its answer was lost.
+            if self.read(path) != signed:
+                raise self._overtaken(suite) from error
+
+    def _overtaken(self, suite: str) -> PublishError:
+        return PublishError(f"{self.name}: another publisher switched {suite} meanwhile", hint=AGAIN)
+
+    def _check(self) -> None:
+        if self._lease:
+            self._lease.check()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lease, and take back the uploads that a killed publisher left half-done.
+
+        Raises:
+            PublishError: Another publisher has it for too long, or at all if the store ignores conditions.
+        """
+        self._lease = Lease(
+            self._bucket,
+            conditional=self.abilities.conditional,
+            seconds=self._lease_seconds,
+            patience=self._patience,
+        )
+        try:
+            with self._lease.held():
+                self._clear()
+                yield
+        finally:
+            self._lease = None
+
+    def _clear(self) -> None:
+        for path, ticket in self._bucket.unfinished():
+            abort(self._bucket, path, ticket)
+
+
+def _await_next_second(standing: Found | None) -> None:
+    """Wait until the store's clock would give another second than the standing file's: apt compares no finer."""
+    if standing and standing.now - standing.modified < timedelta(seconds=1):
+        time.sleep(1.0)
