@@ -4,7 +4,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
-.PHONY: check lint format test unit docs lock
+.PHONY: check lint format test unit faults docs lock
 
 check: lint test
 
@@ -24,6 +24,11 @@ test:
 
 unit:
 	$(BIN)/python -m pytest tests/unit
+
+# Every point of every fault; `make test` takes a sample.
+faults:
+	BIGTOP_FAULTS=all $(BIN)/python -m pytest tests/integration/faults tests/unit/test_hostile_debs.py \
+		tests/unit/test_control_properties.py
 
 # docs/formats.md, docs/settings.md and docs/schemas/ come from the models.
 docs:

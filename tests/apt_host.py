@@ -131,6 +131,6 @@ def write_deb(folder: Path, name: str, version: str, *, architecture: str = "all
         f"Maintainer: Ann Bee <ann@bee.example>\nDescription: {name}\n A test's package.\n"
     )
     target = folder / f"{name}_{version}_{architecture}.deb"
-    run(["dpkg-deb", "--root-owner-group", "--build", root, target])
+    run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", root, target])
     shutil.rmtree(root)
     return target

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that many tests share: the miniature Bigtop as a project, and a site of the test's own."""
 
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bigtop_builder.miniature import lay_out
@@ -10,6 +12,18 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Project
 
 ROOT = Path(__file__).parents[1]
+
+# `make faults` sets BIGTOP_FAULTS=all; all else takes a sample that is the same every time, and shows it as it came.
+hypothesis.settings.register_profile(
+    "sample",
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
+hypothesis.settings.register_profile("all", max_examples=500, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("all" if os.environ.get("BIGTOP_FAULTS") == "all" else "sample")
 
 
 @pytest.fixture

@@ -2,9 +2,16 @@
 """Entry point: the one place where errors become text on stderr and an exit code."""
 
 import errno
+import logging
+import os
+import pwd
+import stat
 import sys
+from pathlib import Path
 
-from bigtop_builder.errors import BuilderError, EnvironmentMissing
+from bigtop_builder.errors import BuilderError, EnvironmentMissing, InputError
+
+log = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 """Exit status of a command ended by Ctrl-C: 128 + SIGINT (bash(1), EXIT STATUS)."""
@@ -18,6 +25,11 @@ def main() -> None:
 
     try:
         sys.exit(cli.main(prog_name="bigtop-builder", standalone_mode=False))
+    except click.UsageError as error:
+        usage = error.ctx.get_usage() if error.ctx else ""
+        sys.stderr.write(f"{usage}\n" if usage else "")
+        way_out = f"{error.ctx.command_path} --help" if error.ctx else "bigtop-builder --help"
+        complain(InputError(error.format_message(), hint=way_out))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -27,14 +39,51 @@ def main() -> None:
         sys.stderr.write("interrupted: what was finished is kept; the same command goes on from there\n")
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        told = environment(error)
+        if told is None:
             raise
-        complain(
-            EnvironmentMissing(
-                f"the disk is full: {error.filename or error}",
-                hint="free space, then run the same command again",
-            )
+        log.debug("where it happened:", exc_info=error)
+        complain(told)
+
+
+def environment(error: OSError) -> EnvironmentMissing | None:
+    """What the machine refused, in words; None if it names no file: that is a fault of ours."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return EnvironmentMissing(
+            f"the disk is full: {error.filename or error}", hint="free space, then run the same command again"
         )
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return EnvironmentMissing("the folder that this runs in is gone", hint="change to one that is there")
+    if not isinstance(error.filename, str | bytes):
+        return None
+    path = Path(os.fsdecode(error.filename))
+    return EnvironmentMissing(
+        f"{path}: {error.strerror or error}",
+        details=_standing(path),
+        hint="mend the rights or the path, or name another place: cache_dir and keys_dir in the settings, "
+        "--project, --repo or --dir",
+    )
+
+
+def _standing(path: Path) -> str:
+    """Whose the file is, or the nearest folder above it that this user may look at, and who this user is."""
+    for place in (path.absolute(), *path.absolute().parents):
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        owner, mode = _user(found.st_uid), stat.filemode(found.st_mode)
+        return f"{place} is {owner}'s ({mode}); this is run by {_user(os.geteuid())}"
+    return ""
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def complain(error: BuilderError) -> None:

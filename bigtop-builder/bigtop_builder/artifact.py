@@ -34,20 +34,32 @@ MEMBER_LIMIT = 32 << 20
 """Bytes that a control member may unpack to: md5sums of large packages are there too."""
 FILE_NAME_LIMIT = 255
 """Bytes of a file name on Linux (NAME_MAX in limits.h)."""
-EPOCH_LIMIT = 2**31 - 1
-"""What dpkg keeps an epoch in (INT_MAX)."""
 
-FIELD = re.compile(r"([!-9;-~]+):[ \t]*(.*)")
+FIELD = re.compile(r"([!-9;-~]{2,}):[ \t]*(.*)")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+")
 VERSION = re.compile(
-    r"(?:[0-9]+:[0-9](?:[A-Za-z0-9.+~:\-]*-[A-Za-z0-9.+~]+|[A-Za-z0-9.+~:]*)"
+    r"(?:[0-9]{1,9}:[0-9](?:[A-Za-z0-9.+~:\-]*-[A-Za-z0-9.+~]+|[A-Za-z0-9.+~:]*)"
     r"|[0-9](?:[A-Za-z0-9.+~\-]*-[A-Za-z0-9.+~]+|[A-Za-z0-9.+~]*))"
 )
+"""Policy 5.6.12, with at most nine digits of an epoch: dpkg keeps it in an int."""
 ARCHITECTURE = re.compile(r"(?!(?:any|source|any-.*|.*-any)$)[a-z0-9][a-z0-9\-]*")
-SOURCE = re.compile(r"([a-z0-9][a-z0-9+.\-]+)(?: \(\S+\))?")
+SOURCE = re.compile(rf"([a-z0-9][a-z0-9+.\-]+)(?: \((?:{VERSION.pattern})\))?")
 RULES = {"Package": NAME, "Version": VERSION, "Architecture": ARCHITECTURE, "Source": SOURCE}
+
+RELATION = (
+    r"[A-Za-z0-9][A-Za-z0-9+._-]*(?::[a-z0-9][a-z0-9-]*)?\s*"
+    rf"(?:\(\s*(?:(?:<<|<=|>=|>>|[<=>])\s*)?(?:{VERSION.pattern})\s*\)\s*)?"
+)
+ONE_OF_MANY = re.compile(rf"(?:{RELATION}(?:[,|]\s*{RELATION})*)?", re.ASCII)
+ALL_OF_MANY = re.compile(rf"(?:{RELATION}(?:,\s*{RELATION})*)?", re.ASCII)
+RELATIONS = dict.fromkeys(
+    ("Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances"), ONE_OF_MANY
+) | dict.fromkeys(("Breaks", "Conflicts", "Provides", "Replaces"), ALL_OF_MANY)
+"""Fields whose syntax dpkg insists on. apt gives up a whole repository for one that it cannot parse."""
+
 MEMBER = re.compile(rb"[!-.0-~]+")
 CONTROL_FILE = re.compile(r"(?:\./)?([A-Za-z0-9][A-Za-z0-9+._\-]*)")
+EMPTY_END = re.compile(r"[^\s:]+:[ \t]*\n")
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 """What no control file has a use for, and what some program or other takes for the end of a line."""
 
@@ -172,7 +184,7 @@ def _attempt(path: Path) -> Deb | CheckFailed:
 
 
 def parse_control(text: str, *, source: str) -> dict[str, str]:
-    """Fields of one stanza, as dpkg takes them: no comment, no blank line within, no field twice.
+    """Fields of one stanza, as dpkg takes them: no comment, no blank line, no field twice or of one letter.
 
     Raises:
         CheckFailed: The text is no single stanza; `source` and the line are named.
@@ -298,6 +310,8 @@ def _text(data: bytes) -> str:
         raise BrokenStreamError(f"the control file has the character U+{ord(found[0]):04X}")
     if not text.endswith("\n"):
         raise BrokenStreamError("the control file has no newline at its end, without which dpkg refuses it")
+    if EMPTY_END.fullmatch(text[text.rfind("\n", 0, -1) + 1 :]):
+        raise BrokenStreamError("the control file ends with an empty field, at which dpkg refuses it")
     return text.strip("\n")
 
 
@@ -311,12 +325,13 @@ def _check_fields(fields: Mapping[str, str]) -> None:
             raise BrokenStreamError(f"its control file has no {field}")
         if rule.fullmatch(value) is None:
             raise BrokenStreamError(f"{field} {value[:80]!r} is not allowed (Debian policy 5.6)")
+    for field, rule in RELATIONS.items():
+        if rule.fullmatch(fields.get(field, "")) is None:
+            said = " ".join(fields[field].split())
+            raise BrokenStreamError(f"{field} {said[:80]!r} is no list of packages (Debian policy 7.1)")
     length = len(fields["Package"]) + len(fields["Version"]) + len(fields["Architecture"]) + len("__.deb")
     if length > FILE_NAME_LIMIT:
         raise BrokenStreamError(f"its name, version and architecture make a file name of {length} bytes")
-    epoch, colon, _ = fields["Version"].partition(":")
-    if colon and int(epoch) > EPOCH_LIMIT:
-        raise BrokenStreamError(f"Version {fields['Version'][:80]!r} has an epoch above {EPOCH_LIMIT}")
 
 
 def _sha256(file: BinaryIO) -> tuple[str, int]:

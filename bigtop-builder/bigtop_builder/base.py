@@ -10,13 +10,14 @@ from typing import Literal
 
 from filelock import FileLock
 
+from bigtop_builder.download import shown
 from bigtop_builder.errors import EnvironmentMissing, ImageError, InputError
 from bigtop_builder.host import private_folder
 from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import Transcript
 from bigtop_builder.run import require, stream
-from bigtop_builder.schema import digest
+from bigtop_builder.schema import digest, nearest
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
 
@@ -26,6 +27,8 @@ VARIANT = "minbase"
 INCLUDED = ("ca-certificates",)
 """Beyond the variant's packages: apt needs it before it can fetch anything over https."""
 COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
+DISTRO_INFO = Path("/usr/share/distro-info")
+"""Where the package distro-info-data lists the suites of Debian and Ubuntu."""
 UNRELEASED = frozenset({"sid", "unstable", "experimental"})
 """Suites without updates and security (Debian Developer's Reference 4.6.4)."""
 SLASHED = frozenset({"jessie", "stretch", "buster"})
@@ -161,9 +164,32 @@ def base_tarball(
     return path
 
 
+def unknown_suite(recipe: Recipe) -> str:
+    """Why a recipe's suite looks misspelt; empty if this machine's distro-info-data has it, or is not there.
+
+    A suite that is newer than the data is not in it, so this is a warning and no error.
+    """
+    target = recipe.target
+    data = DISTRO_INFO / f"{target.distribution}.csv"
+    if target.suite in UNRELEASED or not data.is_file():
+        return ""
+    rows = [line.split(",") for line in data.read_text(encoding="utf-8").splitlines() if line]
+    column = rows[0].index("series") if rows and "series" in rows[0] else 0
+    known = [row[column] for row in rows[1:] if len(row) > column]
+    if not column or target.suite in known:
+        return ""
+    return f"{data} has no suite {target.suite!r}: {nearest(target.suite, known)}"
+
+
 def way_out(text: str) -> str:
     """What to do about the failure that apt's or mmdebstrap's last lines tell of."""
     return next((hint for pattern, hint in WAYS_OUT if re.search(pattern, text)), "")
+
+
+def _lacks_suite(text: str, suite: str) -> bool:
+    """Whether apt was told that there is no Release file of a suite, and got none at all: no mirror's fault."""
+    missing = f" {suite} Release' does not have a Release file" in text and "404" in text
+    return missing and not re.search(r"^(Get|Hit):", text, re.MULTILINE)
 
 
 def _stanza(base: BaseSpec, settings: Settings, uri: str, suites: Iterable[str]) -> str:
@@ -174,7 +200,7 @@ def _stanza(base: BaseSpec, settings: Settings, uri: str, suites: Iterable[str])
         f"Components: {' '.join(COMPONENTS[base.distribution])}",
         f"Signed-By: {base.keyring}",
     ]
-    if not settings.check_valid_until:
+    if not settings.heeds_valid_until:
         lines.append("Check-Valid-Until: no")
     return "\n".join(lines) + "\n"
 
@@ -200,6 +226,13 @@ def _mmdebstrap(
             on_line=transcript,
             env=proxy_environment(settings),
         )
+        if status and _lacks_suite(transcript.text, base.suite):
+            mirror = settings.mirrors.debian if base.distribution == "debian" else settings.mirrors.ubuntu
+            raise ImageError(
+                f"{base.distribution} has no suite {base.suite!r} at {shown(mirror)}",
+                details=transcript.text,
+                hint="see `target.suite` and `image.suite` in the recipe",
+            )
         if status:
             raise ImageError(
                 f"mmdebstrap cannot make {base.distribution} {base.suite} ({base.architecture})",

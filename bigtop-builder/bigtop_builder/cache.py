@@ -6,12 +6,14 @@ temporary folder and renamed, so a torn one is never found. The stamp is part of
 may come back to an older step id under a newer serial.
 """
 
+import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +23,13 @@ from pydantic import Field
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.manifest import ImageRecord, SourceRecord
-from bigtop_builder.recipe import Name, Sha256
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Name, Sha256, Value
+
+log = logging.getLogger(__name__)
 
 RESULT = "result.json"
 LOG = "build.log"
+MAKING = ".making-"
 
 
 class ResultFile(Value):
@@ -92,12 +96,27 @@ class ResultCache:
 
     @contextmanager
     def making(self) -> Iterator[Path]:
-        """A folder to make a result in; what is still there at the end is removed."""
+        """A folder to make a result in; what is still there at the end is removed.
+
+        A lock on it says that its owner lives: what one that was killed left behind goes first.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=self.root, prefix=".making-", ignore_cleanup_errors=True
-        ) as folder:
+        with ExitStack() as stack:
+            with FileLock(self.root / ".lock"):
+                self._sweep()
+                folder = stack.enter_context(
+                    tempfile.TemporaryDirectory(dir=self.root, prefix=MAKING, ignore_cleanup_errors=True)
+                )
+                fcntl.flock(stack.enter_context(_opened(Path(folder))), fcntl.LOCK_EX)
             yield Path(folder)
+
+    def _sweep(self) -> None:
+        for folder in self.root.glob(f"{MAKING}*/"):
+            # FileNotFoundError: its owner is done with it. BlockingIOError: its owner lives.
+            with suppress(FileNotFoundError, BlockingIOError), _opened(folder) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                log.info("removing %s: the process that made it is gone", folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def put(self, made: Path, result: Result) -> Result:
         """Take over a folder that holds the files of a result, and return the result that then stands.
@@ -118,6 +137,15 @@ class ResultCache:
             newest = self.root / "newest" / result.recipe / result.component
             write_whole(newest, f"{result.step}/{result.stamp}")
         return result
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def describe(folder: Path) -> tuple[ResultFile, ...]:

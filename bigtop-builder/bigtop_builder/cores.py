@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same work on many files at once, by all cores that this process may use."""
 
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from bigtop_builder.errors import EnvironmentMissing
@@ -20,6 +18,7 @@ MANY = 256
 need twice the time of one (measured with 10,000 packages). A few large ones are bound by hashes and
 decompressors, which let go of the lock."""
 CHUNK = 100
+PR_SET_PDEATHSIG = 1
 
 
 def on_all_cores(
@@ -28,7 +27,7 @@ def on_all_cores(
     """What a function gives for each item, in their order.
 
     Args:
-        work: A function of a module, which only reads: it may run in a process of its own.
+        work: A function of a module; it may run in a process of its own.
         items: What it is called with.
         jobs: At most so many at once; as many as there are cores if None.
 
@@ -41,13 +40,33 @@ def on_all_cores(
     if len(items) < MANY or threading.active_count() > 1:  # a fork takes along what other threads have locked
         with ThreadPoolExecutor(jobs) as threads:
             return list(threads.map(work, items))
+    return _on_processes(work, items, jobs)
+
+
+def _on_processes(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> list[Result]:
+    from concurrent.futures import ProcessPoolExecutor  # 20 ms that only large sets should pay
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     chunk = min(CHUNK, len(items) // (4 * jobs) + 1)
-    fork = multiprocessing.get_context("fork")
-    ignored = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then lets its children go
+    mother = (os.getpid(),)
     try:
-        with ProcessPoolExecutor(jobs, fork, initializer=signal.signal, initargs=ignored) as processes:
+        with ProcessPoolExecutor(
+            jobs, get_context("fork"), initializer=_attend, initargs=mother
+        ) as processes:
             return list(processes.map(work, items, chunksize=chunk))
     except BrokenProcessPool as error:
         raise EnvironmentMissing(
-            f"a process that read {len(items)} files was killed", hint="is there enough memory? see dmesg"
+            f"one of the processes at work on {len(items)} files was killed",
+            hint="is there enough memory? see dmesg",
         ) from error
+
+
+def _attend(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and die with it: a lock that was inherited from it would stay held."""
+    from ctypes import CDLL
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

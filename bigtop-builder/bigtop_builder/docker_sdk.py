@@ -75,16 +75,16 @@ def _knock(where: str) -> None:
 
 def _unreachable(where: str, error: Exception) -> EnvironmentMissing:
     """One line on why there is no engine, with the way out."""
+    named = bool(os.environ.get("DOCKER_HOST"))
     if isinstance(error, FileNotFoundError):
-        said, hint = f"there is no Docker engine at {where}: no such socket", "apt-get install docker.io"
+        said = f"there is no Docker engine at {where}: no such socket"
+        hint = "correct DOCKER_HOST, or unset it" if named else "apt-get install docker.io"
     elif isinstance(error, PermissionError):
         said = f"this user may not use the Docker engine at {where}: permission denied"
         hint = "run as root or as a member of the group docker"
     elif isinstance(error, ConnectionRefusedError):
-        said, hint = (
-            f"the Docker daemon at {where} is not running: connection refused",
-            "systemctl start docker",
-        )
+        said = f"the Docker daemon at {where} is not running: connection refused"
+        hint = f"systemctl start docker{', or correct DOCKER_HOST' if named else ''}"
     else:
         said, hint = f"the Docker engine at {where} does not answer: {error}", "check DOCKER_HOST"
     return EnvironmentMissing(said, hint=f"{hint}, {INSTEAD}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tomlkit
 from filelock import FileLock
@@ -18,7 +18,7 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.base import BaseSpec, base_tarball, way_out
 from bigtop_builder.container import LABEL, Engine
 from bigtop_builder.docker_sdk import told
-from bigtop_builder.errors import EnvironmentMissing, ImageError, InputError
+from bigtop_builder.errors import BuilderError, EnvironmentMissing, ImageError, InputError
 from bigtop_builder.image import SHORT, ImageSpec, context, site_id
 from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.recipe import Recipe
@@ -146,7 +146,7 @@ def _find(engine: Engine, name: str, labels: Mapping[str, str]) -> BuiltImage | 
     return None
 
 
-def _vanished(name: str) -> BuiltImage:
+def _vanished(name: str) -> NoReturn:
     raise ImageError(
         f"image {name} is gone right after it was built", hint="does something prune images here?"
     )
@@ -224,23 +224,28 @@ def _build(
 
 @contextmanager
 def _cleaned(engine: Engine, identity: str) -> Iterator[None]:
-    """Remove what a failed or superseded build of this id left without a name."""
+    """Remove what a failed or superseded build of this id left without a name; what stays is only told."""
     try:
         yield
     finally:
-        stale = engine.client.images.list(
-            filters={"label": [f"{LABEL}=1", f"{LABEL}.id={identity}"], "dangling": True}
-        )
-        for image in stale:
-            _drop(engine, str(image.id))
+        try:
+            with told("images without a name cannot be listed", ImageError):
+                stale = engine.client.images.list(
+                    filters={"label": [f"{LABEL}=1", f"{LABEL}.id={identity}"], "dangling": True}
+                )
+            for image in stale:
+                _drop(engine, str(image.id))
+        except BuilderError as error:
+            log.warning("%s; `docker image prune` removes what the build left", error.brief)
 
 
 def _drop(engine: Engine, identity: str) -> None:
     from docker.errors import APIError
 
-    try:
-        engine.client.images.remove(identity)
-    except APIError as error:
-        if error.status_code != 409:  # noqa: PLR2004  # 409: a container still runs from it
-            raise
-        log.info("the superseded image %s is still in use, and stays", identity)
+    with told(f"the superseded image {identity} cannot be removed", ImageError):
+        try:
+            engine.client.images.remove(identity)
+        except APIError as error:
+            if error.status_code != 409:  # noqa: PLR2004  # 409: a container still runs from it
+                raise
+            log.info("the superseded image %s is still in use, and stays", identity)

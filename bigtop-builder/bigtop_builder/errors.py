@@ -48,13 +48,13 @@ class InputError(BuilderError):
 
 
 class EnvironmentMissing(BuilderError):
-    """Something this machine should have and has not: a program, a Docker engine, a free disk."""
+    """Something this machine should have and has not: a program, a Docker engine, a free disk, a right."""
 
     exit_code = 3
 
 
 class TreeError(BuilderError):
-    """The Bigtop tree cannot be made: no such commit, a patch that does not apply."""
+    """The Bigtop tree cannot be made: Bigtop cannot be fetched, no such commit, a patch that does not apply."""
 
     exit_code = 4
 

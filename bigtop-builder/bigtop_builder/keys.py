@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of this site: a folder of exported keys, one file each, and the forms in which people name one."""
+"""Keys of this site: a folder of exported keys, one file each, and the forms in which people name one.
+
+A key that the folder has not may come from a variable, from the user's own gpg with its agent, or stay with an
+HSM whose command signs.
+"""
 
 import logging
 import os
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from bigtop_builder.errors import InputError, SigningError
-from bigtop_builder.openpgp import Algorithm, Key, Keyring, missing
+from bigtop_builder.openpgp import Algorithm, Command, Key, Keyring, UserHome, missing
+from bigtop_builder.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +28,11 @@ DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
 LONGEST: Final = 50 * 365
 """Days that a key may live: OpenPGP counts 136 years of seconds from 1970 on (RFC 4880, 3.5)."""
 SECRET: Final = ".secret.asc"  # noqa: S105  # a file name's end
+PUBLIC: Final = ".public.asc"
+REVOCATION: Final = ".revocation.asc"
+VARIABLE: Final = "BIGTOP_BUILDER_SIGNING_KEY"
+RSA: Final = 1
+"""RSA's number (RFC 4880, 9.1)."""
 
 
 class KeyStore:
@@ -29,10 +40,28 @@ class KeyStore:
 
     Args:
         folder: `<FINGERPRINT>.secret.asc`, `.public.asc` and `.revocation.asc` lie in it.
+        armored: Secret keys besides, armored.
+        agent: The user's own gpg signs with keys that are not here.
+        signer: Command that signs with keys of which only the public half is here.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, armored: str = "", agent: UserHome | None = None, signer: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
+        self._armored = armored
+        self._agent = agent
+        self._signer = Command(signer) if signer else None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The keys that the settings and the variable for a secret key give."""
+        return cls(
+            settings.keys_dir,
+            armored=os.environ.get(VARIABLE, ""),
+            agent=UserHome() if settings.gpg_agent else None,
+            signer=settings.signer,
+        )
 
     def new(
         self,
@@ -42,6 +71,7 @@ class KeyStore:
         algorithm: Algorithm = "ed25519",
         expires: str = "2y",
         passphrase: str = "",
+        offline: Path | None = None,
     ) -> str:
         """Make a key, keep it, and return its fingerprint.
 
@@ -51,19 +81,141 @@ class KeyStore:
             algorithm: `ed25519` or `rsa4096`.
             expires: `90d`, `6w`, `18m`, `2y`, a day as `2028-01-31`, or `never`.
             passphrase: Protects the secret half; none if empty.
+            offline: File that the primary secret key goes into, for the safe: the store keeps a subkey that
+                signs until `expires`, and no more of it.
 
         Raises:
-            InputError: Name or address cannot be part of a user id, or `expires` has another form.
+            InputError: Name or address cannot be part of a user id, `expires` has another form, or the file
+                for the safe is there already.
             SigningError: gpg refused, or the store cannot be written.
         """
         check_expiry(expires)
         with Keyring(passphrase=passphrase) as keyring:
-            fingerprint = keyring.new_key(name, email, algorithm=algorithm, expires=expires)
-            self._write(f"{fingerprint}.revocation.asc", keyring.revocation(fingerprint))
-            self._write(f"{fingerprint}.public.asc", keyring.export_public([fingerprint]))
-            self._write(f"{fingerprint}{SECRET}", keyring.export_secret(fingerprint))
+            fingerprint = keyring.new_key(
+                name, email, algorithm=algorithm, expires=expires, subkey=offline is not None
+            )
+            if offline is not None:
+                _write(offline, keyring.export_secret(fingerprint), hint="name a file that is not there yet")
+            self._write(f"{fingerprint}{REVOCATION}", keyring.revocation(fingerprint))
+            self._write(f"{fingerprint}{PUBLIC}", keyring.export_public([fingerprint]))
+            self._write(f"{fingerprint}{SECRET}", keyring.export_secret(fingerprint, primary=offline is None))
         log.info("new key %s in %s", fingerprint, self.folder)
         return fingerprint
+
+    def new_subkey(
+        self, fingerprint: str, primary: Path | None, *, expires: str = "2y", passphrase: str = ""
+    ) -> None:
+        """Give a key another subkey that signs, beside the present one.
+
+        Args:
+            fingerprint: The key; a subkey of it signs.
+            primary: File with its primary secret key, from the safe; None if the store has that.
+            expires: As `new` takes it.
+            passphrase: Of both.
+
+        Raises:
+            InputError: The primary key itself signs, or its secret half is needed; or the store does not hold
+                the key's secret half, and so could not keep the subkey's.
+            SigningError: The file holds another key, or gpg refused.
+        """
+        check_expiry(expires)
+        self._require_kept(fingerprint)
+        with self.open([fingerprint], passphrase=passphrase) as keyring:
+            if primary is not None and fingerprint not in keyring.import_key(_read(primary)):
+                raise SigningError(f"{primary} does not hold {fingerprint}", hint="key list shows the keys")
+            key = keyring.key(fingerprint)
+            if key.offline:
+                raise InputError(
+                    f"the primary secret key of {fingerprint} is not here",
+                    hint="--primary FILE: what key new --offline-primary wrote, from the safe",
+                )
+            if fingerprint in key.signing:
+                raise InputError(
+                    f"{fingerprint} signs itself, not by a subkey",
+                    hint="bigtop-builder key rotate without --subkey makes another key",
+                )
+            algorithm: Algorithm = "rsa4096" if key.algorithm == RSA else "ed25519"
+            keyring.new_subkey(fingerprint, algorithm=algorithm, expires=expires)
+            self._keep(keyring, fingerprint, primary=primary is None)
+        log.info("new subkey of %s in %s", fingerprint, self.folder)
+
+    def drop_subkeys(self, fingerprint: str, *, passphrase: str = "") -> int:
+        """Let the newest subkey of a key sign alone, and return how many older ones were dropped.
+
+        Raises:
+            InputError: The store does not hold the key's secret half.
+            SigningError: gpg refused.
+        """
+        self._require_kept(fingerprint)
+        with self.open([fingerprint], passphrase=passphrase) as keyring:
+            key = keyring.key(fingerprint)
+            older = [part for part in key.signing[:-1] if part != fingerprint]
+            if older:
+                keyring.forget_subkeys(fingerprint, older)
+                self._keep(keyring, fingerprint, primary=not key.offline)
+        return len(older)
+
+    def take(self, material: bytes, *, passphrase: str = "") -> tuple[str, ...]:
+        """Keep keys that somebody else made: secret ones, or public ones whose secret half an HSM has.
+
+        Raises:
+            SigningError: There is no key in it, or the store has one of them already.
+        """
+        with Keyring(passphrase=passphrase) as keyring:
+            fingerprints = keyring.import_key(material)
+            keys = [keyring.key(fingerprint) for fingerprint in fingerprints]
+            for key in keys:
+                if key.secret and self._secret(key.fingerprint).exists():
+                    raise SigningError(
+                        f"key {key.fingerprint} is in the store already",
+                        hint=f"to take it anew, move {self._secret(key.fingerprint)} away first",
+                    )
+            for fingerprint, key in zip(fingerprints, keys, strict=True):
+                if key.secret:
+                    secret = keyring.export_secret(fingerprint, primary=not key.offline)
+                    self._write(f"{fingerprint}{SECRET}", secret)
+                self._replace(f"{fingerprint}{PUBLIC}", keyring.export_public([fingerprint]))
+        return fingerprints
+
+    def certificate(self, fingerprint: str, *, given: Path | None = None, passphrase: str = "") -> bytes:
+        """A revocation certificate: the one given, the one that was made with the key, or one made now.
+
+        Raises:
+            SigningError: There is none, and the primary secret key is not here to make one.
+        """
+        beside = self.folder / f"{fingerprint}{REVOCATION}"
+        if given is not None or beside.is_file():
+            return _read(given or beside)
+        with self.open([fingerprint], passphrase=passphrase) as keyring:
+            if keyring.key(fingerprint).offline or not keyring.key(fingerprint).secret:
+                raise SigningError(
+                    f"neither a revocation certificate of {fingerprint} nor its primary secret key is here",
+                    hint="--certificate FILE: what gpg --generate-revocation made where the key is",
+                )
+            return keyring.new_revocation(fingerprint)
+
+    def revoke(self, fingerprint: str, certificate: bytes, *, passphrase: str = "") -> None:
+        """Mark a key of the store as revoked: nothing signs with it from then on.
+
+        Raises:
+            SigningError: The certificate is none of this key.
+        """
+        with self.open([fingerprint], passphrase=passphrase) as keyring:
+            keyring.revoke(fingerprint, certificate)
+            self._keep(keyring, fingerprint, primary=not keyring.key(fingerprint).offline)
+        log.info("revoked %s in %s", fingerprint, self.folder)
+
+    def public(self, fingerprint: str) -> bytes:
+        """The public half of a key that this site has or had, binary; empty if there is none."""
+        with Keyring() as keyring:
+            for name in (f"{fingerprint}{SECRET}", f"{fingerprint}{PUBLIC}"):
+                if (self.folder / name).is_file() and fingerprint in keyring.import_key(
+                    _read(self.folder / name)
+                ):
+                    return keyring.export_public([fingerprint], armor=False)
+        with suppress(SigningError), self.open([fingerprint]) as keyring:
+            return keyring.export_public([fingerprint], armor=False)
+        return b""
 
     def fingerprints(self) -> tuple[str, ...]:
         """Keys that have a secret half here."""
@@ -97,10 +249,8 @@ class KeyStore:
         chosen = tuple(fingerprints) or self.fingerprints()
         with Keyring(passphrase=passphrase) as keyring:
             for fingerprint in chosen:
-                path = self.folder / f"{fingerprint}{SECRET}"
-                if not path.is_file():
+                if not self._bring(keyring, fingerprint):
                     raise missing(fingerprint, where=f" in {self.folder}")
-                _load(keyring, path)
             yield keyring
 
     def listing(self) -> tuple[tuple[Key, ...], tuple[SigningError, ...]]:
@@ -114,19 +264,59 @@ class KeyStore:
                     problems.append(error)
             return keyring.keys(), tuple(problems)
 
+    def _bring(self, keyring: Keyring, fingerprint: str) -> bool:
+        """Put a key into a keyring, from the first of its possible places that has it."""
+        path = self._secret(fingerprint)
+        if path.is_file():
+            _load(keyring, path)
+            return True
+        if self._armored:
+            try:
+                if fingerprint in keyring.import_key(self._armored.encode()):
+                    return True
+            except SigningError as error:
+                raise SigningError(
+                    f"{VARIABLE} holds no armored secret key", hint="give what gpg --export-secret-keys wrote"
+                ) from error
+        if self._agent and (public := self._agent.public(fingerprint)):
+            return fingerprint in keyring.lend(public, self._agent)
+        half = self.folder / f"{fingerprint}{PUBLIC}"
+        return bool(
+            self._signer and half.is_file() and fingerprint in keyring.lend(_read(half), self._signer)
+        )
+
+    def _secret(self, fingerprint: str) -> Path:
+        return self.folder / f"{fingerprint}{SECRET}"
+
+    def _require_kept(self, fingerprint: str) -> None:
+        """Raise unless a change of the key's secret half could be kept.
+
+        Raises:
+            InputError: It comes from elsewhere: the variable, the user's gpg, an HSM.
+        """
+        if not self._secret(fingerprint).is_file():
+            raise InputError(
+                f"the secret half of {fingerprint} is not in {self.folder}: its subkeys cannot be changed here",
+                hint="change them with gpg where the key is kept, then bigtop-builder key rotate "
+                f"{fingerprint} --to {fingerprint} signs with them; or take the secret key in with key import",
+            )
+
+    def _keep(self, keyring: Keyring, fingerprint: str, *, primary: bool) -> None:
+        """Write a key that the store has anew."""
+        if self._secret(fingerprint).is_file():
+            self._replace(f"{fingerprint}{SECRET}", keyring.export_secret(fingerprint, primary=primary))
+        self._replace(f"{fingerprint}{PUBLIC}", keyring.export_public([fingerprint]))
+
+    def _replace(self, name: str, data: bytes) -> None:
+        beside = f".{name}.{uuid.uuid4().hex}.new"
+        self._write(beside, data)
+        (self.folder / beside).replace(self.folder / name)
+
     def _write(self, name: str, data: bytes) -> None:
-        path = self.folder / name
-        try:
+        hint = "mend the rights, or name another folder as keys_dir in the settings"
+        with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise SigningError(
-                f"{path} cannot be written: {error.strerror}",
-                hint="mend the rights, or name another folder as keys_dir in the settings",
-            ) from error
+        _write(self.folder / name, data, hint=hint)
 
 
 def plain(given: str) -> str:
@@ -152,6 +342,28 @@ def check_expiry(text: str) -> None:
             f"{text!r} is no time at which a key can expire",
             hint=f"90d, 6w, 18m, 2y, a day to come as {today.year + 2}-01-31, or never; at most 50 years",
         )
+
+
+def _write(path: Path, data: bytes, *, hint: str) -> None:
+    """Write a new file that only its owner can read.
+
+    Raises:
+        SigningError: It is there already, or cannot be written.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SigningError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SigningError(f"{path} cannot be read: {error.strerror}", hint="name another file") from error
 
 
 def _load(keyring: Keyring, path: Path) -> None:

@@ -12,8 +12,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.recipe import Name, Sha256
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Name, Sha256, Value
 
 
 class Lock(Value):

@@ -2,17 +2,17 @@
 """The story, on stderr: what is being done, live on a terminal, plain lines in CI. Answers go to stdout."""
 
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.logging import RichHandler
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.progress import TaskID
 
 TAIL = 8
 HEARTBEAT = 60.0
@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 def configure(*, verbose: bool) -> None:
     """Send the story of this package to stderr. `verbose` shows every command that is run."""
     level = logging.DEBUG if verbose else logging.INFO
-    console = Console(stderr=True)
     handler: logging.Handler
-    if console.is_terminal:
+    if console := _terminal():
+        from rich.logging import RichHandler
+
         handler = RichHandler(
             console=console, show_time=False, show_path=False, markup=False, show_level=False
         )
@@ -40,10 +41,20 @@ def configure(*, verbose: bool) -> None:
     root.propagate = False
 
 
+def _terminal() -> "Console | None":
+    """What draws on stderr, if that is a terminal: it takes 30 ms to load, which no pipeline should pay."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if console.is_terminal else None
+
+
 class Tail:
     """The last lines of something long, kept for an error message and shown while it runs."""
 
-    def __init__(self, title: str, file: IO[bytes], live: Live | None) -> None:
+    def __init__(self, title: str, file: IO[bytes], live: "Live | None") -> None:
         self.lines: deque[str] = deque(maxlen=KEPT)
         self._title = title
         self._file = file
@@ -58,6 +69,8 @@ class Tail:
         self.lines.append(line.decode(errors="replace").rstrip())
         now = time.monotonic()
         if self._live:
+            from rich.text import Text
+
             shown = list(self.lines)[-TAIL:]
             head = f"{self._title} · {now - self._start:.0f} s · {self._count} lines"
             self._live.update(
@@ -71,10 +84,11 @@ class Tail:
 @contextmanager
 def tail(title: str, file: IO[bytes]) -> Iterator[Tail]:
     """Write lines to a file; show the last ones on a terminal, or say about once a minute that more came."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if (console := _terminal()) is None:
         yield Tail(title, file, None)
         return
+    from rich.live import Live
+
     with Live(console=console, transient=True, refresh_per_second=4) as live:
         yield Tail(title, file, live)
 
@@ -82,10 +96,11 @@ def tail(title: str, file: IO[bytes]) -> Iterator[Tail]:
 @contextmanager
 def transfers() -> Iterator[Callable[[str, int, int | None], None]]:
     """A callback for downloads: (URL, bytes had, bytes in all or None). A bar each on a terminal, else nothing."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if (console := _terminal()) is None:
         yield lambda _url, _done, _total: None
         return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[str, TaskID] = {}

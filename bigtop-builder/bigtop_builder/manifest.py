@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from bigtop_builder.recipe import Commit, Name, PatchId, Sha256
-from bigtop_builder.schema import Value
+from bigtop_builder.recipe import PatchId
+from bigtop_builder.schema import Commit, Name, Sha256, Value
 
 
 class PatchRecord(Value):

@@ -5,7 +5,6 @@ Nothing else in the tool knows of it: its recipes name it as others name apache/
 signed with fixed values, so their ids are what the recipes pin.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def commit_releases(miniature: Path, repository: Path) -> tuple[str, ...]:
 
 def clear(folder: Path) -> bool:
     """Remove what an earlier quickstart left; False if the folder is somebody else's."""
-    if not folder.exists() or not any(os.scandir(folder)):
+    if not folder.exists() or not any(folder.iterdir()):
         return True
     if not (folder / MARK).is_file():
         return False

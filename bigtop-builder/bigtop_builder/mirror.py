@@ -21,7 +21,7 @@ from typing import IO, Final, Self
 from filelock import FileLock
 
 from bigtop_builder.download import shown
-from bigtop_builder.errors import BuilderError, TreeError
+from bigtop_builder.errors import BuilderError, EnvironmentMissing, TreeError
 from bigtop_builder.proxy import Proxy
 from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import digest
@@ -33,6 +33,11 @@ log = logging.getLogger(__name__)
 EVERYTHING: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
 WITHOUT_CONTENTS: Final = "--filter=blob:none"
+FORBIDDEN: Final = re.compile(
+    r"insufficient permission for adding|Read-only file system|"
+    r"(?:unable to|could not|cannot|can't|failed to) [^\n]*: Permission denied",
+)
+"""What git says when the file system refuses it; ssh's "user@host: Permission denied" is none of it."""
 CLEAN: Final = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -50,11 +55,13 @@ class Mirror:
         path: The git folder.
         url: Where it is fetched from, after `mirrors.git`; empty for a repository of this machine.
         proxy: HTTP proxy that git uses; None for its own choice.
+        cache: The cache, for errors; None if that is not known.
     """
 
     path: Path
     url: str
     proxy: Proxy | None = None
+    cache: Path | None = None
 
     @classmethod
     def ensure(
@@ -83,13 +90,19 @@ class Mirror:
         """
         place = settings.mirrors.git.get(url, url)
         if _is_path(place):
-            mirror = cls(path=_git_folder((base or Path()) / place.removeprefix("file://")), url="")
+            mirror = cls(
+                path=_git_folder((base or Path()) / place.removeprefix("file://")),
+                url="",
+                cache=workspace.root,
+            )
             if not mirror._has(commit):
                 raise _no_commit(
                     commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe"
                 )
             return mirror
-        mirror = cls(path=workspace.mirrors / _name(url), url=place, proxy=Proxy.of(settings))
+        mirror = cls(
+            path=workspace.mirrors / _name(url), url=place, proxy=Proxy.of(settings), cache=workspace.root
+        )
         if not mirror._has(commit):
             workspace.locks.mkdir(parents=True, exist_ok=True)
             with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
@@ -110,18 +123,21 @@ class Mirror:
 
         Raises:
             BuilderError: git failed and `check` is set (the class given as `error`).
+            EnvironmentMissing: It failed because it may not write a file here, whatever `check` is.
         """
         config = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
         config |= {"remote.origin.url": self.url} if self.url else {}
         proxy = self.proxy.environment if self.proxy else {}
-        return run(
+        done = run(
             ["git", *args],
-            env={"GIT_DIR": str(self.path), **CLEAN, **_configured(config), **proxy, **(env or {})},
+            env={"GIT_DIR": str(self.path), **CLEAN, **configured(config), **proxy, **(env or {})},
             stdin=stdin,
             stdout=stdout,
-            check=check,
-            error=error,
+            check=False,
         )
+        if done.returncode and FORBIDDEN.search(done.complaint):
+            raise self._forbidden(done.complaint)
+        return done.checked(error) if check else done
 
     def complete(self, treeish: str, *, env: Mapping[str, str] | None = None) -> None:
         """Fetch all contents of a tree that a partial clone still lacks, in one go.
@@ -166,7 +182,7 @@ class Mirror:
         """Whether the commit is here, without asking the server, as a partial clone would."""
         if not self.path.is_dir():
             return False
-        silent = Mirror(path=self.path, url="")
+        silent = Mirror(path=self.path, url="", cache=self.cache)
         done = silent.git(
             "cat-file", "-e", f"{commit}^{{commit}}", env={"GIT_NO_LAZY_FETCH": "1"}, check=False
         )
@@ -180,7 +196,7 @@ class Mirror:
         torn = self.path.with_suffix(".part")
         shutil.rmtree(torn, ignore_errors=True)
         torn.parent.mkdir(parents=True, exist_ok=True)
-        begun = Mirror(path=torn, url=self.url, proxy=self.proxy)
+        begun = Mirror(path=torn, url=self.url, proxy=self.proxy, cache=self.cache)
         begun.git("init", "--quiet", "--bare", "--template=", torn)
         options = [WITHOUT_CONTENTS] if begun._offers_filter() else []
         if complaint := begun._fetch(*EVERYTHING, options=options):
@@ -221,6 +237,15 @@ class Mirror:
         done = self.git(*FETCH, *options, "origin", *refspecs, check=False)
         return "" if done.returncode == 0 else shown(done.complaint) or f"exit status {done.returncode}"
 
+    def _forbidden(self, complaint: str) -> EnvironmentMissing:
+        own = not self.url and str(self.path) in complaint
+        folder = self.path if own else self.cache or self.path
+        return EnvironmentMissing(
+            f"git may not read or write below {folder}: files there are another user's, or it is read-only",
+            details=shown(complaint),
+            hint=f'sudo chown -R "$(id -un)" {folder}, or name another folder as cache_dir in the settings',
+        )
+
     def _unreachable(self, complaint: str) -> TreeError:
         return TreeError(
             f"git repository {self._shown} cannot be fetched",
@@ -229,7 +254,7 @@ class Mirror:
         )
 
 
-def _configured(config: Mapping[str, str]) -> dict[str, str]:
+def configured(config: Mapping[str, str]) -> dict[str, str]:
     """Git configuration as variables (git-config(1), GIT_CONFIG_COUNT)."""
     variables = {"GIT_CONFIG_COUNT": str(len(config))}
     for number, (key, value) in enumerate(config.items()):
@@ -250,7 +275,10 @@ def _git_folder(path: Path) -> Path:
     for folder in (inner, path):
         if (folder / "HEAD").is_file():
             return folder.absolute()
-    raise TreeError(f"{path} is no git repository", hint="see `repository` in the recipe and mirrors.git")
+    hint = "see `repository` in the recipe and mirrors.git"
+    if path.name == "bigtop.git" and not path.exists():
+        hint += "; a project with the miniature's is made by bigtop-builder quickstart --only-project --dir FOLDER"
+    raise TreeError(f"{path} is no git repository", hint=hint)
 
 
 def _name(url: str) -> str:

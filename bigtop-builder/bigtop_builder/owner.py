@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose a leftover is: the process that made it, told apart from later ones with the same number."""
+"""Who works here: the process that made a leftover, told apart from later ones with its number, and the user."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from getpass import getuser
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +53,15 @@ class Owner:
         if self.host != mine.host:
             return False
         return self.boot != mine.boot or self.started != _started(self.pid)
+
+
+def whoever() -> str:
+    """Whom a record names if nobody is named: user and host. A container may have a user without a name."""
+    try:
+        user = getuser()
+    except (KeyError, OSError):  # the latter since Python 3.13
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _started(pid: str) -> str:

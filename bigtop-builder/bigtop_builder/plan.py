@@ -128,6 +128,7 @@ class Grounds:
         patches: Patch id -> sha256.
         lock: The lock.
         results: The cache.
+        fits: Settings of a site where a stale lock would be current, in words; empty if none is known.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Grounds:
     patches: Mapping[str, str]
     lock: Lock
     results: Results
+    fits: str = ""
 
 
 def make_plan(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
@@ -178,7 +180,15 @@ def _ways_out(grounds: Grounds, steps: Sequence[Step], bump: str) -> tuple[str, 
     unpinned = [step.name for step in steps if step.hint == _pin(grounds, step.name)]
     others = sorted(hints - {bump} - {_pin(grounds, name) for name in unpinned})
     pin = [_pin(grounds, *unpinned)] if unpinned else []
-    return (*others, *pin, *([bump] if pin or bump in hints else []))
+    return (*others, *pin, *([_bump(grounds, steps, bump)] if pin or bump in hints else []))
+
+
+def _bump(grounds: Grounds, steps: Sequence[Step], bump: str) -> str:
+    """The command that bumps; what is in a lock already was published from, perhaps elsewhere, so that is told."""
+    if not any(grounds.lock.components.get(step.name) for step in steps if step.action == "refuse"):
+        return bump
+    told = f"{bump}   # adds builds to the lock: review and commit it"
+    return f"take {grounds.fits}, as where the lock was written; or else {told}" if grounds.fits else told
 
 
 def _pin(grounds: Grounds, *names: str) -> str:
@@ -245,6 +255,8 @@ def _action(
     changed = _causes(changes(inputs, last.inputs)) if last else []
     if not stamp:
         why = ", ".join(changed) or "this build has no serial yet"
+        if grounds.fits and grounds.lock.components.get(component.name):
+            why = f"it is that of a site with {grounds.fits}"
         return "refuse", f"the lock is stale: {why}", bump
     if grounds.results.get(step_id, stamp):
         return "reuse", "built before", ""

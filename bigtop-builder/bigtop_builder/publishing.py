@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a verified release to the repository: its packages, and the keyring package that hosts trust it by."""
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
+from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import keyring_package, layout
+from bigtop_builder.repository import keyring_package, layout, source_pool
 from bigtop_builder.repository.definition import Definition
+from bigtop_builder.repository.founding import choose_indices, let_snapshots_expire
+from bigtop_builder.repository.gate import Gate
+from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.keyring_package import KeyringPackage
-from bigtop_builder.repository.publish import Published, Repository
+from bigtop_builder.repository.publish import CLOSED, Repository
+from bigtop_builder.repository.published import Published
+from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Held, open_store
+from bigtop_builder.source_package import sort_out
+from bigtop_builder.verify.older import Indexed
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import Project
+
+NUMBERED = re.compile(r"_([0-9]{8})\.([0-9]+)_all\.deb$")
+"""End of a keyring package's file name: day and number of its version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +42,14 @@ class Archive:
     Attributes:
         definition: `repo/repository.toml`.
         path: That file.
-        folder: Where the repository lies.
+        folder: Where the repository lies: a folder, or `s3://bucket/prefix`.
         store: Keys of this site.
         passphrase: Of the keys; empty if they have none.
     """
 
     definition: Definition
     path: Path
-    folder: Path
+    folder: str | Path
     store: KeyStore
     passphrase: str = ""
 
@@ -45,18 +61,42 @@ class Archive:
             SigningError: A key is not in the store, or cannot sign.
         """
         with self.keyring() as keyring:
-            keyring.check(self.definition.keys)
+            require_lasting(keyring.check(self.definition.keys), now=datetime.now(UTC), valid_days=None)
 
-    def packages_of(self, suite: str) -> list[Path]:
-        """Files of all packages in a suite: what hosts have now. None if nothing was published yet."""
+    @property
+    def on_disk(self) -> Path:
+        """The folder of a repository on disk.
+
+        Raises:
+            InputError: It lies elsewhere.
+        """
+        if isinstance(self.folder, Path):
+            return self.folder
+        raise InputError(f"{self.folder} is no folder of this machine", hint="give one with --repo")
+
+    def packages_of(self, suite: str, copies: Path) -> list[Indexed]:
+        """All packages in a suite, by its index: what hosts have now. None if nothing was published yet.
+
+        Args:
+            suite: The suite.
+            copies: Where packages of a repository that lies elsewhere are kept.
+        """
         repository = self.standing()
         state = repository.state if repository else None
         pointer = state.pointer(suite) if state else None
         if state is None or pointer is None:
             return []
         indices = state.snapshot(pointer.snapshot).components.get(self.definition.component, {})
-        names = {stanza.filename for index in indices.values() for stanza in state.packages(index)}
-        return sorted(self.folder / name for name in names)
+        found = {one.filename: one for index in indices.values() for one in state.packages(index)}
+        return [
+            Indexed(
+                name=one.name,
+                version=one.version,
+                sha256=one.sha256,
+                bring=partial(_bring, state, one, copies),
+            )
+            for _, one in sorted(found.items())
+        ]
 
     @contextmanager
     def keyring(self) -> Iterator[Keyring]:
@@ -72,7 +112,7 @@ class Archive:
 
     def standing(self) -> Repository | None:
         """The repository as it is, for reading; None if it was not made yet."""
-        there = (self.folder / layout.SETTINGS).is_file()
+        there = open_store(self.folder).size(layout.SETTINGS) is not None
         return Repository.open(self.folder) if there else None
 
     def open(self, keyring: Keyring) -> Repository:
@@ -84,13 +124,33 @@ class Archive:
             label=definition.label,
             keyring=keyring,
             fingerprints=definition.keys,
+            forms=definition.forms,
         )
-        for suite in definition.suites:
-            repository.define(suite, definition.settings_of(suite))
+        self.tune(repository)
         return repository
 
+    def tune(self, repository: Repository) -> None:
+        """Make a repository's suites and rules what the definition says; its fixed settings stay."""
+        there = repository.state.settings()
+        for suite in self.definition.suites:
+            if there.suites.get(suite) != self.definition.settings_of(suite):
+                repository.define(suite, self.definition.settings_of(suite))
+        indices = {name: getattr(self.definition, name) for name in ("forms", "contents", "translations")}
+        if any(getattr(there, name) != value for name, value in indices.items()):
+            with repository.state.lock():
+                choose_indices(repository.state, **indices)
+        if there.snapshot_days != self.definition.snapshot_days:
+            with repository.state.lock():
+                let_snapshots_expire(repository.state, self.definition.snapshot_days)
 
-def load_archive(project: Project, *, folder: Path | None, store: KeyStore, passphrase: str = "") -> Archive:
+
+def _bring(state: State, one: Stanza, copies: Path) -> Path:
+    return state.store.local({one.filename: Held(size=one.size, sha256=one.sha256)}, copies)[0]
+
+
+def load_archive(
+    project: Project, *, folder: str | Path | None, store: KeyStore, passphrase: str = ""
+) -> Archive:
     """Read a project's repository definition.
 
     Args:
@@ -103,19 +163,41 @@ def load_archive(project: Project, *, folder: Path | None, store: KeyStore, pass
         InputError: The definition is missing or malformed.
     """
     definition = Definition.from_toml(project.definition)
+    place = definition.storage if "://" in definition.storage else project.root / definition.storage
     return Archive(
         definition=definition,
         path=project.definition,
-        folder=folder or project.root / definition.storage,
+        folder=folder or place,
         store=store,
         passphrase=passphrase,
     )
 
 
 def publish(
-    archive: Archive, suite: str, *, packages: Path, verdict: Verdict, manifest: Manifest, why: str
+    archive: Archive,
+    suite: str,
+    *,
+    packages: Path,
+    verdict: Verdict,
+    manifest: Manifest,
+    why: str,
+    gate: Gate = CLOSED,
+    left: Iterable[Path] = (),
 ) -> Published:
     """Publish what a verdict lets in, with the keyring package, into a suite.
+
+    A package that one of the release's components had when it was last published there, and has no more, has
+    vanished or was renamed: it stays in the suite, but gets no newer version.
+
+    Args:
+        archive: The repository.
+        suite: The suite.
+        packages: Folder of the .debs.
+        verdict: What verification said of them.
+        manifest: The release's.
+        why: Reason for the history.
+        gate: What hosts may lose.
+        left: Source packages, .changes and .buildinfo that the builds left.
 
     Raises:
         InputError: The definition has no such suite.
@@ -124,25 +206,49 @@ def publish(
     """
     archive.definition.settings_of(suite)
     debs = [read_deb(packages / package.file) for package in verdict.packages if not package.not_published]
+    beside = sort_out(left)[1]
     with archive.keyring() as keyring, tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
         repository = archive.open(keyring)
         trust = keyring_deb(archive, keyring, repository, Path(scratch))
+        component = archive.definition.component
+        names = {deb.source for deb in debs}
+        sources = [one for one in beside.sources if one.name in names]
+        fitting = source_pool.fitting(repository.state, sources, component=component)
         return repository.add(
             suite,
             [*debs, trust],
-            component=archive.definition.component,
+            component=component,
+            beside=replace(beside, sources=fitting),
             keyring=keyring,
             verdicts=[verdict],
             manifest=manifest.to_json().encode(),
+            gate=gate,
+            expected=_expected(repository.state, suite, manifest),
             why=why,
         )
+
+
+def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:
+    """Packages that the manifest's components had when they were last published to a suite."""
+    pointer = state.pointer(suite)
+    past = state.snapshot(pointer.snapshot).manifests if pointer else ()
+    wanted = {component.name for component in manifest.components}
+    names: set[str] = set()
+    for path in map(layout.manifest_file, reversed(past)):
+        text = state.store.read(path) if wanted else None
+        old = Manifest.from_json(text, source=f"{state.store.name}/{path}") if text else None
+        if old and old.target == manifest.target:
+            again = [component for component in old.components if component.name in wanted]
+            wanted -= {component.name for component in again}
+            names |= {one.name for component in again for one in component.packages if not one.not_published}
+    return names
 
 
 def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | None, folder: Path) -> Deb:
     """Build the archive-keyring package.
 
-    Its version is the day of the newest key and a number, which grows when anything else in it changes: the
-    repository is asked which bytes each number has.
+    Its version is the day of the newest key and a number, which grows when anything else in it changes. It is
+    above all versions that the repository has, also when the newest key went: hosts are to take it.
 
     Raises:
         SigningError: A key is missing or expired.
@@ -159,13 +265,16 @@ def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | Non
         date=newest,
         maintainer=definition.maintainer,
     )
-    number = 0
+    pool = layout.pool_file(definition.component, package.name, "0", "all").rpartition("/")[0]
+    names = repository.store.names(pool) if repository else ()
+    past = [(found[1], int(found[2])) for name in names if (found := NUMBERED.search(name))]
+    day, number = max([*past, (f"{newest:%Y%m%d}", 0)])
     while True:
-        number += 1
-        version = f"{newest:%Y%m%d}.{number}"
+        version = f"{day}.{max(number, 1)}"
         built = read_deb(keyring_package.build(replace(package, version=version), folder))
         there = layout.pool_file(definition.component, built.name, version, "all")
         if repository is None or repository.store.size(there) is None:
             return built
         if repository.store.sha256(there) == built.sha256:
             return built
+        number += 1

@@ -6,8 +6,10 @@ plays the host: a clean system that trusts only the keyring package.
 """
 
 import logging
+import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,9 @@ OLD, NEW = miniature.RELEASES
 WANTED = ("salute", "herald-server")
 REST = ("bigtop-utils", "bigtop-jsvc", "herald")
 """What WANTED depends on: on the way back apt wants every package of the closure named."""
+
+OWN = frozenset({"BIGTOP_BUILDER_GRADLE", "BIGTOP_BUILDER_KEYS_DIR"})
+"""Variables of what the quickstart sets itself: they would win over its settings file."""
 
 LISTED = f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {' '.join((*WANTED, *REST))}"
 
@@ -60,6 +65,31 @@ def prepare(origin: Project, folder: Path, site: Path) -> Project:
     text = (origin.definition).read_text(encoding="utf-8")
     project.definition.write_text(text, encoding="utf-8")
     return project
+
+
+def found(origin: Project, folder: Path) -> Project:
+    """Lay out the miniature as a project of the user's own: no run of the quickstart ever removes it.
+
+    Raises:
+        InputError: The folder holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty", hint="name another folder with --dir")
+    project = miniature.lay_out(origin, folder)
+    (folder / miniature.MARK).unlink()
+    project.definition.parent.mkdir()
+    project.definition.write_text(origin.definition.read_text(encoding="utf-8"), encoding="utf-8")
+    return project
+
+
+@contextmanager
+def own_settings() -> Iterator[tuple[str, ...]]:
+    """Take the variables in OWN out of the environment for a while; their names, for what the user types next."""
+    taken = {name: os.environ.pop(name) for name in sorted(os.environ) if name.upper() in OWN}
+    try:
+        yield tuple(taken)
+    finally:
+        os.environ.update(taken)
 
 
 def settings_of(project: Project) -> Path:
@@ -134,7 +164,7 @@ def live(archive: Archive, targets: RoomMaker, *, port: int, do: Callable[..., N
     Raises:
         CheckFailed: Something did not come out as it should.
     """
-    with targets.open(purpose="quickstart") as room, serve(archive.folder, host=room.gateway, port=port):
+    with targets.open(purpose="quickstart") as room, serve(archive.on_disk, host=room.gateway, port=port):
         host = Host(room=room, say=say)
         _trust(host, archive, port)
         _install(host)
@@ -149,7 +179,7 @@ def live(archive: Archive, targets: RoomMaker, *, port: int, do: Callable[..., N
 
 def _trust(host: Host, archive: Archive, port: int) -> None:
     """Bring in the keyring package over HTTP; nothing else vouches for the repository afterwards."""
-    pool = next(archive.folder.glob("pool/**/*-archive-keyring_*.deb")).relative_to(archive.folder)
+    pool = next(archive.on_disk.glob("pool/**/*-archive-keyring_*.deb")).relative_to(archive.on_disk)
     host(f"echo '{host.room.gateway} {HOST}' >> /etc/hosts")
     host(f"/usr/lib/apt/apt-helper download-file http://{HOST}:{port}/{pool} /tmp/keyring.deb", shown=False)
     host("dpkg --install /tmp/keyring.deb", shown=False)
@@ -190,14 +220,16 @@ def _expect(text: str, wanted: str) -> None:
         raise CheckFailed(f"the program said {text!r}, and {wanted!r} was expected")
 
 
-def next_commands(words: Sequence[str]) -> str:
-    """The three commands that a user would type next."""
+def next_commands(words: Sequence[str], *, port: int) -> str:
+    """The three commands that a user would type next, and what hosts need for the last."""
     tool = " ".join(words)
     return "\n".join(
         [
+            f"Hosts look for the repository at http://{HOST}:{port}: a line `<this machine> {HOST}` in their",
+            "/etc/hosts leads them here, once it is served with --host 0.0.0.0 too.",
             "Next:",
             f"  {tool} repo list",
             f"  {tool} plan {NEW} --json",
-            f"  {tool} repo serve --port 8080",
+            f"  {tool} repo serve --port {port}",
         ]
     )

@@ -11,16 +11,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Commit, Fingerprint, Name, OptionalSha256, OptionalSha512, Value, nearest
 from bigtop_builder.settings import SourceKind
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.\-]*$")]
-"""A Debian package or component name (Debian policy 5.6.1)."""
-Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-Sha512 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{128})?$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-OptionalSha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
 PatchId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+\-]*/[A-Za-z0-9][A-Za-z0-9._+\-]*$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+]+$")]
 
@@ -133,7 +126,7 @@ class Source(Value):
     ref: str = Field("", description="Tag or branch that has the commit")
     file: str = Field("", description="Archive or folder, relative to the recipe")
     url: str = Field("", description="Any other address")
-    sha512: Sha512 = Field(
+    sha512: OptionalSha512 = Field(
         "",
         description="Pin: sha512 of the download, or for `git` and a folder of our deterministic repack. "
         "Empty: unpinned, shown by `plan` and refused by `build` until `source fetch --pin` wrote it",
@@ -250,9 +243,12 @@ class Recipe(Value):
         for component in self.components:
             if component.name == name:
                 return component
+        names = [component.name for component in self.components]
+        close = nearest(name, names)
+        said = f"it has {', '.join(names)}"
         raise InputError(
             f"recipe {self.release} has no component {name!r}",
-            hint=f"it has {', '.join(c.name for c in self.components)}",
+            hint=said if close.startswith("there are") else f"{close}; {said}",
         )
 
     def stamp(self, *, bom_release: str, serial: int) -> str:

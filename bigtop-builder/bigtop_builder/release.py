@@ -39,7 +39,9 @@ from bigtop_builder.plan import Plan, Step
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.sources import fetch, form_of
 from bigtop_builder.survey import Survey
-from bigtop_builder.verify import Built, verdict_id, verify
+from bigtop_builder.verify.older import Indexed
+from bigtop_builder.verify.packages import Built
+from bigtop_builder.verify.run import verdict_id, verify
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -149,7 +151,7 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
 
 
 def verify_release(
-    survey: Survey, packages: Packages, place: Place, previous: Sequence[Path] = ()
+    survey: Survey, packages: Packages, place: Place, previous: Sequence[Indexed] = ()
 ) -> Verdict:
     """Judge the packages of a release; a set that was judged before in the same way is not judged again.
 
@@ -279,6 +281,19 @@ def _changes(survey: Survey, packages: Packages) -> list[Path]:
     folders = (survey.cache.folder(result.step, result.stamp) for result in packages.results)
     return [
         path for folder in folders for path in sorted(folder.glob("*.changes")) if "_source." not in path.name
+    ]
+
+
+def left_beside(survey: Survey, packages: Packages) -> list[Path]:
+    """What the builds left besides packages: .dsc with their parts beside them, .changes and .buildinfo.
+
+    Not the .changes of the source alone: Bigtop's build leaves it without the .buildinfo that it names.
+    """
+    return [
+        survey.cache.folder(result.step, result.stamp) / file.file
+        for result in packages.results
+        for file in result.files
+        if file.file.endswith((".dsc", ".buildinfo", ".changes")) and "_source." not in file.file
     ]
 
 

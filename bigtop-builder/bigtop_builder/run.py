@@ -9,7 +9,7 @@ import subprocess  # noqa: TID251  # this module is the door
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from bigtop_builder.errors import BuilderError, EnvironmentMissing
 
@@ -24,7 +24,7 @@ PACKAGE_OF = {
     "dpkg-buildpackage": "dpkg-dev",
     "dpkg-deb": "dpkg",
     "gpg": "gnupg",
-    "gpgconf": "gnupg",
+    "gpg-connect-agent": "gnupg",
     "java": "default-jdk-headless",
     "javac": "default-jdk-headless",
     "mvn": "maven",
@@ -57,6 +57,19 @@ class Completed:
     def complaint(self) -> str:
         """Standard error, decoded, without surrounding white space."""
         return self.stderr.decode(errors="replace").strip()
+
+    def checked(self, error: type[BuilderError]) -> Self:
+        """This, if the exit status is 0.
+
+        Raises:
+            BuilderError: It is not (the class given as `error`).
+        """
+        if self.returncode != 0:
+            raise error(
+                f"{self.argv[0]} failed with exit status {self.returncode}",
+                details=f"$ {shlex.join(self.argv)}\n{self.complaint or self.text[-2000:]}",
+            )
+        return self
 
 
 def run(
@@ -110,12 +123,7 @@ def run(
         stdout=done.stdout or b"",
         stderr=done.stderr or b"",
     )
-    if check and completed.returncode != 0:
-        raise error(
-            f"{words[0]} failed with exit status {completed.returncode}",
-            details=f"$ {shlex.join(words)}\n{completed.complaint or completed.text[-2000:]}",
-        )
-    return completed
+    return completed.checked(error) if check else completed
 
 
 def stream(

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all file formats share: strict frozen models, TOML read with line numbers, one JSON text per value."""
 
-import difflib
 import hashlib
 import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bigtop_builder.errors import InputError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.\-]*$")]
+"""A Debian package or component name (Debian policy 5.6.1)."""
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+OptionalSha512 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{128})?$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+OptionalSha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
 
 Loc = tuple[str | int, ...]
 Lines = dict[Loc, int]
@@ -24,11 +32,21 @@ PLAIN = {
     "bool_parsing": "should be true or false",
     "bool_type": "should be true or false",
     "dict_type": "should be a table",
+    "int_type": "should be a number, without quotes",
     "missing": "is required",
     "model_type": "should be a table",
     "tuple_type": "should be a list",
 }
 """Pydantic's names of faults whose messages speak of Python -> what they mean in a file."""
+WORDS = {
+    r"^[0-9A-F]{40}$": "should be a key's full fingerprint: 40 digits, 0-9 and A-F, as `key list` prints it",
+    r"^[a-z0-9][a-z0-9+.\-]*$": "should be a name: small letters, digits, `+`, `.` and `-`",
+    r"^[a-z0-9.+]+$": "should be small letters, digits, `.` and `+`",
+    r"^[a-z0-9][a-z0-9.+\-]*/[A-Za-z0-9][A-Za-z0-9._+\-]*$": "should be `target/id`, a folder below patches/",
+    r"^(sha256:[0-9a-f]{64})?$": "should be `sha256:` and 64 digits, 0-9 and a-f",
+}
+"""Patterns of our formats -> what they mean; those of plain hashes are told by `_in_words`."""
+HEX = re.compile(r"\^\(?\[0-9a-f\]\{(\d+)\}\)?\??\$")
 KEY = re.compile(r"^\s*([A-Za-z0-9_\-\"'.]+)\s*=")
 
 
@@ -39,7 +57,7 @@ class Value(BaseModel):
 
     def to_json(self) -> str:
         """The one JSON text of this value: keys in the model's order, two spaces, a newline at the end."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str) -> Self:
@@ -64,7 +82,8 @@ class Value(BaseModel):
         """
         values, numbers = read_toml(path)
         try:
-            return cls.model_validate(values)
+            # As JSON, since pydantic's strictness takes no list for a tuple elsewhere: "7" is no number.
+            return cls.model_validate_json(json.dumps(values, default=str), strict=True)
         except ValidationError as error:
             raise InputError(
                 f"{path} does not fit the {cls.__name__.lower()} format",
@@ -168,6 +187,8 @@ def nearest(word: str, known: Iterable[str], *, prefix: str = "") -> str:
         known: The right ones.
         prefix: What all of them begin with; it does not make two words alike.
     """
+    import difflib  # 10 ms that only a mistake should pay
+
     ends = [one.removeprefix(prefix) for one in known]
     close = difflib.get_close_matches(word.removeprefix(prefix), ends, 1)
     return (
@@ -188,7 +209,7 @@ def _malformed(path: Path, text: str, message: str) -> str:
     said = re.search(r"at line (\d+)", message)
     number = min(int(said[1]) if said else len(lines), len(lines))
     before = [(at, loc) for loc, at in line_numbers(text).items() if at <= number]
-    key = dotted(max(before, key=lambda found: found[0])[1]) if before else "no key before it"
+    key = dotted(max(before, key=lambda found: found[0])[1]) if before else "before the first key"
     return f"{path}:{number}: {key}: {masked(lines[number - 1].strip())}"
 
 
@@ -202,9 +223,17 @@ def _fault(fault: "ErrorDetails", model: type[BaseModel], place: Callable[[Loc],
     where = place(loc)
     shown = f" (is {masked(value)!r})" if isinstance(value, str | int | float | bool) else ""
     message = PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    if fault["type"] == "string_pattern_mismatch":
+        message = _in_words(fault["ctx"]["pattern"])
     if fault["type"] == "extra_forbidden":
         message = f"there is no such key; {nearest(str(loc[-1]), _keys_beside(model, loc))}"
     return ": ".join(part for part in (where, dotted(loc), message) if part) + shown
+
+
+def _in_words(pattern: str) -> str:
+    if digits := HEX.fullmatch(pattern):
+        return f"should be {digits[1]} digits, 0-9 and a-f"
+    return WORDS.get(pattern, f"should have the form {pattern}")
 
 
 def _keys_beside(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -10,15 +10,9 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Literal, cast, get_origin
+from typing import Any, Literal, cast, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.run import run
@@ -27,7 +21,7 @@ from bigtop_builder.schema import Lines, Loc, Value, faults, masked, nearest, ne
 SourceKind = Literal["apache", "archive", "maven", "git", "file", "url"]
 LOCAL_CA = Path("/usr/local/share/ca-certificates")
 PREFIX = "BIGTOP_BUILDER_"
-OTHER = (f"{PREFIX}SETTINGS", f"{PREFIX}PROJECT", f"{PREFIX}KEY_PASSPHRASE")
+OTHER = (f"{PREFIX}SETTINGS", f"{PREFIX}PROJECT", f"{PREFIX}KEY_PASSPHRASE", f"{PREFIX}SIGNING_KEY")
 """Variables that are no settings."""
 HINT = "docs/settings.md lists every key"
 
@@ -70,12 +64,8 @@ class SourceSettings(Value):
     )
 
 
-class Settings(BaseSettings):
+class Settings(Value):
     """All site settings."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
 
     cache_dir: Path = Field(
         default_factory=lambda: (
@@ -89,11 +79,19 @@ class Settings(BaseSettings):
         ),
         description="Key store: signing keys, one file each, readable by their owner alone",
     )
+    gpg_agent: bool = Field(
+        False,
+        description="Sign with the user's own gpg and its agent (cards too) where the key store has no key",
+    )
+    signer: tuple[str, ...] = Field(
+        (),
+        description="Command that signs with keys whose secret half is elsewhere (an HSM): docs/repository.md",
+    )
     gradle: Literal["wrapper", "system"] = Field(
         "wrapper", description="Bigtop's wrapper with its pinned distribution, or the image's own gradle"
     )
-    check_valid_until: bool = Field(
-        default_factory=lambda: _host_checks_valid_until(),  # noqa: PLW0108  # defined below
+    check_valid_until: bool | None = Field(
+        None,
         description="Whether apt in containers heeds Valid-Until; default: what this host's apt does",
     )
     ca_certificates: Path | None = Field(
@@ -106,17 +104,10 @@ class Settings(BaseSettings):
     image: ImageSettings = ImageSettings()
     sources: SourceSettings = SourceSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings' signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings' signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables before the file, the file before the defaults."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+    @property
+    def heeds_valid_until(self) -> bool:
+        """`check_valid_until`, or what this host's apt does: it is asked only where the answer is needed."""
+        return _host_checks_valid_until() if self.check_valid_until is None else self.check_valid_until
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -131,10 +122,11 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     file = settings_file(path)
     _check_variables()
-    numbers = read_toml(file)[1] if file.is_file() else {}
-    chosen = type("Settings", (Settings,), {"model_config": {**Settings.model_config, "toml_file": file}})
+    values, numbers = read_toml(file) if file.is_file() else ({}, {})
     try:
-        return chosen()  # type: ignore[no-any-return]
+        # The file alone first, strictly: "yes" is a switch in a variable, where all is text, and none in TOML.
+        Settings.model_validate_json(json.dumps(values, default=str), strict=True)
+        return Settings.model_validate(_merged(values, _from_variables()))
     except ValidationError as error:
         raise InputError(
             "settings do not fit",
@@ -185,6 +177,30 @@ def _check_variables() -> None:
                 f"{name} holds no JSON {kind}: {masked(os.environ[name])!r}",
                 hint=f"write it as in {name}='{example}'",
             )
+
+
+def _from_variables() -> dict[str, Any]:
+    """Values that variables give. One for a key in a table wins over one for the table."""
+    known = _variables(Settings, PREFIX)
+    found: dict[str, Any] = {}
+    for name in sorted(os.environ, key=lambda name: (name.count("__"), name)):
+        setting = name.upper()
+        if setting.startswith(PREFIX) and setting not in OTHER:
+            value: Any = json.loads(os.environ[name]) if known.get(setting) else os.environ[name]
+            for part in reversed(setting.removeprefix(PREFIX).lower().split("__")):
+                value = {part: value}
+            found = _merged(found, value)
+    return found
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Two trees of tables; what both have is taken from the second."""
+    both = {
+        key: _merged(under[key], over[key])
+        for key in under.keys() & over.keys()
+        if isinstance(under[key], dict) and isinstance(over[key], dict)
+    }
+    return {**under, **over, **both}
 
 
 def _variables(model: type[BaseModel], prefix: str) -> dict[str, type | None]:

@@ -2,11 +2,17 @@
 """The survey: everything that planning a release looks at, gathered from recipe, patches, mirror and cache."""
 
 import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Self
 
+from bigtop_builder.base import unknown_suite
 from bigtop_builder.cache import ResultCache, sha256_of
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
 from bigtop_builder.mirror import Mirror
@@ -16,6 +22,8 @@ from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
 from bigtop_builder.workspace import Output, Project, Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +68,7 @@ class Survey:
     @property
     def output(self) -> Output:
         """What this release leaves for its user."""
-        return Output(self.project.output / self.path.stem)
+        return self.project.results_of(self.path)
 
     @property
     def cache(self) -> ResultCache:
@@ -73,8 +81,11 @@ class Survey:
         return self.project.lock(self.path)
 
     def plan(self, selected: tuple[str, ...] = ()) -> Plan:
-        """The plan for the given components, all if none."""
-        return make_plan(self._grounds(), selected)
+        """The plan for the given components, all if none. Of a stale lock it is asked which site it fits."""
+        grounds = self._grounds()
+        planned = make_plan(grounds, selected)
+        fits = self._fitting(planned, grounds, selected)
+        return make_plan(replace(grounds, fits=fits), selected) if fits else planned
 
     def bumped(self, selected: tuple[str, ...] = ()) -> Lock:
         """The lock with each step id of the plan that is not its component's newest appended."""
@@ -84,6 +95,37 @@ class Survey:
     def with_lock(self, lock: Lock) -> Self:
         """This survey with another lock. It goes to `lock_path` as its one text: that is what is hashed."""
         return replace(self, lock=lock, lock_sha256=hashlib.sha256(lock.to_toml().encode()).hexdigest())
+
+    def _fitting(self, planned: Plan, grounds: Grounds, selected: tuple[str, ...]) -> str:
+        """Settings with which all builds that the lock knows would be current, in words; empty if there are none.
+
+        Only ids are in a lock, so settings that sites differ in are tried.
+        """
+        stale = {step.name for step in planned.steps if step.id and not step.serial}
+        stale &= {name for name, ids in self.lock.components.items() if ids}
+        tried = {(self.settings.gradle, self.image_id)}
+        for words, settings, (image, image_id) in self._other_sites() if stale else ():
+            if (settings.gradle, image_id) in tried:
+                continue
+            tried.add((settings.gradle, image_id))
+            there = make_plan(replace(grounds, settings=settings, image=image, image_id=image_id), selected)
+            if all(step.serial for step in there.steps if step.name in stale):
+                return words
+        return ""
+
+    def _other_sites(self) -> Iterator[tuple[str, Settings, tuple[str, str]]]:
+        """Sites that differ from this one in what decides build ids, those that differ least first."""
+        changes = _changes(self.settings)
+        for count in range(len(changes) + 1):
+            for chosen in combinations(changes, count):
+                words, settings = [word for word, _ in chosen], self.settings
+                for _, change in chosen:
+                    settings = change(settings)
+                for host in (self.host, not self.host):
+                    builder = [f"--builder {'host' if host else 'docker'}"] if host != self.host else []
+                    with suppress(BuilderError):
+                        image = _host() if host else _image(self.recipe, settings)
+                        yield ", ".join(words + builder), settings, image
 
     def _grounds(self) -> Grounds:
         return Grounds(
@@ -99,7 +141,9 @@ class Survey:
         )
 
 
-def survey(name: str, *, project: Project, settings: Settings, host: bool = False) -> Survey:
+def survey(
+    name: str, *, project: Project, settings: Settings, host: bool = False, selected: Sequence[str] = ()
+) -> Survey:
     """Gather all that a release is planned from.
 
     Args:
@@ -107,12 +151,17 @@ def survey(name: str, *, project: Project, settings: Settings, host: bool = Fals
         project: Where recipes and patches are.
         settings: Site settings.
         host: Builds run on this very machine, without Docker.
+        selected: Components that will be asked for: seen to be there before anything is fetched.
 
     Raises:
-        InputError: No such recipe, or it, a patch or the lock is malformed.
+        InputError: No such recipe or component, or the recipe, a patch or the lock is malformed.
         TreeError: The commit cannot be had, or a patch does not apply.
     """
     recipe, path = load_recipe(name, project.recipes)
+    for component in selected:
+        recipe.component(component)
+    if doubt := unknown_suite(recipe):
+        log.warning("%s: target.suite: %s", path, doubt)
     recipe_sha256 = sha256_of(path)
     lock_path = project.lock(path)
     lock = load_lock(lock_path, release=recipe.release, target=recipe.target.tag)
@@ -144,6 +193,30 @@ def survey(name: str, *, project: Project, settings: Settings, host: bool = Fals
         image=image,
         image_id=image_id,
     )
+
+
+def _changes(here: Settings) -> list[tuple[str, Callable[[Settings], Settings]]]:
+    """Each setting that decides build ids and another value that a site may have, in words and as a change."""
+    gradle = "wrapper" if here.gradle == "system" else "system"
+    base = "auto" if here.image.base == "mmdebstrap" else "mmdebstrap"
+    security = "" if here.mirrors.debian_security else type(here.mirrors)().debian_security
+
+    def mirrors(site: Settings) -> Settings:
+        return site.model_copy(
+            update={"mirrors": site.mirrors.model_copy(update={"debian_security": security})}
+        )
+
+    found: list[tuple[str, Callable[[Settings], Settings]]] = [
+        (f'gradle = "{gradle}"', lambda site: site.model_copy(update={"gradle": gradle})),
+        (
+            f'image.base = "{base}"',
+            lambda site: site.model_copy(update={"image": site.image.model_copy(update={"base": base})}),
+        ),
+        (f'mirrors.debian_security = "{security}"', mirrors),
+    ]
+    if here.ca_certificates:
+        found.append(("no ca_certificates", lambda site: site.model_copy(update={"ca_certificates": None})))
+    return found
 
 
 def _image(recipe: Recipe, settings: Settings) -> tuple[str, str]:

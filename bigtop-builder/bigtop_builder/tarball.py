@@ -70,8 +70,8 @@ class Tarball:
                 text = self._long(_number(block, 124, 136, self.offset))
                 name, link = (text, link) if block[156:157] == LONG_NAME else (name, text)
                 block = self._block()
-            entry = _entry(block, self.offset)
-            entry.name, entry.link = name or entry.name, link or entry.link
+            entry = _entry(block, self.offset, name)
+            entry.link = link or entry.link
             self._left = entry.size
             self._padding = -entry.size % BLOCK
             yield entry
@@ -134,8 +134,11 @@ class Tarball:
         return BrokenStreamError(f"tar archive is damaged or cut off at byte {self.offset}")
 
 
-def _entry(block: bytes, end: int) -> Entry:
-    """Read a header (tar(5)); GNU's has other things where POSIX's has the first part of a long name."""
+def _entry(block: bytes, end: int, long_name: str) -> Entry:
+    """Read a header (tar(5)); GNU's has other things where POSIX's has the first part of a long name.
+
+    A header with a long name before it has that name's first 100 bytes, which may end anywhere.
+    """
     if sum(block[:148]) + sum(block[156:]) + 8 * ord(" ") != _number(block, 148, 156, end):
         raise BrokenStreamError(f"tar archive is damaged at byte {end - BLOCK}: a header's checksum is wrong")
     kind = KINDS.get(block[156:157])
@@ -143,8 +146,8 @@ def _entry(block: bytes, end: int) -> Entry:
         raise BrokenStreamError(
             f"tar archive has an entry of type {block[156:157]!r} at byte {end - BLOCK}: dpkg reads none (deb(5))"
         )
-    name = _text(block[:100])
-    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
+    name = long_name or _text(block[:100])
+    if not long_name and block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
         name = f"{prefix}/{name}"
     if kind == "file" and name.endswith("/"):
         kind = "folder"  # tar of Unix version 7 had no type for it

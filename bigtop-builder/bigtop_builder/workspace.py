@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import EnvironmentMissing, InputError
 
 PACKAGED = Path(__file__).parent / "_project"
 
@@ -43,6 +43,10 @@ class Project:
     def output(self) -> Path:
         """Parent of the releases' output folders; not committed."""
         return self.root / "build"
+
+    def results_of(self, recipe: Path) -> "Output":
+        """The output folder of a recipe's release."""
+        return Output(self.output / recipe.stem)
 
     def lock(self, recipe: Path) -> Path:
         """The lock beside a recipe."""
@@ -99,6 +103,12 @@ class Workspace:
         """Lock files that keep two runs apart."""
         return self.root / "locks"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The cache and all folders in it."""
+        parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
+        return (self.root, *parts, self.objects, self.locks)
+
 
 @dataclass(frozen=True)
 class Output:
@@ -129,6 +139,35 @@ class Output:
     def manifest(self) -> Path:
         """The release manifest."""
         return self.root / "manifest.json"
+
+    def require_writable(self) -> None:
+        """Raise before any work is done if nothing could be left here in the end.
+
+        Raises:
+            EnvironmentMissing: This user cannot write here.
+        """
+        for folder in (self.root, self.debs, self.logs):
+            require_writable(
+                folder,
+                why="packages, logs and verdict",
+                hint="mend its rights, or name a copy of the project with --project",
+            )
+
+
+def require_writable(path: Path, *, why: str, hint: str) -> None:
+    """Raise unless files can be made in a folder, or in the nearest one above it that is there; makes nothing.
+
+    Args:
+        path: The folder.
+        why: What is written there, for the error.
+        hint: The way out.
+
+    Raises:
+        EnvironmentMissing: It cannot be written by this user.
+    """
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise EnvironmentMissing(f"{there} cannot be written by this user, and {why} go there", hint=hint)
 
 
 def find_project(start: Path | None = None) -> Project:

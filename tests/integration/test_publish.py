@@ -17,14 +17,15 @@ from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.check import check
 from bigtop_builder.repository.index import COPY, begins_block
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.layout import SuiteSettings
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
 from bigtop_builder.verify.verdict import JudgedPackage, Verdict
+from health import problems
 
 NAMES = ("aa", *[name for number in range(999) if begins_block(name := f"package{number}")][:4], "zz")
 """Packages of several blocks."""
@@ -112,7 +113,7 @@ def test_a_host_updates_verified_and_installs_what_was_published(site: Site) -> 
     assert host.candidate("libzoo") == "1:2.0+bt1~deb12"
     fetched = host.download("libzoo", site.folder / "host")
     assert read_deb(fetched).name == "libzoo"
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 @pytest.mark.parametrize("form", ["Packages.gz", "Packages.xz"])
@@ -145,7 +146,7 @@ def test_a_rollback_reaches_a_host_that_has_the_newer_state(site: Site) -> None:
     assert host.candidate("zoo") == "1.0-1"
     last = site.repository.state.history("stable")[-1]
     assert (last.action, last.why, last.serial) == ("rollback", "2.0 loses data", 3)
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 def test_an_update_sees_each_of_two_publishes_within_one_second(site: Site) -> None:
@@ -159,7 +160,7 @@ def test_an_update_sees_each_of_two_publishes_within_one_second(site: Site) -> N
 
 def test_indices_of_the_state_before_are_there_by_hash_after_a_switch(site: Site) -> None:
     site.add(site.deb("zoo"))
-    old = site.repository.state.snapshot(site.repository.snapshots()[0])
+    old = site.repository.state.snapshot(site.repository.state.snapshots()[0])
     site.add(site.deb("yak"))
     for entry in old.components["main"]["amd64"].files.values():
         for algorithm, value in (("SHA256", entry.sha256), ("SHA512", entry.sha512)):
@@ -181,9 +182,9 @@ def test_promotion_is_a_new_wrapper_over_the_same_snapshot(site: Site) -> None:
     assert pointer
     assert (pointer.fields["Suite"], pointer.fields["Codename"]) == ("stable", "rock")
     assert "Valid-Until" in pointer.fields
-    site.repository.refresh("stable", keyring=site.keyring)
+    refresh(site.repository, ["stable"], keyring=site.keyring)
     host.update()
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 def test_several_versions_components_and_architectures_are_kept(site: Site) -> None:
@@ -202,7 +203,7 @@ def test_several_versions_components_and_architectures_are_kept(site: Site) -> N
         ("main", "amd64"): [("bin", "1.0-1"), ("zoo", "1"), ("zoo", "2")],
         ("main", "arm64"): [("arm", "1.0-1"), ("zoo", "1"), ("zoo", "2")],
     }
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
     host = site.host()
     host.update()
 
@@ -255,7 +256,7 @@ def test_the_server_answers_ranges_and_conditions_and_stays_in_its_folder(site: 
         assert (part.status_code, part.content) == (206, whole.content[10:20])
         since = {"If-Modified-Since": whole.headers["Last-Modified"]}
         assert client.get("/dists/stable/InRelease", headers=since).status_code == 304
-        site.repository.refresh("stable", keyring=site.keyring)
+        refresh(site.repository, ["stable"], keyring=site.keyring)
         assert client.get("/dists/stable/InRelease", headers=since).status_code == 200
         for path in ("/none", "/out", "/..%2fsecret", "/dists/stable", "/%2e%2e/secret"):
             assert client.get(path).status_code == 404
@@ -293,7 +294,7 @@ def test_a_broken_package_is_refused_with_its_name_and_nothing_is_published(site
         site.add(good, read_deb(bad.path))
     assert bad.path.name in caught.value.brief
     assert not list(site.root.glob("pool/main/*/good"))
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> None:
@@ -306,14 +307,14 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     with pytest.raises(PublishError, match="changed while it was being published"):
         repository.add("stable", [deb], keyring=site.keyring)
     assert not list(site.root.glob("pool/**/*.deb"))
-    assert not (site.root / "state/tmp").exists()
+    assert not list(site.root.glob("state/tmp/*"))
 
 
 def test_the_users_file_is_copied_not_linked(site: Site) -> None:
     deb = site.deb("zoo")
     site.add(deb)
     deb.path.write_bytes(b"overwritten")
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 def test_verdicts_are_kept_and_obeyed(site: Site) -> None:
@@ -403,7 +404,7 @@ def test_a_suite_that_someone_else_signed_is_not_built_on(site: Site) -> None:
         site.add(site.deb("yak"))
     host = site.host()
     assert host.apt("update", "-eany", check=False).returncode != 0
-    assert any("InRelease has no good signature" in line for line in check(site.repository.state))
+    assert any("InRelease has no good signature" in line for line in problems(site.repository.state))
 
 
 def test_what_is_fixed_for_a_suite_stays(site: Site, tmp_path: Path) -> None:
@@ -438,6 +439,21 @@ def test_a_clock_that_is_behind_is_refused(site: Site) -> None:
         slow.add("stable", [site.deb("yak")], keyring=site.keyring)
 
 
+def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
+    ids = []
+    for version in "123":
+        site.add(site.deb("zoo", version))
+        pointer = site.repository.state.pointer("stable")
+        assert pointer
+        ids.append(pointer.snapshot)
+    assert site.repository.rollback("stable", keyring=site.keyring).snapshot == ids[1]
+    again = site.repository.rollback("stable", keyring=site.keyring)
+    assert (again.snapshot, again.changed) == (ids[1], False)
+    refresh(site.repository, ["stable"], keyring=site.keyring)
+    assert not site.repository.rollback("stable", keyring=site.keyring).changed
+    assert site.repository.rollback("stable", to=ids[0], keyring=site.keyring).snapshot == ids[0]
+
+
 def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
     site.add(site.deb("zoo", "1"))
     first = site.repository.state.pointer("stable")
@@ -452,8 +468,7 @@ def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
         site.repository.rollback("stable", to=first.snapshot[:8], keyring=site.keyring).snapshot
         == first.snapshot
     )
-    with pytest.raises(InputError, match="no snapshot before the present one"):
-        site.repository.rollback("stable", keyring=site.keyring)
+    assert not site.repository.rollback("stable", keyring=site.keyring).changed
     with pytest.raises(InputError, match="ffff is no snapshot that stable pointed to"):
         site.repository.rollback("stable", to="ffff", keyring=site.keyring)
     with pytest.raises(InputError, match="nothing was published to suite stabel") as unknown:
@@ -479,22 +494,22 @@ def test_check_finds_one_flipped_bit_and_says_what_mends_it(
     data = bytearray(file.read_bytes())
     data[30] ^= 1
     file.write_bytes(bytes(data))
-    found = check(site.repository.state)
+    found = problems(site.repository.state)
     assert any(problem in line and line.endswith(mend) for line in found), found
 
 
 def test_a_refresh_mends_a_release_that_check_complains_of(site: Site) -> None:
     site.add(site.deb("zoo"))
     (site.root / "dists/stable/Release").write_text("Date: never\n")
-    assert check(site.repository.state)
-    site.repository.refresh("stable", keyring=site.keyring)
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state)
+    refresh(site.repository, ["stable"], keyring=site.keyring)
+    assert problems(site.repository.state) == ()
 
 
 def test_a_lost_key_of_a_repository_is_named(site: Site) -> None:
     site.add(site.deb("zoo"))
     (site.root / f"state/keys/{site.fingerprint}.gpg").unlink()
-    assert check(site.repository.state)[0] == f"state/keys/{site.fingerprint}.gpg is missing: {COPY}"
+    assert problems(site.repository.state)[0] == f"state/keys/{site.fingerprint}.gpg is missing: {COPY}"
 
 
 # Suites that nobody meant, and settings that were lost
@@ -519,7 +534,7 @@ def test_a_new_suite_is_made_when_it_is_asked_for(site: Site) -> None:
     assert site.repository.promote("testing", "stable", keyring=site.keyring, new_suite=True).changed
     site.repository.add("unstable", [site.deb("yak")], keyring=site.keyring, new_suite=True)
     assert list(site.repository.state.settings().suites) == ["testing", "stable", "unstable"]
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 def test_lost_settings_are_made_anew_from_what_the_suites_say(site: Site) -> None:
@@ -537,7 +552,7 @@ def test_lost_settings_are_made_anew_from_what_the_suites_say(site: Site) -> Non
     )
     assert settings.read_bytes() == before
     assert made.add("stable", [site.deb("yak")], keyring=site.keyring).serial == 2
-    assert check(made.state) == ()
+    assert problems(made.state) == ()
 
 
 def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: Site) -> None:
@@ -548,7 +563,7 @@ def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: S
         site.add(site.deb("yak"))
     (site.root / "by-hash/SHA512").unlink()
     (site.root / "by-hash/kept").rename(site.root / "by-hash/SHA512")
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
     site.add(site.deb("emu"))
 
 
@@ -596,10 +611,10 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_complete
         assert through or done.returncode == -9, done.complaint
         host.update("-oAcquire::By-Hash=no" if steps % 2 else "-oAcquire::By-Hash=yes")
         assert host.candidate("zoo") in {str(version - 1), str(version)}
-        assert check(site.repository.state) == ()
+        assert problems(site.repository.state) == ()
         site.repository.add("stable", [deb], keyring=site.keyring)
         assert not site.repository.add("stable", [deb], keyring=site.keyring).changed
-        assert check(site.repository.state) == ()
+        assert problems(site.repository.state) == ()
         steps += 6
     assert steps > 30
     host.update()
@@ -617,7 +632,7 @@ def test_two_publishers_at_once_lose_nothing(site: Site, store: KeyStore) -> Non
     index = site.repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
     assert {one.name for one in site.repository.state.packages(index)} == {deb.name for deb in debs}
     assert pointer.serial == 6
-    assert check(site.repository.state) == ()
+    assert problems(site.repository.state) == ()
 
 
 @pytest.mark.parametrize("component", ["../x", "Main", "a/b", ""])

@@ -35,6 +35,7 @@ def test_it_ends_well_with_three_commands(quickstart: Completed) -> None:
     *_, head, first, second, third = quickstart.text.splitlines()
     assert head == "Next:"
     assert [line.split()[3] for line in (first, second, third)] == ["repo", "plan", "repo"]
+    assert f"http://repository.example:{third.split()[-1]}: a line " in quickstart.text
 
 
 def test_the_host_installed_upgraded_and_went_back(quickstart: Completed) -> None:

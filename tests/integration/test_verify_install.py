@@ -16,11 +16,13 @@ from bigtop_builder.image import builder_image, target_image
 from bigtop_builder.recipe import Recipe, Service
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.settings import load_settings
-from bigtop_builder.verify import Built, services, verify
+from bigtop_builder.verify import services
 from bigtop_builder.verify.closure import Judgement, judge_closure
 from bigtop_builder.verify.install import Guests, try_packages
 from bigtop_builder.verify.integrity import inspect
 from bigtop_builder.verify.lintian import check_lintian
+from bigtop_builder.verify.packages import Built
+from bigtop_builder.verify.run import verify
 from bigtop_builder.verify.services import try_service
 from bigtop_builder.verify.shelf import furnish, shell
 from bigtop_builder.verify.verdict import Finding, Verdict

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.base import BaseSpec, base_tarball
+from bigtop_builder.base import BaseSpec, _lacks_suite, base_tarball, unknown_suite
+from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
-from bigtop_builder.workspace import Workspace
+from bigtop_builder.workspace import Project, Workspace
 
 # Stands in for mmdebstrap, which takes a minute. The first one outlives its killed caller, and writes when the
 # second has written too.
@@ -62,3 +63,34 @@ def test_an_mmdebstrap_that_outlives_its_killed_caller_does_not_spoil_the_next_o
     made = make(tmp_path)
     assert made.read_text() == "whole\n"
     assert list(made.parent.iterdir()) == [made]
+
+
+MISSING = """\
+Err:4 http://deb.example/debian bokworm Release
+  404  Not Found [IP: 192.0.2.1 80]
+E: The repository 'http://deb.example/debian bokworm Release' does not have a Release file.
+E: The repository 'http://deb.example/debian-security bokworm-security Release' does not have a Release file.
+"""
+
+
+def test_a_suite_that_no_mirror_has_is_told_from_a_mirror_that_lacks_it() -> None:
+    assert _lacks_suite(MISSING, "bokworm")
+    assert not _lacks_suite(
+        f"Get:1 http://deb.example/security bokworm-security InRelease\n{MISSING}", "bokworm"
+    )
+    assert not _lacks_suite(MISSING.replace("404  Not Found", "connection refused"), "bokworm")
+    assert not _lacks_suite(MISSING, "bookworm")
+
+
+def test_a_suite_that_the_distribution_never_had_is_doubted_with_the_nearest(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, _ = load_recipe("1.0.0", project.recipes)
+    misspelt = recipe.model_copy(update={"target": recipe.target.model_copy(update={"suite": "bokworm"})})
+    monkeypatch.setattr("bigtop_builder.base.DISTRO_INFO", tmp_path)
+    assert unknown_suite(misspelt) == "", "without the list nothing is known"
+    (tmp_path / "debian.csv").write_text(
+        "version,codename,series\n11,Bullseye,bullseye\n12,Bookworm,bookworm\n"
+    )
+    assert unknown_suite(recipe) == ""
+    assert unknown_suite(misspelt).endswith("has no suite 'bokworm': the nearest is bookworm")

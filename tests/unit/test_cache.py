@@ -2,6 +2,7 @@
 """Results are found whole or not at all."""
 
 import hashlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -11,6 +12,7 @@ import pytest
 from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, changes, describe, sha256_of
 from bigtop_builder.errors import BuildError
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.run import run
 
 STEP, OTHER = "a" * 64, "b" * 64
 STAMP = "1+bt1.0.0.1~deb12"
@@ -106,7 +108,24 @@ def test_a_build_that_fails_leaves_nothing(cache: ResultCache) -> None:
 
     with pytest.raises(BuildError):
         fail()
-    assert list(cache.root.iterdir()) == []
+    assert [path.name for path in cache.root.iterdir()] == [".lock"]
+
+
+def test_what_a_killed_build_left_goes_when_the_next_begins_and_a_living_ones_stays(
+    cache: ResultCache,
+) -> None:
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom bigtop_builder.cache import ResultCache\n"
+        "with ResultCache(Path(sys.argv[1])).making() as folder:\n"
+        "    (folder / 'half.deb').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with cache.making() as living:
+        run([sys.executable, "-c", script, cache.root], check=False)
+        (left,) = set(cache.root.glob(".making-*")) - {living}
+        with cache.making():
+            assert not left.exists()
+            assert living.is_dir()
 
 
 def test_the_newest_result_is_the_one_put_last(cache: ResultCache) -> None:

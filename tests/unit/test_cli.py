@@ -3,6 +3,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import main
 from bigtop_builder.cli import COMMANDS
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
 
@@ -44,8 +46,9 @@ def call(
     }.items():
         monkeypatch.setenv(name, value)
 
-    def invoke(*words: str, at: Path = project.root) -> Said:
-        monkeypatch.setattr(sys, "argv", ["bigtop-builder", "--project", str(at), *words])
+    def invoke(*words: str, at: Path | None = project.root) -> Said:
+        named = ["--project", str(at)] if at else []
+        monkeypatch.setattr(sys, "argv", ["bigtop-builder", *named, *words])
         capsys.readouterr()
         try:
             main()
@@ -271,6 +274,87 @@ def test_errors_show_no_traceback(call: Call) -> None:
     said = [call("plan", "9.9.9"), call("verify", "1.0.0"), call("source", "verify", "9.9.9")]
     assert [done.status for done in said] == [2, 2, 2]
     assert not any("Traceback" in done.err for done in said)
+
+
+def test_a_misspelt_command_or_option_has_a_way_out(call: Call) -> None:
+    command, option = call("plam"), call("plan", "--jason", "1.0.0")
+    assert (command.status, option.status) == (2, 2)
+    assert (
+        "error: No such command 'plam'; did you mean plan?\nway out: bigtop-builder --help\n" in command.err
+    )
+    assert option.err.endswith("way out: bigtop-builder plan --help\n")
+
+
+@pytest.mark.parametrize("words", [("plan", "1.0.0"), ("quickstart", "--dir", "/proc/nowhere/project")])
+def test_a_place_that_cannot_be_written_is_the_machines_lack(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("BIGTOP_BUILDER_CACHE_DIR", "/proc/nowhere/cache")
+    done = call(*words)
+    assert done.status == 3, done.err
+    assert "error: /proc/nowhere" in done.err
+    assert "/proc is root's (dr-xr-xr-x)" in done.err
+    assert "way out: mend the rights or the path" in done.err
+
+
+def test_a_folder_that_was_removed_under_ones_feet_is_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = call("plan", "1.0.0", at=None)
+    assert (done.status, "error: the folder that this runs in is gone" in done.err) == (3, True)
+
+
+@pytest.mark.parametrize("command", ["build", "verify"])
+def test_an_output_folder_that_cannot_be_written_is_found_before_any_work(
+    call: Call, project: Project, command: str
+) -> None:
+    (project.root / "build").write_text("a file where a folder should be")
+    done = call(command, "1.0.0")
+    assert done.status == 3
+    assert f"error: {project.root}/build cannot be written by this user" in done.err
+    assert not (project.root.parent / "cache").exists()
+
+
+def test_a_project_that_nobody_named_is_told(
+    call: Call, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigtop_builder.workspace.bundled_project", lambda: project)
+    monkeypatch.chdir(tmp_path)
+    line = f"project: {project.root}\n"
+    assert line in call("source", "verify", "1.0.0", at=None).err
+    assert line not in call("source", "verify", "1.0.0").err
+    monkeypatch.chdir(project.recipes)
+    assert line not in call("source", "verify", "1.0.0", at=None).err
+
+
+def test_the_miniature_becomes_a_project_of_ones_own(call: Call, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    done = call("quickstart", "--only-project", "--dir", str(own))
+    assert done.status == 0, done.err
+    assert not (tmp_path / "keys").exists()
+    assert call("plan", "1.0.0", "--bump", at=own).status == 0
+    for words in (("--only-project",), ()):
+        refused = call("quickstart", *words, "--dir", str(own))
+        assert (refused.status, "is not empty" in refused.err) == (2, True)
+
+
+def test_a_quickstart_keeps_to_its_own_keys_and_gradle(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise CheckFailed("it dies early")
+
+    monkeypatch.setenv("BIGTOP_BUILDER_GRADLE", "wrapper")
+    monkeypatch.setattr("bigtop_builder.cli.quickstart.define", dies)
+    done = call("quickstart", "--dir", str(tmp_path / "q"))
+    assert (done.status, done.err.splitlines()[-1]) == (1, "error: it dies early"), done.err
+    assert "env --unset=BIGTOP_BUILDER_GRADLE --unset=BIGTOP_BUILDER_KEYS_DIR " in done.out
+    assert not (tmp_path / "keys").exists()
+    assert len(list((tmp_path / "q/keys").glob("*.secret.asc"))) == 1
+    assert os.environ["BIGTOP_BUILDER_GRADLE"] == "wrapper"
 
 
 def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(

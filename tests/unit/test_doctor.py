@@ -112,6 +112,18 @@ def test_keys_that_are_damaged_expired_or_elsewhere_are_told_apart(
     assert found["signing key"][0].startswith("none that can sign")
 
 
+def test_folders_that_cannot_be_used_are_told(look: Look, project: Project, tmp_path: Path) -> None:
+    found = look()
+    assert found["cache"] == found["output"] == ("there", "")
+    (tmp_path / "cache").mkdir()
+    for path in (tmp_path / "cache/trees", project.root / "build", tmp_path / "keys"):
+        path.write_text("a file where a folder should be")
+    found = look()
+    assert found["cache"][0].startswith(f"{tmp_path}/cache/trees cannot be written by this user")
+    assert found["output"][0].startswith(f"{project.root}/build cannot be written by this user")
+    assert found["signing key"][0] == f"{tmp_path}/keys cannot be read: Not a directory"
+
+
 def test_each_recipes_repository_is_asked_for(
     look: Look, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from website import serving
 
 from bigtop_builder.container import Engine
 from bigtop_builder.docker_sdk import _unreachable
-from bigtop_builder.errors import EnvironmentMissing
+from bigtop_builder.engine_images import _cleaned
+from bigtop_builder.errors import EnvironmentMissing, ImageError
 from bigtop_builder.owner import Owner
 from bigtop_builder.run import run
 
@@ -23,12 +25,18 @@ def _refusal(monkeypatch: pytest.MonkeyPatch, where: str) -> EnvironmentMissing:
     return raised.value
 
 
-def test_a_missing_socket_is_named_with_the_package_that_helps(
+def test_a_missing_socket_is_named_with_the_package_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    refusal = _unreachable("unix:///var/run/docker.sock", FileNotFoundError())
+    assert refusal.hint.startswith("apt-get install docker.io, ")
+
+
+def test_a_missing_socket_that_docker_host_names_is_a_mistake_in_docker_host(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     refusal = _refusal(monkeypatch, f"unix://{tmp_path}/docker.sock")
     assert refusal.brief == f"there is no Docker engine at unix://{tmp_path}/docker.sock: no such socket"
-    assert "docker.io" in refusal.hint
+    assert refusal.hint.startswith("correct DOCKER_HOST, or unset it, ")
     assert "--builder host" in refusal.hint
     assert refusal.exit_code == 3
 
@@ -44,6 +52,17 @@ def test_a_socket_without_a_daemon_is_told_from_a_missing_one(
 
 def test_a_host_that_is_no_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "DOCKER_HOST" in _refusal(monkeypatch, "nonsense://nowhere").hint
+
+
+def test_a_cleanup_that_fails_does_not_hide_why_the_build_did(caplog: pytest.LogCaptureFixture) -> None:
+    from docker import DockerClient
+
+    with serving() as nobody, Engine(DockerClient(base_url=nobody.url, version="1.41")) as engine:
+        with pytest.raises(ImageError, match="the build failed"), _cleaned(engine, "0"):
+            raise ImageError("the build failed")
+        with _cleaned(engine, "0"):
+            pass
+    assert caplog.text.count("images without a name cannot be listed") == 2
 
 
 def test_a_user_without_permission_is_told_which_group_has_it() -> None:

@@ -33,9 +33,19 @@ def test_settings_have_this_text() -> None:
         "origin": "Ours",
         "label": "Ours",
         "keys": [KEY],
+        "revoked": [],
         "forms": ["", ".gz", ".xz"],
+        "contents": False,
+        "translations": False,
+        "snapshot_days": None,
         "suites": {
-            "stable": {"codename": "s", "description": "", "architectures": ["amd64"], "valid_days": None}
+            "stable": {
+                "codename": "s",
+                "description": "",
+                "architectures": ["amd64"],
+                "valid_days": None,
+                "retention": {"keep": None, "keep_days": None, "promoted": True, "rollbacks": 1},
+            }
         },
     }
 
@@ -47,7 +57,7 @@ def test_snapshots_have_this_text() -> None:
     snapshot = Snapshot(components={"main": {"arm64": index, "amd64": index}}, manifests=("d" * 64,))
     assert snapshot.architectures == ("amd64", "arm64")
     text = json.loads(snapshot.to_json())
-    assert list(text) == ["format", "components", "manifests"]
+    assert list(text) == ["format", "components", "manifests", "sources", "contents", "translations"]
     assert text["components"]["main"]["amd64"] == {
         "blocks": [{"sha256": "a" * 64, "first": "a", "last": "b", "count": 2}],
         "files": {"Packages": {"size": 1, "sha256": "b" * 64, "sha512": "c" * 128}},

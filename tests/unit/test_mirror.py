@@ -9,8 +9,8 @@ import pytest
 from git_server import GitServer, Repository, new_repository, serving_git
 from website import serving
 
-from bigtop_builder.errors import TreeError
-from bigtop_builder.mirror import Mirror
+from bigtop_builder.errors import EnvironmentMissing, TreeError
+from bigtop_builder.mirror import FORBIDDEN, Mirror
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
 from bigtop_builder.workspace import Workspace
@@ -286,3 +286,35 @@ def test_the_sites_proxy_is_used_except_for_its_exceptions_and_its_password_is_n
 
     around = proxied.model_copy(update={"no_proxy": "127.0.0.1"})
     assert Mirror.ensure(url, commit, workspace=workspace, settings=around).path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("said", "forbidden"),
+    [
+        ("error: insufficient permission for adding an object to repository database /cache/trees", True),
+        ("fatal: cannot mkdir /cache/mirrors/x.git: Permission denied", True),
+        ("error: unable to create temporary file: Read-only file system", True),
+        ("git@host: Permission denied (publickey).\nfatal: Could not read from remote repository.", False),
+        ("error: patch failed: build.gradle:3", False),
+    ],
+)
+def test_what_the_file_system_refuses_is_told_from_what_a_server_or_a_patch_does(
+    said: str, forbidden: bool
+) -> None:
+    assert bool(FORBIDDEN.search(said)) == forbidden
+
+
+def test_a_cache_of_another_user_is_named_with_the_way_to_own_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git is stood in for: tests may run as root, whom nothing is forbidden."""
+    (tmp_path / "git").write_text(
+        "#!/bin/sh\necho 'error: insufficient permission for adding an object' >&2\nexit 1\n"
+    )
+    (tmp_path / "git").chmod(0o755)
+    mirror = Mirror(path=tmp_path / "x.git", url="", cache=tmp_path / "cache")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(EnvironmentMissing) as refusal:
+        mirror.git("apply", "--cached", "-", stdin=b"", check=False)
+    assert f"below {tmp_path}/cache: files there are another user's" in refusal.value.brief
+    assert refusal.value.hint.startswith(f'sudo chown -R "$(id -un)" {tmp_path}/cache, ')

@@ -11,11 +11,12 @@ from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.errors import InputError
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import HOST, Plan
-from bigtop_builder.settings import Settings, SourceSettings
+from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
 
 ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]
+TOLD = "   # adds builds to the lock: review and commit it"
 BUMP = "bigtop-builder plan 1.0.0 --bump"
 STALE = "the lock is stale: this build has no serial yet"
 
@@ -220,17 +221,19 @@ def test_the_ways_out_of_a_refused_plan_are_to_pin_first_and_to_bump_then(road: 
     unpinned = "".join(f" -c {step.name}" for step in plan.steps if step.source and not step.source.sha512)
     assert unpinned == " -c bigtop-jsvc -c salute -c herald"
     pin = f"bigtop-builder source fetch 1.0.0{unpinned} --pin"
-    assert plan.ways_out == (pin, BUMP)
+    assert plan.ways_out == (pin, f"{BUMP}{TOLD}")
     with pytest.raises(InputError) as refusal:
         plan.require_ready()
-    assert refusal.value.hint == f"{pin}, then {BUMP}"
+    assert refusal.value.hint == f"{pin}, then {BUMP}{TOLD}"
     assert road.plan().ways_out == ()
 
 
 def test_a_plan_for_the_host_is_bumped_for_the_host(road: Survey) -> None:
     on_host = replace(road, image=HOST, image_id="f" * 64)
     assert (on_host.host, road.host) == (True, False)
-    assert on_host.plan().ways_out == ("bigtop-builder plan 1.0.0 --builder host --bump",)
+    (way,) = on_host.plan().ways_out
+    assert way.endswith(f"; or else bigtop-builder plan 1.0.0 --builder host --bump{TOLD}")
+    assert way.startswith("take --builder docker, as where the lock was written")
 
 
 def test_a_survey_goes_on_with_another_lock_as_if_it_had_been_read(
@@ -278,6 +281,34 @@ def test_an_unknown_component_is_refused_with_those_there_are(road: Survey) -> N
     with pytest.raises(InputError, match=r"recipe 1\.0\.0 has no component 'trumpet'") as refusal:
         road.plan(("trumpet",))
     assert refusal.value.hint == "it has bigtop-utils, bigtop-jsvc, salute, herald"
+
+
+def test_a_lock_of_a_site_with_other_settings_says_which_they_are(road: Survey) -> None:
+    site = road.settings.model_copy(update={"gradle": "wrapper", "mirrors": Mirrors(debian_security="")})
+    planned = again(road, site).plan()
+    words = 'gradle = "system", mirrors.debian_security = "http://deb.debian.org/debian-security"'
+    assert {step.reason for step in planned.steps} == {
+        f"the lock is stale: it is that of a site with {words}"
+    }
+    (way,) = planned.ways_out
+    assert way.startswith(
+        f"take {words}, as where the lock was written; or else bigtop-builder plan 1.0.0 --bump"
+    )
+
+
+def test_a_lock_that_fits_no_site_is_bumped_with_a_word_on_what_that_does(road: Survey) -> None:
+    path = road.project.patches / "salute/miniature-blank-name/default.patch"
+    path.write_text(path.read_text() + "\n")
+    (way,) = again(road).plan().ways_out
+    assert way == f"{BUMP}{TOLD}"
+
+
+def test_a_misspelt_component_is_refused_before_anything_is_fetched(road: Survey) -> None:
+    recipe = road.path
+    recipe.write_text(recipe.read_text().replace("../bigtop.git", "https://127.0.0.1:9/bigtop.git"))
+    with pytest.raises(InputError) as refusal:
+        survey("1.0.0", project=road.project, settings=road.settings, selected=["salut"])
+    assert refusal.value.hint.startswith("the nearest is salute; it has ")
 
 
 def test_each_release_has_versions_of_its_own(road: Survey) -> None:

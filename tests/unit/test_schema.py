@@ -4,10 +4,24 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.recipe import Recipe, load_recipe
-from bigtop_builder.schema import canonical, digest, line_numbers
+from bigtop_builder.repository.layout import IndexFile
+from bigtop_builder.schema import (
+    Commit,
+    Fingerprint,
+    Name,
+    OptionalSha256,
+    OptionalSha512,
+    Sha256,
+    Sha512,
+    _in_words,
+    canonical,
+    digest,
+    line_numbers,
+)
 from bigtop_builder.workspace import Project
 
 
@@ -41,6 +55,42 @@ def test_a_wrong_value_names_file_line_key_and_value(project: Project) -> None:
         Recipe.from_toml(path)
     assert f"{path}:{line}: target.architecture" in refusal.value.details
     assert "'sparc'" in refusal.value.details
+
+
+def test_a_number_in_quotes_is_no_number(project: Project) -> None:
+    path = _changed(project, "memory_mb = 2048", 'memory_mb = "2048"')
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert "memory_mb: should be a number, without quotes (is '2048')" in refusal.value.details
+
+
+def test_a_pattern_is_told_in_words(project: Project) -> None:
+    path = _changed(project, 'commit = "86adb7bb', 'commit = "HEAD')
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert "bigtop.commit: should be 40 digits, 0-9 and a-f (is 'HEAD" in refusal.value.details
+    assert "match pattern" not in refusal.value.details
+
+
+def test_every_pattern_of_names_and_hashes_has_words() -> None:
+    kinds = (Name, Commit, Sha256, Sha512, OptionalSha256, OptionalSha512, Fingerprint)
+    assert not any("form" in _in_words(kind.__metadata__[0].pattern) for kind in kinds)
+
+
+def test_an_index_file_without_a_hash_is_refused() -> None:
+    whole = {"size": 1, "sha256": "0" * 64, "sha512": "0" * 128}
+    IndexFile.model_validate(whole)
+    for name in ("sha256", "sha512"):
+        with pytest.raises(ValidationError, match=name):
+            IndexFile.model_validate(whole | {name: ""})
+
+
+def test_a_malformed_first_line_has_no_key_to_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("oops\n")
+    with pytest.raises(InputError) as refusal:
+        Recipe.from_toml(path)
+    assert refusal.value.details == f"{path}:1: before the first key: oops"
 
 
 def test_an_unknown_key_is_an_error_with_its_line(project: Project) -> None:

@@ -108,3 +108,14 @@ def test_a_file_that_is_no_toml_or_not_utf8_is_refused_with_its_line(file: Path)
     assert refused(file).details == f"{file}:2: mirrors.maven: maven ="
     file.write_bytes(b"# caf\xe9\n")
     assert refused(file).brief == f"{file}:1: not UTF-8 at byte 5 (0xe9)"
+
+
+def test_a_switch_in_quotes_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text('gpg_agent = "yes"\n[image]\ninsecure_registry = 1\n')
+    with pytest.raises(InputError) as refusal:
+        load_settings(path)
+    assert refusal.value.details.splitlines() == [
+        f"{path}:1: gpg_agent: should be true or false (is 'yes')",
+        f"{path}:3: image.insecure_registry: should be true or false (is 1)",
+    ]

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that need no room: control fields, version policy, conflicts; and how apt and lintian are read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bigtop_builder.artifact import Deb, read_deb
+from bigtop_builder.errors import VerifyError
 from bigtop_builder.recipe import LintianException, Recipe
-from bigtop_builder.verify import Built, verdict_id, verify
 from bigtop_builder.verify.conflicts import check_conflicts
 from bigtop_builder.verify.control import check_control
 from bigtop_builder.verify.integrity import Contents, inspect
 from bigtop_builder.verify.lintian import judge
 from bigtop_builder.verify.lintian import parse as parse_lintian
-from bigtop_builder.verify.older import lowered, newest, replaced
+from bigtop_builder.verify.older import Indexed, lowered, newest, replaced
+from bigtop_builder.verify.packages import Built
+from bigtop_builder.verify.run import verdict_id, verify
 from bigtop_builder.verify.simulate import parse as parse_apt
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.verify.versions import check_version
@@ -257,6 +260,24 @@ def test_the_id_of_a_verdict_is_the_same_until_something_that_matters_changes(tm
     assert len({first, *others}) == 6
 
 
+def known(*debs: Path) -> list[Indexed]:
+    """Packages as an index has them; a file that is asked for fails the test."""
+
+    def bring() -> Path:
+        raise AssertionError("no file is needed")
+
+    read = [read_deb(path) for path in debs]
+    return [Indexed(name=d.name, version=d.version, sha256=d.sha256, bring=bring) for d in read]
+
+
+def test_a_published_package_that_is_not_what_its_index_says_is_refused(tmp_path: Path) -> None:
+    path = make_deb(tmp_path, "part")
+    whole = Indexed(name="part", version=VERSION, sha256=read_deb(path).sha256, bring=lambda: path)
+    assert whole.deb() == read_deb(path)
+    with pytest.raises(VerifyError, match="was altered"):
+        replace(whole, sha256="0" * 64).deb()
+
+
 def test_another_upgrade_is_another_verdict(tmp_path: Path) -> None:
     """The repository's own package, and the set itself once it is published, change nothing."""
     built = [Built(path=make_deb(tmp_path, "part"), component="part")]
@@ -267,7 +288,9 @@ def test_another_upgrade_is_another_verdict(tmp_path: Path) -> None:
         return make_deb(folder, name, version=version, fields={"Homepage": text})
 
     def verdict(*previous: Path) -> str:
-        return verdict_id(built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=previous)
+        return verdict_id(
+            built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=known(*previous)
+        )
 
     old, older, other = made("part", "0.9-1"), made("part", "0.8-1"), made("other", "1-1")
     keyring = made("example-archive-keyring", "20261101.1")
@@ -281,7 +304,7 @@ def test_a_broken_package_has_an_id_too(tmp_path: Path) -> None:
     path, old = make_deb(tmp_path, "part"), make_deb(tmp_path, "old")
     path.write_bytes(path.read_bytes()[:100])
     built = [Built(path=path, component="part")]
-    assert verdict_id(built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=[old])
+    assert verdict_id(built, recipe=RECIPE, stamps={"part": STAMP}, target_image="a", previous=known(old))
 
 
 class _NoRooms:

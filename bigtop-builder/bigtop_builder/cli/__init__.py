@@ -13,11 +13,17 @@ COMMANDS = {
     "build": ("release", "Build a release's packages."),
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
     "image": ("image", "Builder images: build, list, pin."),
-    "key": ("key", "Signing keys: new, list, export, package."),
+    "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),
     "plan": ("release", "Show what a release takes, and why."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
     "release": ("release", "Build, verify, sign and publish in one."),
-    "repo": ("repo", "The apt repository: init, add, list, check, promote, rollback, refresh, serve."),
+    "repo": (
+        "repo",
+        (
+            "The apt repository: init, add, remove, list, check, snapshot, promote, rollback, refresh, withdraw, gc, "
+            "export, serve."
+        ),
+    ),
     "source": ("source", "Component sources: fetch, verify, pin."),
     "verify": ("release", "Check a release's packages and write the verdict."),
 }
@@ -30,6 +36,17 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """All commands, by name."""
         return sorted(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of a misspelt one the nearest is named."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # 10 ms that only a mistake should pay
+
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            ctx.fail(f"No such command {args[0]!r}{f'; did you mean {close[0]}?' if close else '.'}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         """Import a command."""
@@ -67,6 +84,9 @@ def cli(context: click.Context, settings: Path | None, project: Path | None, *, 
     Example: bigtop-builder plan 3.5.0 -c zookeeper
 
     Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 environment missing, 4 tree, 5 source,
-    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing.
+    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing, 130 interrupted.
+
+    Recipes, patches and the repository's definition are the project's: --project names it. A line on stderr says
+    which one is taken when it is neither named so nor this folder or a parent.
     """
     context.obj = {"settings": settings, "project": project, "verbose": verbose}

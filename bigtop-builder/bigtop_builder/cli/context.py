@@ -2,17 +2,24 @@
 """What commands share: settings and project from the options, and the two forms of an answer."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path  # noqa: TC003  # click and this module look at it when they run
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bigtop_builder.log import configure
+from bigtop_builder.openpgp import PASSPHRASE_VARIABLE
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.workspace import Project, find_project, project_at
+
+log = logging.getLogger(__name__)
+
+MANY = 1000
+"""Rows from which on a table is not fitted to the terminal."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -33,17 +40,26 @@ builder_option = click.option(
 )
 
 
-def setting_up(context: click.Context) -> tuple[Project, Settings]:
+def setting_up(context: click.Context, *, told: bool = True) -> tuple[Project, Settings]:
     """Project and settings as the options before the command name them; starts the story on stderr.
+
+    Args:
+        context: The command's.
+        told: Whether a project that is neither named by --project nor around this folder is named, once.
 
     Raises:
         InputError: The project folder has no recipes/, or the settings do not fit.
     """
-    options: Mapping[str, Any] = context.find_root().obj
-    configure(verbose=options["verbose"])
-    named: Path | None = options["project"]
-    project = project_at(named, f"--project {named}") if named else find_project()
-    return project, load_settings(options["settings"])
+    options: dict[str, Any] = context.find_root().obj
+    if "set up" not in options:
+        configure(verbose=options["verbose"])
+        named: Path | None = options["project"]
+        project = project_at(named, f"--project {named}") if named else find_project()
+        if told and not named and not Path.cwd().is_relative_to(project.root):
+            log.info("project: %s", project.root)
+        options["set up"] = project, load_settings(options["settings"])
+    ready: tuple[Project, Settings] = options["set up"]
+    return ready
 
 
 def answer(value: Any, *, as_json: bool, text: str) -> None:
@@ -53,12 +69,27 @@ def answer(value: Any, *, as_json: bool, text: str) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as text: fits a terminal, and is not cut elsewhere."""
+    if len(rows) > MANY or not sys.stdout.isatty():
+        return _aligned([columns, *rows])
+    from rich.console import Console  # 20 ms that only lists should pay
+    from rich.table import Table
+
     shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         shown.add_row(*row)
-    console = Console(
-        width=None if Console().is_terminal else 240, markup=False, emoji=False, highlight=False
-    )
+    console = Console(markup=False, emoji=False, highlight=False)
     with console.capture() as captured:
         console.print(shown)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell: for programs, and for lists that rich would take seconds for."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def passphrase() -> str:
+    """The passphrase of the keys, from its variable; empty if there is none."""
+    return os.environ.get(PASSPHRASE_VARIABLE, "")

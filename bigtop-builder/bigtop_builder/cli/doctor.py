@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`doctor`: what this machine lacks, and the command that mends it."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,13 @@ from bigtop_builder.container import Engine
 from bigtop_builder.download import shown
 from bigtop_builder.errors import BuilderError, EnvironmentMissing, InputError
 from bigtop_builder.keys import KeyStore
-from bigtop_builder.mirror import CLEAN, Mirror
+from bigtop_builder.mirror import CLEAN, Mirror, configured
 from bigtop_builder.openpgp import Key
 from bigtop_builder.recipe import Bigtop, load_recipe
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.run import PACKAGE_OF, run
 from bigtop_builder.settings import Settings
-from bigtop_builder.workspace import Project, Workspace
+from bigtop_builder.workspace import Project, Workspace, require_writable
 
 NEEDED = {
     "git": "mirror Bigtop and make trees",
@@ -60,14 +61,19 @@ Row = tuple[str, str, str]
 def doctor(context: click.Context, builder: str, *, as_json: bool) -> None:
     """Say what is missing on this machine, and the command that mends it. Exit code 3 if anything is.
 
-    Looks at programs, the Docker engine, disk space, the signing keys, the project's repo/repository.toml and
-    recipes, and whether the git repositories that the recipes name can be reached.
+    Looks at programs, the Docker engine, disk space, cache and output folder, the signing keys, the project's
+    repo/repository.toml and recipes, and whether the git repositories that the recipes name can be reached.
     """
     project, settings = setting_up(context)
     programs = NEEDED | (ON_THE_HOST if builder == "host" else {})
     rows = [_program(name, why) for name, why in programs.items()]
     rows += [_engine()] if builder == "docker" else []
-    rows += [_disk(settings), *_signing(project, settings), *_repositories(project, settings)]
+    rows += [
+        _disk(settings),
+        *_folders(project, settings),
+        *_signing(project, settings),
+        *_repositories(project, settings),
+    ]
     columns = ("what", "state", "way out")
     answer([dict(zip(columns, row, strict=True)) for row in rows], as_json=as_json, text=table(columns, rows))
     if missing := [row[0] for row in rows if not row[1].startswith("there")]:
@@ -89,8 +95,26 @@ def _engine() -> Row:
         return _broken("docker", error)
 
 
+def _folders(project: Project, settings: Settings) -> Iterator[Row]:
+    """The folders that a release is made in: this user may write there."""
+    cache = Workspace(settings.cache_dir)
+    own = f'sudo chown -R "$(id -un)" {cache.root}, or set cache_dir'
+    copy = "mend its rights, or name a copy of the project with --project"
+    for what, folders, why, hint in (
+        ("cache", cache.folders, "mirrors, sources and results", own),
+        ("output", (project.output,), "packages and verdicts", copy),
+    ):
+        try:
+            for folder in folders:
+                require_writable(folder, why=why, hint=hint)
+        except EnvironmentMissing as error:
+            yield _broken(what, error)
+        else:
+            yield what, "there", ""
+
+
 def _disk(settings: Settings) -> Row:
-    place = next(p for p in (settings.cache_dir, *settings.cache_dir.parents) if p.exists())
+    place = next(p for p in (settings.cache_dir, *settings.cache_dir.parents) if os.path.lexists(p))
     free = shutil.disk_usage(place).free >> 30
     if free >= SPARE_GIB:
         return "disk", "there", ""
@@ -110,7 +134,18 @@ def _signing(project: Project, settings: Settings) -> Iterator[Row]:
         yield (path.name, "there", "") if named else (path.name, f"{path} names no key in `keys`", NEW_KEY)
     except InputError as error:
         yield _broken(path.name, error)
-    store = KeyStore(settings.keys_dir)
+    store = KeyStore.of(settings)
+    try:
+        os.scandir(store.folder).close()
+    except FileNotFoundError:
+        pass  # the first key makes it
+    except OSError as error:
+        yield (
+            "signing key",
+            f"{store.folder} cannot be read: {error.strerror}",
+            "run as its owner, or set keys_dir",
+        )
+        return
     usable = False
     for fingerprint in store.fingerprints():
         what = f"key {fingerprint}"
@@ -123,10 +158,22 @@ def _signing(project: Project, settings: Settings) -> Iterator[Row]:
             usable = usable or key.usable
             yield what, *_standing(key, needed=fingerprint in named)
     for fingerprint in sorted({*named} - {*store.fingerprints()}):
-        copy = f"copy {fingerprint}.secret.asc into it, or set keys_dir"
-        yield f"key {fingerprint}", f"not in {store.folder}, but in {path.name}", copy
+        row, can_sign = _elsewhere(store, fingerprint, path)
+        usable = usable or can_sign
+        yield row
     if not usable:
         yield "signing key", f"none that can sign in {store.folder}", NEW_KEY
+
+
+def _elsewhere(store: KeyStore, fingerprint: str, path: Path) -> tuple[Row, bool]:
+    """A key that the repository needs and the folder has not: from a variable, an agent or a signer, or missing."""
+    try:
+        with store.open([fingerprint]) as keyring:
+            (key,) = keyring.check([fingerprint])
+    except BuilderError:
+        copy = f"copy {fingerprint}.secret.asc into it, or set keys_dir"
+        return (f"key {fingerprint}", f"not in {store.folder}, but in {path.name}", copy), False
+    return (f"key {fingerprint}", *_standing(key, needed=True)), True
 
 
 def _standing(key: Key, *, needed: bool) -> tuple[str, str]:
@@ -134,9 +181,11 @@ def _standing(key: Key, *, needed: bool) -> tuple[str, str]:
     ends = f"{key.expires:%Y-%m-%d}" if key.expires else "never"
     if not key.usable:
         state = f"cannot sign: expired or revoked (expires: {ends})"
-        return (state, NEW_KEY) if needed else (f"there, {state}", "")
+        replaced = f"bigtop-builder key new, then key rotate {key.fingerprint} --finish --to it"
+        return (state, replaced) if needed else (f"there, {state}", "")
     if key.expires and key.expires - datetime.now(UTC) < SOON:
-        return f"there, expires {ends}", NEW_KEY
+        rotated = f"bigtop-builder key rotate {key.fingerprint}" if needed else NEW_KEY
+        return f"there, expires {ends}", rotated
     return "there", ""
 
 
@@ -172,9 +221,7 @@ def _clone(path: Path, bigtop: Bigtop, settings: Settings) -> Row:
 def _server(url: str, settings: Settings) -> Row:
     """A git server: it answers. The URL is handed over in the environment, since it may hold a password."""
     config = {"remote.origin.url": url} | ({"http.proxy": settings.proxy} if settings.proxy else {})
-    env = {**CLEAN, "GIT_CONFIG_COUNT": str(len(config)), "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    for number, (key, value) in enumerate(config.items()):
-        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env = {**CLEAN, **configured(config), "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
     done = run(
         ["timeout", str(SECONDS), "git", "ls-remote", "origin", "HEAD"], env=env, cwd=Path("/"), check=False
     )

@@ -4,21 +4,23 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from bigtop_builder.cli.context import builder_option, setting_up
-from bigtop_builder.cli.key import passphrase
+from bigtop_builder.cli.context import builder_option, passphrase, setting_up
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.miniature import RELEASES
 from bigtop_builder.publishing import load_archive
 from bigtop_builder.quickstart import (
     HOST,
     define,
+    found,
     free_port,
     live,
     next_commands,
+    own_settings,
     prepare,
     settings_of,
 )
@@ -31,10 +33,12 @@ from bigtop_builder.workspace import Project, bundled_project
 class Player:
     """Runs commands of the tool in this process, showing each as a user would type it."""
 
-    def __init__(self, project: Project, *, builder: str, verbose: bool) -> None:
+    def __init__(self, project: Project, *, builder: str, verbose: bool, unset: Sequence[str] = ()) -> None:
         # Out of a checkout the tool is not on PATH, and what is shown should work as it stands.
         program = "bigtop-builder" if shutil.which("bigtop-builder") else sys.argv[0]
-        self.words = [program, f"--settings={settings_of(project)}", f"--project={project.root}"]
+        self._options = [f"--settings={settings_of(project)}", f"--project={project.root}"]
+        without = ["env", *(f"--unset={name}" for name in unset)] if unset else []
+        self.words = [*without, program, *self._options]
         self._builder = [f"--builder={builder}"] if builder != "docker" else []
         self._verbose = ["--verbose"] if verbose else []
 
@@ -47,10 +51,10 @@ class Player:
         from bigtop_builder.cli import cli
 
         building = self._builder if words[0] in {"plan", "release"} else []
-        line = [*self.words[1:], *words, *building]
-        click.echo(f"\n$ {shlex.join([self.words[0], *line])}")
+        click.echo(f"\n$ {shlex.join([*self.words, *words, *building])}")
         sys.stdout.flush()
-        cli.main([*self._verbose, *line], prog_name="bigtop-builder", standalone_mode=False)
+        line = [*self._verbose, *self._options, *words, *building]
+        cli.main(line, prog_name="bigtop-builder", standalone_mode=False)
 
 
 @click.command(epilog="Example: bigtop-builder quickstart --dir /tmp/bigtop")
@@ -63,20 +67,46 @@ class Player:
     help="Folder for the project; an earlier quickstart's is made anew.",
 )
 @builder_option
+@click.option(
+    "--only-project",
+    is_flag=True,
+    help="Lay out the miniature as a project of your own in --dir, and stop there: no key, nothing built.",
+)
 @click.pass_context
-def quickstart(context: click.Context, folder: Path, builder: str) -> None:
+def quickstart(context: click.Context, folder: Path, builder: str, *, only_project: bool) -> None:
     """Walk the whole road on the miniature Bigtop.
 
     Two releases are built, verified, signed and published; a clean host that trusts only the keyring package
     installs the first over HTTP, upgrades to the second and goes back.
     """
-    setting_up(context)
+    with own_settings() as unset:
+        setting_up(context, told=False)
+        if only_project:
+            _only_project(found(bundled_project(), folder))
+        else:
+            _walk(context, folder, builder, unset)
+
+
+def _only_project(project: Project) -> None:
+    root = shlex.quote(str(project.root))
+    for line in (
+        f"{project.root} holds the miniature's recipes, sources, patches, git repository and definition.",
+        "Next: make a key, write its fingerprint into `keys` of repo/repository.toml, and build.",
+        f"  cd {root}",
+        "  bigtop-builder key new NAME EMAIL",
+        f"  bigtop-builder plan {RELEASES[0]} --bump",
+        f"  bigtop-builder release {RELEASES[0]} --suite testing",
+    ):
+        click.echo(line)
+
+
+def _walk(context: click.Context, folder: Path, builder: str, unset: Sequence[str]) -> None:
     project = prepare(bundled_project(), folder, settings_file(context.find_root().obj["settings"]))
-    do = Player(project, builder=builder, verbose=context.find_root().obj["verbose"])
+    do = Player(project, builder=builder, verbose=context.find_root().obj["verbose"], unset=unset)
     settings = load_settings(settings_of(project))
     port = free_port()
     click.echo("The miniature Bigtop has two releases. First a key, and the first release.")
-    store = KeyStore(settings.keys_dir)
+    store = KeyStore.of(settings)
     before = set(store.fingerprints())
     do("key", "new", "Quickstart", "quickstart@example.org")
     (key,) = set(store.fingerprints()) - before
@@ -87,12 +117,12 @@ def quickstart(context: click.Context, folder: Path, builder: str) -> None:
     do("repo", "promote", "testing", "stable", "--why", f"{RELEASES[0]} is the first")
     archive = load_archive(project, folder=None, store=store, passphrase=passphrase())
     click.echo("\nThe repository:")
-    click.echo("\n".join(_listing(archive.folder)))
+    click.echo("\n".join(_listing(archive.on_disk)))
     road = survey(RELEASES[0], project=project, settings=settings, host=builder == "host")
     click.echo("\nA clean host that trusts only the keyring package, and what it does:")
     with Place(road) as place:
         live(archive, place.targets, port=port, do=do, say=click.echo)
-    click.echo(f"\n{next_commands(do.words)}")
+    click.echo(f"\n{next_commands(do.words, port=port)}")
 
 
 def _listing(folder: Path) -> list[str]:

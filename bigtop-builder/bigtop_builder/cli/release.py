@@ -12,23 +12,33 @@ from bigtop_builder.cli.context import (
     builder_option,
     component_option,
     json_option,
+    passphrase,
     setting_up,
     table,
 )
-from bigtop_builder.cli.key import passphrase
-from bigtop_builder.cli.repo import published_text, published_value, repo_option
+from bigtop_builder.cli.place import (
+    accept_option,
+    downgrade_option,
+    published_text,
+    published_value,
+    repo_option,
+)
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.plan import Plan
 from bigtop_builder.publishing import Archive, load_archive, publish
+from bigtop_builder.recipe import load_recipe
 from bigtop_builder.release import (
     Packages,
     Place,
     build_release,
+    left_beside,
     manifest_of,
     verify_release,
 )
+from bigtop_builder.repository.gate import Gate
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
+from bigtop_builder.workspace import require_writable
 
 RELEASE = "release_name"
 
@@ -56,7 +66,13 @@ def plan(
     The whole plan is printed in any case. If a step of it is refused, it could not be built: the command then
     ends with exit status 2, and says what is in the way.
     """
-    road = _survey(context, release_name, builder)
+    project, _ = setting_up(context)
+    if bump:
+        lock = project.lock(load_recipe(release_name, project.recipes)[1])
+        require_writable(
+            lock.parent, why="locks", hint="mend its rights, or name a copy of the project with --project"
+        )
+    road = _survey(context, release_name, builder, components)
     if bump:
         road = road.with_lock(road.bumped(components))
         write_whole(road.lock_path, road.lock.to_toml())
@@ -75,7 +91,8 @@ def build(
     context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
 ) -> None:
     """Build the packages of RELEASE; what was built before is reused."""
-    road = _survey(context, release_name, builder)
+    _require_output(context, release_name)
+    road = _survey(context, release_name, builder, components)
     with Place(road) as place:
         made = build_release(road, road.plan(components), place)
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
@@ -100,7 +117,7 @@ def verify(
     components: tuple[str, ...],
     builder: str,
     suite: str,
-    folder: Path | None,
+    folder: str | Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -111,14 +128,20 @@ def verify(
     """
     if folder and not suite:
         raise click.UsageError("--repo says where --suite is looked up: give both")
-    previous: list[Path] = []
-    if suite:
-        previous = _archive(context, suite, folder).packages_of(suite)
-    road = _survey(context, release_name, builder)
+    previous = _archive(context, suite, folder).packages_of(suite, _copies(context)) if suite else []
+    _require_output(context, release_name)
+    road = _survey(context, release_name, builder, components)
     with Place(road) as place:
         made = build_release(road, road.plan(components), place)
         verdict = verify_release(road, made, place, previous)
-    answer(verdict.model_dump(mode="json"), as_json=as_json, text=verdict_text(verdict, road.output.verdict))
+    told = verdict_text(verdict, road.output.verdict)
+    if made.plan.unselected and not suite:
+        told += (
+            f"\nleft out: {', '.join(made.plan.unselected)}. Roles that need their packages are not judged here, so "
+            "what goes in for such a role alone does not count; with --suite, what the suite has stands in for them, "
+            "as in `release`"
+        )
+    answer(verdict.model_dump(mode="json"), as_json=as_json, text=told)
 
 
 @click.command(epilog="Example: bigtop-builder release 3.5.0 -c zookeeper --suite testing")
@@ -127,6 +150,8 @@ def verify(
 @builder_option
 @click.option("--suite", required=True, help="Suite to publish into.")
 @repo_option
+@accept_option
+@downgrade_option
 @json_option
 @click.pass_context
 def release(
@@ -135,36 +160,60 @@ def release(
     components: tuple[str, ...],
     builder: str,
     suite: str,
-    folder: Path | None,
+    folder: str | Path | None,
     *,
+    accept: bool,
+    allow_downgrade: bool,
     as_json: bool,
 ) -> None:
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     archive = _archive(context, suite, folder)
     archive.require_keys()
-    road = _survey(context, release_name, builder)
+    _require_output(context, release_name)
+    road = _survey(context, release_name, builder, components)
     with Place(road) as place:
         made = build_release(road, road.plan(components), place)
-        verdict = verify_release(road, made, place, archive.packages_of(suite))
+        verdict = verify_release(road, made, place, archive.packages_of(suite, _copies(context)))
     manifest = manifest_of(road, made, verdict)
     write_whole(road.output.manifest, manifest.to_json())
     why = f"release {road.recipe.release} for {road.recipe.target.tag}"
-    done = publish(archive, suite, packages=made.folder, verdict=verdict, manifest=manifest, why=why)
+    gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
+    done = publish(
+        archive,
+        suite,
+        packages=made.folder,
+        verdict=verdict,
+        manifest=manifest,
+        why=why,
+        gate=gate,
+        left=left_beside(road, made),
+    )
     told = "\n".join([verdict_text(verdict, road.output.verdict), published_text(done), str(archive.folder)])
     answer({"verdict": verdict.id, **published_value(done)}, as_json=as_json, text=told)
 
 
-def _archive(context: click.Context, suite: str, folder: Path | None) -> Archive:
+def _archive(context: click.Context, suite: str, folder: str | Path | None) -> Archive:
     """The project's repository, which has this suite."""
     project, settings = setting_up(context)
-    archive = load_archive(project, folder=folder, store=KeyStore(settings.keys_dir), passphrase=passphrase())
+    archive = load_archive(project, folder=folder, store=KeyStore.of(settings), passphrase=passphrase())
     archive.definition.settings_of(suite)
     return archive
 
 
-def _survey(context: click.Context, name: str, builder: str) -> Survey:
+def _copies(context: click.Context) -> Path:
+    """Where packages of a repository on S3 are kept."""
+    return setting_up(context)[1].cache_dir / "published"
+
+
+def _require_output(context: click.Context, name: str) -> None:
+    """Raise before a long work is begun if its results could not be laid out."""
+    project, _ = setting_up(context)
+    project.results_of(load_recipe(name, project.recipes)[1]).require_writable()
+
+
+def _survey(context: click.Context, name: str, builder: str, components: tuple[str, ...]) -> Survey:
     project, settings = setting_up(context)
-    return survey(name, project=project, settings=settings, host=builder == "host")
+    return survey(name, project=project, settings=settings, host=builder == "host", selected=components)
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def fetch(
         recipe, path = load_recipe(release, project.recipes)
         for component in _chosen(recipe, components):
             rows += _pinned(component, path, settings, trust=trust_first_use)
-    road = survey(release, project=project, settings=settings)
+    road = survey(release, project=project, settings=settings, selected=components)
     for step in road.plan(components).steps:
         wanted = not components or step.name in components
         if step.source and wanted and not any(row[0] == step.name for row in rows):

@@ -1,54 +1,276 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is a repository whole: every signature, hash and reference that a host or the next publisher will follow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import chain
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import COPY, Stanza, parse_release
-from bigtop_builder.repository.layout import IndexFile, Settings, Snapshot
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.authentic import kept_keys
+from bigtop_builder.repository.index import COPY, Stanza, parse_release, parse_stanzas
+from bigtop_builder.repository.key_expiry import LASTING
+from bigtop_builder.repository.layout import Block, Form, Settings, Snapshot
+from bigtop_builder.repository.refresh import why_due
+from bigtop_builder.repository.sources import PoolFile, parse_sources
+from bigtop_builder.repository.state import THREADS, WITHDRAWN, Pointer, State
+from bigtop_builder.repository.strays import strays
 
 
-def check(state: State, *, trusted: bytes = b"") -> tuple[str, ...]:
-    """What is wrong with a repository, one thing a line with what mends it; empty if all holds.
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What was found, one thing a line with what mends it.
+
+    Attributes:
+        problems: What is wrong.
+        warnings: What will be, or what nobody knows.
+    """
+
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
+    """What is wrong with a repository, and what will be.
 
     Args:
         state: The repository.
         trusted: Public keys, binary, that its suites must be signed with; those that it keeps itself if
             empty, which finds accidents but no forger.
+        now: The time, UTC.
 
     Raises:
         InputError: There is no repository.
     """
     settings = state.settings()
-    kept = {path: state.store.read(path) for path in map(layout.key_file, settings.keys)}
-    found = [f"{path} is missing: {COPY}" for path, key in kept.items() if key is None]
-    public = trusted or b"".join(key or b"" for key in kept.values())
-    seen: set[str] = set()
-    for suite in settings.suites:
-        found += _suite(state, settings, suite, public, seen)
-    return tuple(dict.fromkeys(found))
+    kept = kept_keys(state)
+    missing = [layout.key_file(one) for one in settings.keys if layout.key_file(one) not in kept]
+    public = trusted or b"".join(kept[path] for path in map(layout.key_file, settings.keys) if path in kept)
+    once = trusted or b"".join(kept.values())
+    with ThreadPoolExecutor(THREADS) as threads:
+        look = _Look(state=state, settings=settings, public=public, once=once, threads=threads)
+        found = [f"{path} is missing: {COPY}" for path in missing]
+        suites = look.suites([*settings.suites, *map(layout.snapshot_suite, state.snapshots())])
+        for suite in suites:
+            found += suite.problems
+        found += look.histories(suites)
+        found += look.files(suites)
+        found += look.notices(suites)
+        warnings = [
+            *_ending_keys(public, now),
+            *look.endings(suites, now),
+            *_ownless(suites),
+            *strays(state),
+        ]
+    return Health(problems=tuple(dict.fromkeys(found)), warnings=tuple(warnings))
 
 
-def _suite(state: State, settings: Settings, suite: str, public: bytes, seen: set[str]) -> Iterator[str]:
-    try:
-        pointer = state.pointer(suite)
-        if pointer is None:
+@dataclass(kw_only=True)
+class _Suite:
+    """A suite that is being looked at.
+
+    Attributes:
+        pointer: Where it stands; None if nothing was published to it, or it cannot be read.
+        snapshot: What it points to, if that can be read.
+        problems: What is wrong with these two.
+    """
+
+    name: str
+    pointer: Pointer | None = None
+    snapshot: Snapshot | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What a file of the store must be."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """A repository that is being checked, many files at once: what several suites share is looked at once.
+
+    Attributes:
+        public: Present keys, binary.
+        once: All keys that it has had: for what was signed long ago.
+        threads: Do the work; gpgv, hashes and a far store let go of Python's lock.
+    """
+
+    state: State
+    settings: Settings
+    public: bytes
+    once: bytes
+    threads: ThreadPoolExecutor
+
+    def suites(self, names: Sequence[str]) -> list[_Suite]:
+        """Suites with their signatures and what their Release says."""
+        return list(self.threads.map(self._suite, names))
+
+    def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
+        """Every entry of every history, with its signature."""
+        pointers = [suite.pointer for suite in suites if suite.pointer]
+        paths = [
+            layout.history_file(pointer.suite, serial)
+            for pointer in pointers
+            for serial in range(1, pointer.serial + 1)
+        ]
+        return chain.from_iterable(self.threads.map(self._entry, paths))
+
+    def files(self, suites: Iterable[_Suite]) -> Iterator[str]:
+        """Indices, under each suite's own path and by hash, the blocks they are made of, and what they name."""
+        there = list(suites)
+        yield from self._right([file for suite in there for file in self._indices(suite)])
+        named: list[_File] = []
+        for problems, files in self.threads.map(self._block, _blocks(there)):
+            yield from problems
+            named += files
+        yield from self._right(list(dict.fromkeys(named)))
+
+    def notices(self, suites: Iterable[_Suite]) -> Iterator[str]:
+        """The list of withdrawn snapshots, and that their own suites say the same."""
+        try:
+            notices = self.state.notices(self.public)
+        except BuilderError as error:
+            yield f"{error.brief}: bigtop-builder repo refresh signs it anew, if it was not altered"
             return
-        yield from _signatures(state, pointer, public)
-        snapshot = state.snapshot(pointer.snapshot)
-        yield from _indices(state, settings, pointer, snapshot)
-        yield from _history(state, pointer, public)
-        for indices in snapshot.components.values():
-            for index in indices.values():
-                for stanza in state.packages(index):
-                    if stanza.filename not in seen:
-                        seen.add(stanza.filename)
-                        yield from _package(state, stanza)
-    except BuilderError as error:
-        yield f"{suite}: {error.brief}: {error.hint}"
+        for own in (suite.pointer for suite in suites if layout.OWN_SUITE.fullmatch(suite.name)):
+            said = own.fields.get(WITHDRAWN, "") if own else ""
+            there = notices[own.snapshot].why if own and own.snapshot in notices else ""
+            if own and said != there:
+                undo = "" if there else " --undo"
+                yield (
+                    f"{own.suite} and {layout.WITHDRAWN} differ on whether it is withdrawn: "
+                    f"bigtop-builder repo withdraw {own.snapshot[:16]}{undo} --why '{there or said}'"
+                )
+
+    def endings(self, suites: Iterable[_Suite], now: datetime) -> Iterator[str]:
+        """Suites that are to be signed anew."""
+        pointers = [suite.pointer for suite in suites if suite.pointer]
+        for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
+            if told:
+                yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+
+    def _due(self, now: datetime, pointer: Pointer) -> str:
+        with suppress(BuilderError):
+            return why_due(pointer, self.settings, self.public, now=now)
+        return ""
+
+    def _suite(self, name: str) -> _Suite:
+        suite = _Suite(name=name)
+        try:
+            suite.pointer = self.state.pointer(name)
+            if suite.pointer:
+                suite.problems += _signatures(self.state, suite.pointer, self.public)
+                suite.snapshot = self.state.snapshot(suite.pointer.snapshot)
+                suite.problems += _release(suite.pointer, suite.snapshot)
+        except BuilderError as error:
+            suite.problems.append(_said(name, error))
+        return suite
+
+    def _entry(self, path: str) -> list[str]:
+        entry, signature = self.state.store.read(path), self.state.store.read(f"{path}.asc")
+        if entry is None or signature is None:
+            return [f"{path} or its signature is missing: {COPY}"]
+        return list(_signed(entry, signature, self.once, path, mend=COPY, expired=True))
+
+    def _indices(self, suite: _Suite) -> Iterator[_File]:
+        """Files of the indices that clients may ask for."""
+        for folder, index in suite.snapshot.indices() if suite.snapshot else ():
+            for name, entry in index.files.items():
+                if layout.is_written(name, self.settings.forms):
+                    for one in (name, f"by-hash/SHA256/{entry.sha256}", f"by-hash/SHA512/{entry.sha512}"):
+                        path = f"{layout.suite_folder(suite.name)}/{folder}/{one}"
+                        yield _File(path=path, size=entry.size, sha256=entry.sha256)
+
+    def _block(self, block: "_Block") -> tuple[list[str], list[_File]]:
+        """What is wrong with a block, and the files of the pool that it names."""
+        sha256 = block.block.sha256
+        try:
+            text = self.state.block(block.block)[0]
+            for form in sorted(block.forms):
+                self.state.stream(sha256, text, form)
+        except BuilderError as error:
+            return [_said(block.suite, error)], []
+        return [], [
+            _File(path=one.filename, size=one.size, sha256=one.sha256)
+            for one in _named(block.folder, text.decode())
+        ]
+
+    def _right(self, files: Sequence[_File]) -> Iterator[str]:
+        """Whether files are there, and what they must be; one that several paths lead to is read once."""
+        store = self.state.store
+        held = store.held(file.path for file in files)
+        whole: dict[tuple[str, str], _File] = {}
+        for file in files:
+            if file.path not in held:
+                yield f"{file.path} is missing: {COPY}"
+            elif held[file.path].size != file.size:
+                yield f"{file.path} has {held[file.path].size} bytes, not {file.size}: {COPY}"
+            else:
+                whole.setdefault((store.origin(file.path), file.sha256), file)
+        found = self.threads.map(lambda file: store.sha256(file.path), whole.values())
+        for file, sha256 in zip(whole.values(), found, strict=True):
+            if sha256 != file.sha256:
+                yield f"{file.path} was altered, its sha256 is not {file.sha256}: {COPY}"
+
+
+@dataclass(kw_only=True)
+class _Block:
+    """A block of one or more suites.
+
+    Attributes:
+        suite: One of these.
+        folder: Of the index, as `Snapshot.indices` has it.
+        forms: Those in which it may be kept beside the gzip member.
+    """
+
+    suite: str
+    folder: str
+    block: Block
+    forms: set[Form]
+
+
+def _blocks(suites: Iterable[_Suite]) -> list[_Block]:
+    """All blocks of suites, each once."""
+    found: dict[str, _Block] = {}
+    for suite in suites:
+        for folder, index in suite.snapshot.indices() if suite.snapshot else ():
+            forms: set[Form] = {layout.form_of(name) for name in index.files} - {"", ".gz"}
+            for block in index.blocks:
+                fresh = _Block(suite=suite.name, folder=folder, block=block, forms=set())
+                found.setdefault(block.sha256, fresh).forms.update(forms)
+    return list(found.values())
+
+
+def _ending_keys(public: bytes, now: datetime) -> Iterator[str]:
+    """Keys that hosts will soon accept no more."""
+    with openpgp.Keyring() as keyring:
+        if public:
+            keyring.import_key(public)
+        for key in keyring.keys():  # noqa: SIM118  # it is no mapping
+            if key.expires and key.expires < now + LASTING:
+                ends = "expired" if key.expires <= now else "expires"
+                yield (
+                    f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
+                    f"bigtop-builder key rotate {key.fingerprint} puts another one beside it"
+                )
+
+
+def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:
+    """Snapshots of a history that have no suite of their own: an older version of this tool made them."""
+    for suite in suites:
+        if layout.OWN_SUITE.fullmatch(suite.name) and not suite.pointer and not suite.problems:
+            snapshot = suite.name.removeprefix("snapshot-")
+            yield f"snapshot {snapshot} has no suite of its own: bigtop-builder repo refresh makes it"
 
 
 def _signatures(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
@@ -62,54 +284,34 @@ def _signatures(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
         yield f"{folder}/Release and InRelease differ: {again}"
 
 
-def _history(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
-    for serial in range(1, pointer.serial + 1):
-        path = layout.history_file(pointer.suite, serial)
-        entry, signature = state.store.read(path), state.store.read(f"{path}.asc")
-        if entry is None or signature is None:
-            yield f"{path} or its signature is missing: {COPY}"
-        else:
-            yield from _signed(entry, signature, public, path, mend=COPY)
-
-
-def _signed(data: bytes, signature: bytes | None, public: bytes, what: str, *, mend: str) -> Iterator[str]:
+def _signed(
+    data: bytes, signature: bytes | None, public: bytes, what: str, *, mend: str, expired: bool = False
+) -> Iterator[str]:
     try:
-        openpgp.verify(data, keyring=public, signature=signature, what=what)
+        openpgp.verify(data, keyring=public, signature=signature, what=what, expired=expired)
     except BuilderError as error:
         yield f"{error.brief} ({error.details.splitlines()[-1] if error.details else 'none at all'}): {mend}"
 
 
-def _indices(state: State, settings: Settings, pointer: Pointer, snapshot: Snapshot) -> Iterator[str]:
-    """Files of the indices, under the suite's own path and by hash, and that Release names them."""
-    release = pointer.fields["Sha256"]
-    for component, indices in snapshot.components.items():
-        for architecture, index in indices.items():
-            folder = f"{component}/binary-{architecture}"
-            for name, entry in index.files.items():
-                if f" {entry.sha256} {entry.size} {folder}/{name}" not in release.split("\n"):
-                    yield (
-                        f"Release of {pointer.suite} does not name {folder}/{name} as the snapshot has it: "
-                        f"bigtop-builder repo refresh {pointer.suite} makes it anew"
-                    )
-                if name.removeprefix(layout.PACKAGES) in settings.forms:
-                    yield from _index(state, f"{layout.suite_folder(pointer.suite)}/{folder}", name, entry)
+def _release(pointer: Pointer, snapshot: Snapshot) -> Iterator[str]:
+    """Whether Release names all that the snapshot has."""
+    lines = set(pointer.fields["Sha256"].split("\n"))
+    for folder, index in snapshot.indices():
+        for name, entry in index.files.items():
+            if f" {entry.sha256} {entry.size} {folder}/{name}" not in lines:
+                yield (
+                    f"Release of {pointer.suite} does not name {folder}/{name} as the snapshot has it: "
+                    f"bigtop-builder repo refresh {pointer.suite} makes it anew"
+                )
 
 
-def _index(state: State, folder: str, name: str, entry: IndexFile) -> Iterator[str]:
-    paths = (name, f"by-hash/SHA256/{entry.sha256}", f"by-hash/SHA512/{entry.sha512}")
-    for path in (f"{folder}/{path}" for path in paths):
-        yield from _file(state, path, entry.size, entry.sha256)
+def _named(folder: str, text: str) -> Iterator[Stanza | PoolFile]:
+    """Files of the pool that a block of an index in this folder names."""
+    if folder.endswith("/source"):
+        yield from (file for source in parse_sources(text) for file in source.files)
+    elif "/binary-" in folder:
+        yield from parse_stanzas(text)
 
 
-def _package(state: State, stanza: Stanza) -> Iterator[str]:
-    yield from _file(state, stanza.filename, stanza.size, stanza.sha256)
-
-
-def _file(state: State, path: str, size: int, sha256: str) -> Iterator[str]:
-    there = state.store.size(path)
-    if there is None:
-        yield f"{path} is missing: {COPY}"
-    elif there != size:
-        yield f"{path} has {there} bytes, not {size}: {COPY}"
-    elif state.store.sha256(path) != sha256:
-        yield f"{path} was altered, its sha256 is not {sha256}: {COPY}"
+def _said(suite: str, error: BuilderError) -> str:
+    return f"{suite}: {error.brief}: {error.hint}"

@@ -8,9 +8,8 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.keys import plain
-from bigtop_builder.recipe import Fingerprint, Name
-from bigtop_builder.repository.layout import SuiteSettings
-from bigtop_builder.schema import Value
+from bigtop_builder.repository.layout import FORMS, Form, Retention, SuiteSettings
+from bigtop_builder.schema import Fingerprint, Name, Value
 
 WrittenFingerprint = Annotated[
     Fingerprint, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)
@@ -26,6 +25,9 @@ class SuiteDefinition(Value):
     )
     description: str = Field("", description="One line for people")
     valid_days: int | None = Field(None, ge=1, description="Days until Valid-Until; none if left out")
+    retention: Retention = Field(
+        Retention(), description="Which of its snapshots `repo gc` leaves; all if left out"
+    )
 
 
 class Definition(Value):
@@ -38,7 +40,9 @@ class Definition(Value):
     label: str = Field("", description="Label; the origin if empty; never changes")
     maintainer: str = Field(description="`Name <email>` of the keyring package")
     url: str = Field(description="Address under which hosts reach the repository, for the keyring package")
-    storage: str = Field(description="Folder (relative to the project) that a web server serves")
+    storage: str = Field(
+        description="Folder (relative to the project) that a web server serves, or `s3://bucket/prefix`"
+    )
     keys: tuple[WrittenFingerprint, ...] = Field(
         (), description="Full fingerprints that sign; without one nothing is published"
     )
@@ -46,6 +50,22 @@ class Definition(Value):
     component: Name = Field("main", description="Component that releases are published into")
     hosts: tuple[str, ...] = Field(
         ("stable",), description="Suites that the keyring package's .sources file names"
+    )
+    snapshot_days: int | None = Field(
+        None, ge=1, description="Days until Valid-Until of snapshots' own suites; none if left out"
+    )
+    forms: tuple[Form, ...] = Field(
+        FORMS,
+        description="Forms of Packages, Sources and Translation-en that are written from the next change of a suite "
+        'on: `""` (plain), `.gz`, `.xz`, `.zst`; apt of Debian 11 and later reads each',
+    )
+    contents: bool = Field(
+        False,
+        description="Write Contents-<architecture>.gz, for apt-file, from the next change of a suite on",
+    )
+    translations: bool = Field(
+        False,
+        description="Move long descriptions from Packages to Translation-en, from the next change of a suite on",
     )
     suites: dict[str, SuiteDefinition] = Field(description="Suites by name")
 
@@ -65,6 +85,7 @@ class Definition(Value):
             description=defined.description,
             architectures=self.architectures,
             valid_days=defined.valid_days,
+            retention=defined.retention,
         )
 
     def require_keys(self, path: Path) -> None:

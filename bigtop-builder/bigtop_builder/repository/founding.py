@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making a repository and its suites: `state/repository.json`, the one file that names them."""
+"""Making a repository and its suites, and changing its settings: all that writes `state/repository.json`."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.index import parse_date
-from bigtop_builder.repository.layout import Settings, SuiteSettings
+from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
 from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.schema import Name
+
+FREE = frozenset({"suites", "snapshot_days", "revoked", "forms", "contents", "translations"})
+"""Settings that may change."""
+COMPONENT: Final[TypeAdapter[str]] = TypeAdapter(Name)
+"""The name that the models of snapshots take."""
 
 
 def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
@@ -28,7 +37,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
     store = state.store
     if store.size(layout.SETTINGS) is not None:
         there = state.settings()
-        if there.model_copy(update={"suites": {}}) != wanted:
+        if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
             raise _other_settings(store.name, there, wanted)
         return
     foreign = [name for name in store.names("") if name != "state"]
@@ -37,12 +46,12 @@ def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
             f"{store.name} holds {foreign[0]} and is no repository of this tool",
             hint="name an empty folder",
         )
-    with store.lock():
+    with state.lock():
         public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
         store.put({**public})
-        pointers = [state.pointer(suite) for suite in store.names("dists")]
-        suites = {pointer.suite: _standing(pointer) for pointer in pointers if pointer}
-        store.put({layout.SETTINGS: wanted.model_copy(update={"suites": suites}).to_json().encode()})
+        named = [suite for suite in store.names("dists") if not layout.OWN_SUITE.fullmatch(suite)]
+        suites = {suite: _standing(pointer) for suite, pointer in state.pointers(named).items()}
+        _write(state, wanted.model_copy(update={"suites": suites}))
 
 
 def ensure(state: State, suite: str, *, new: bool) -> None:
@@ -84,8 +93,44 @@ def define(state: State, suite: str, wanted: SuiteSettings) -> None:
             hint="make a suite of another name",
         )
     if there != wanted:
-        grown = settings.model_copy(update={"suites": {**settings.suites, suite: wanted}})
-        state.store.put({layout.SETTINGS: grown.to_json().encode()})
+        change_settings(state, suites={**settings.suites, suite: wanted})
+
+
+def let_snapshots_expire(state: State, days: int | None) -> None:
+    """Give snapshots' own suites a Valid-Until from their next refresh on, or none. The repository must be locked."""
+    change_settings(state, snapshot_days=days)
+
+
+def choose_indices(state: State, *, forms: tuple[Form, ...], contents: bool, translations: bool) -> None:
+    """Say which indices the next snapshots have. The repository must be locked."""
+    change_settings(state, forms=forms, contents=contents, translations=translations)
+
+
+def change_settings(state: State, **changes: object) -> None:
+    """Change some of a repository's settings; the same ones write nothing. The repository must be locked.
+
+    Args:
+        state: The repository.
+        changes: Fields of `Settings`, with their new values.
+    """
+    settings = state.settings()
+    changed = settings.model_copy(update=changes)
+    if changed != settings:
+        _write(state, changed)
+
+
+def require_component(name: str) -> None:
+    """Raise unless a component can have this name: a folder below pool/, and so in Packages' Filename.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        COMPONENT.validate_python(name)
+    except ValidationError as error:
+        raise InputError(
+            f"{name!r} cannot be a component's name", hint="lower-case letters, digits, + . and - only"
+        ) from error
 
 
 def meant(suite: str, known: Iterable[str]) -> str:
@@ -94,9 +139,15 @@ def meant(suite: str, known: Iterable[str]) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
 
 
+def _write(state: State, settings: Settings) -> None:
+    state.store.put({layout.SETTINGS: settings.to_json().encode()})
+
+
 def _check_name(suite: str) -> None:
     if layout.SUITE.fullmatch(suite) is None:
         raise InputError(f"{suite!r} cannot be a suite's name", hint="letters, digits, . _ and - only")
+    if layout.OWN_SUITE.fullmatch(suite):
+        raise InputError(f"{suite!r} is a name that a snapshot may have", hint="choose another name")
 
 
 def _standing(pointer: Pointer) -> SuiteSettings:
@@ -111,13 +162,18 @@ def _standing(pointer: Pointer) -> SuiteSettings:
 
 
 def _other_settings(where: str, there: Settings, wanted: Settings) -> InputError:
-    names = [name for name in type(wanted).model_fields if name != "suites"]
-    other = [name for name in names if getattr(there, name) != getattr(wanted, name)]
+    other = [name for name in _fixed(wanted) if getattr(there, name) != getattr(wanted, name)]
     return InputError(
         f"{where} is a repository with other settings: {', '.join(other)}",
         details="\n".join(f"{name} is {_shown(there, name)}, not {_shown(wanted, name)}" for name in other),
-        hint="they never change: give the same as before, or name another folder",
+        hint="bigtop-builder key rotate changes keys; a rotation that was cut short is completed by the same command"
+        if other == ["keys"]
+        else "they never change: give the same as before, or name another folder",
     )
+
+
+def _fixed(settings: Settings) -> list[str]:
+    return [name for name in type(settings).model_fields if name not in FREE]
 
 
 def _shown(settings: Settings, name: str) -> str:

@@ -8,13 +8,14 @@ changes one block, and all others are found again under the hash they had.
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import cmp_to_key
 from itertools import groupby
 from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from debian.debian_support import NativeVersion
 
@@ -31,6 +32,22 @@ BOUNDARY = 4
 KEYS = re.compile(r"^(Package|Version|Architecture|Filename|Size|SHA256): (.*)$", re.MULTILINE)
 CLEARSIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
 SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
+
+
+class Piece(Protocol):
+    """What an index is made of: a stanza, or a line."""
+
+    @property
+    def name(self) -> str:
+        """What it is found by."""
+
+    @property
+    def text(self) -> str:
+        """Its text; one more newline follows it."""
+
+
+Key = tuple[str, str, str]
+"""Name, version and architecture: what identifies a package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +70,12 @@ class Stanza:
     text: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What identifies a package."""
         return self.name, self.version, self.architecture
+
+
+AnyStanza = TypeVar("AnyStanza", bound=Stanza)
 
 
 def stanza_of(deb: Deb, filename: str) -> Stanza:
@@ -91,9 +111,9 @@ def parse_stanzas(text: str) -> Iterator[Stanza]:
         )
 
 
-def block_text(stanzas: Iterable[Stanza]) -> str:
+def block_text(pieces: Iterable[Piece]) -> str:
     """Text of a block; the texts of an index's blocks, joined, are the index."""
-    return "".join(stanza.text + "\n" for stanza in stanzas)
+    return "".join(piece.text + "\n" for piece in pieces)
 
 
 def begins_block(name: str) -> bool:
@@ -101,18 +121,18 @@ def begins_block(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] < BOUNDARY
 
 
-def in_order(stanzas: Iterable[Stanza]) -> list[Stanza]:
+def in_order(stanzas: Iterable[AnyStanza]) -> list[AnyStanza]:
     """Stanzas by name, version (as dpkg compares them) and architecture."""
-    ordered: list[Stanza] = []
+    ordered: list[AnyStanza] = []
     for _, same in groupby(sorted(stanzas, key=attrgetter("name")), key=attrgetter("name")):
         versions = list(same)
         ordered += versions if len(versions) == 1 else sorted(versions, key=cmp_to_key(_compare))
     return ordered
 
 
-def split(stanzas: Sequence[Stanza]) -> list[list[Stanza]]:
+def split(stanzas: Sequence[AnyStanza]) -> list[list[AnyStanza]]:
     """Cut ordered stanzas into blocks; all versions of a package are in one."""
-    blocks: list[list[Stanza]] = []
+    blocks: list[list[AnyStanza]] = []
     for name, same in groupby(stanzas, key=attrgetter("name")):
         if not blocks or begins_block(name):
             blocks.append([])
@@ -121,8 +141,8 @@ def split(stanzas: Sequence[Stanza]) -> list[list[Stanza]]:
 
 
 def grow(
-    blocks: Sequence[Block], added: Iterable[Stanza], load: Callable[[Block], Iterable[Stanza]]
-) -> list[Block | list[Stanza]]:
+    blocks: Sequence[Block], added: Iterable[AnyStanza], load: Callable[[Block], Iterable[AnyStanza]]
+) -> list[Block | list[AnyStanza]]:
     """Put stanzas into an index.
 
     Args:
@@ -135,10 +155,10 @@ def grow(
         the whole index anew would give.
     """
     firsts = [block.first for block in blocks]
-    fresh: dict[int, list[Stanza]] = {}
+    fresh: dict[int, list[AnyStanza]] = {}
     for stanza in added:
         fresh.setdefault(place(firsts, stanza.name), []).append(stanza)
-    grown: list[Block | list[Stanza]] = []
+    grown: list[Block | list[AnyStanza]] = []
     for position, block in enumerate(blocks):
         if position in fresh:
             grown += split(in_order([*load(block), *fresh[position]]))
@@ -147,9 +167,45 @@ def grow(
     return grown if blocks else list(split(in_order(fresh.get(0, []))))
 
 
+def shrink(
+    blocks: Sequence[Block], gone: Collection[Key], load: Callable[[Block], Iterable[AnyStanza]]
+) -> list[Block | list[AnyStanza]]:
+    """Take stanzas out of an index.
+
+    Args:
+        blocks: The index so far.
+        gone: Keys of the stanzas.
+        load: Reads one block; called for those alone that change, and for one that takes in what is left of the
+            next.
+
+    Returns:
+        The blocks in order, as `grow` has them: the list that cutting what is left would give.
+    """
+    firsts = [block.first for block in blocks]
+    touched = {place(firsts, name) for name, _, _ in gone}
+    shrunk: list[Block | list[AnyStanza]] = []
+    for position, block in enumerate(blocks):
+        if position not in touched:
+            shrunk.append(block)
+            continue
+        left = [stanza for stanza in load(block) if stanza.key not in gone]
+        if left and shrunk and not begins_block(left[0].name):
+            last = shrunk.pop()
+            left = [*(load(last) if isinstance(last, Block) else last), *left]
+        shrunk += split(left)
+    return shrunk
+
+
 def place(firsts: Sequence[str], name: str) -> int:
     """Position of the block that a package belongs to, from the names that the blocks begin with."""
     return max(bisect_right(firsts, name) - 1, 0)
+
+
+def holding(blocks: Sequence[Block], names: Iterable[str]) -> list[Block]:
+    """The blocks of an index that hold or would hold these names, in order."""
+    firsts = [block.first for block in blocks]
+    positions = {place(firsts, name) for name in names} if firsts else ()
+    return [blocks[position] for position in sorted(positions)]
 
 
 def release_text(

@@ -3,18 +3,18 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import PublishError
+from bigtop_builder.cores import on_all_cores
+from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.cores import spread
 from bigtop_builder.repository.index import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Content, Present, Upload
+from bigtop_builder.repository.store import Content, Held, Present, Store, Upload
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,21 @@ def not_yet_in(
     return tuple(deb for key, deb in wanted.items() if key not in there)
 
 
+def only(debs: Sequence[Deb], architectures: Collection[str]) -> Sequence[Deb]:
+    """Packages for some architectures, and those for `all`; each one if none is named.
+
+    Raises:
+        InputError: There are none.
+    """
+    fitting = [deb for deb in debs if not architectures or deb.architecture in {*architectures, "all"}]
+    if fitting or not debs:
+        return fitting
+    raise InputError(
+        f"none of {len(debs)} packages is for {', '.join(architectures)} or all",
+        hint=f"they are for {', '.join(sorted({deb.architecture for deb in debs}))}",
+    )
+
+
 def admit(
     state: State,
     debs: Sequence[Deb],
@@ -78,23 +93,38 @@ def admit(
         debs: Packages.
         component: Where they go.
         verdicts: What verification said.
-        integrity: Verifies one package; None lets through what no verdict knows, and the history says so.
+        integrity: Verifies one package, also one that is in the pool, for it may have come in unverified; None
+            lets through what no verdict knows, and the history says so.
 
     Raises:
         PublishError: The pool has one with other bytes, a verdict is against one, or one is not whole.
     """
     judged = _judged(verdicts)
     _check_kept_out(debs, verdicts)
-    components = state.store.names(layout.POOL)
-    pooled = [_pooled(state, deb, component, components) for deb in debs]
+    pooled = _pooled(state.store, debs, component)
     known = list(zip(debs, pooled, strict=True))
-    unknown = {deb.sha256: deb for deb, there in known if not there and deb.sha256 not in judged}
-    how = {deb.sha256: "pool" for deb, there in known if there}
-    how |= dict.fromkeys(unknown, "integrity" if integrity else "no")
-    how |= {sha256: f"verdict:{verdict}" for sha256, verdict in judged.items()}
+    how = {deb.sha256: "pool" if there else "no" for deb, there in known}
     if integrity:
+        unknown = {deb.sha256: deb for deb in debs if deb.sha256 not in judged}
         _verify(list(unknown.values()), integrity)
+        how |= dict.fromkeys(unknown, "integrity")
+    how |= {sha256: f"verdict:{verdict}" for sha256, verdict in judged.items()}
     return tuple(_admitted(deb, component, there=there, how=how[deb.sha256]) for deb, there in known)
+
+
+def records(
+    admitted: Sequence[Admitted], verdicts: Sequence[Verdict], manifest: bytes | None
+) -> dict[str, Content]:
+    """Files that the history and the snapshot name: verdicts that let packages in, and the manifest."""
+    used = {one.record.verified for one in admitted}
+    files: dict[str, Content] = {}
+    for verdict in verdicts:
+        name = verdict_sha256(verdict)
+        if f"verdict:{name}" in used:
+            files[layout.verdict_file(name)] = verdict.to_json().encode()
+    if manifest is not None:
+        files[layout.manifest_file(hashlib.sha256(manifest).hexdigest())] = manifest
+    return files
 
 
 def verdict_sha256(verdict: Verdict) -> str:
@@ -117,16 +147,23 @@ def _admitted(deb: Deb, component: str, *, there: bool, how: str) -> Admitted:
     )
 
 
-def _pooled(state: State, deb: Deb, component: str, components: Iterable[str]) -> bool:
+def _pooled(store: Store, debs: Sequence[Deb], component: str) -> list[bool]:
     """Whether a component's pool has these bytes; any component's must not have others of the same identity."""
-    there = False
-    for other in components:
-        path = layout.pool_file(other, deb.name, deb.version, deb.architecture)
-        size = state.store.size(path)
-        if size is not None and (size != deb.size or state.store.sha256(path) != deb.sha256):
-            raise _other_bytes(deb, path)
-        there |= size is not None and other == component
-    return there
+    components = store.names(layout.POOL)
+    places = [
+        {other: layout.pool_file(other, deb.name, deb.version, deb.architecture) for other in components}
+        for deb in debs
+    ]
+    held = store.held(path for one in places for path in one.values())
+    for deb, one in zip(debs, places, strict=True):
+        for path in one.values():
+            if path in held and not _same(store, path, held[path], deb):
+                raise _other_bytes(deb, path)
+    return [one.get(component) in held for one in places]
+
+
+def _same(store: Store, path: str, held: Held, deb: Deb) -> bool:
+    return held.size == deb.size and (held.sha256 or store.sha256(path)) == deb.sha256
 
 
 def _judged(verdicts: Sequence[Verdict]) -> dict[str, str]:
@@ -162,7 +199,7 @@ def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
     if not debs:
         return
     log.info("verifying %d packages that no verdict knows", len(debs))
-    found = spread(integrity, [deb.path for deb in debs])
+    found = on_all_cores(integrity, [deb.path for deb in debs])
     broken = [
         f"{deb.path}: {problem}" for deb, problems in zip(debs, found, strict=True) for problem in problems
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changing a repository: add, promote, rollback, refresh. Each ends in one switch, and is whole before it.
+"""Changing a repository: add, promote, rollback. Each ends in one switch, and is whole before it.
 
 Order of writes: pool, then blocks and indices by hash, then the snapshot, then the signed wrapper and its
 history entry, then the switch. All of one step is durable before the next begins, so whatever a crash leaves
@@ -7,10 +7,9 @@ is either unreachable or whole, and the same command takes up what is there.
 """
 
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -18,37 +17,25 @@ from bigtop_builder import openpgp
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import layout, pool
-from bigtop_builder.repository.founding import begin, define, ensure, meant
-from bigtop_builder.repository.layout import Added, Form, Settings, Snapshot, SuiteSettings
-from bigtop_builder.repository.snapshot import Draft
+from bigtop_builder.repository import layout, pool, source_pool
+from bigtop_builder.repository.authentic import public_keys
+from bigtop_builder.repository.drafting import write_snapshot
+from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
+from bigtop_builder.repository.gate import Gate, Loss, between
+from bigtop_builder.repository.incoming import Incoming, incoming_of
+from bigtop_builder.repository.key_expiry import require_lasting
+from bigtop_builder.repository.layout import Form, Settings, Snapshot, SuiteSettings
+from bigtop_builder.repository.published import Published, unchanged
+from bigtop_builder.repository.rollback import earlier
+from bigtop_builder.repository.source_pool import NOTHING
 from bigtop_builder.repository.state import Pointer, State
-from bigtop_builder.repository.store import Content, Store, open_store
+from bigtop_builder.repository.store import Store, open_store
 from bigtop_builder.repository.wrapper import Change, Clock, switch
+from bigtop_builder.source_package import Beside
 from bigtop_builder.verify.integrity import check_integrity
 from bigtop_builder.verify.verdict import Verdict
 
-COMPONENT = re.compile(r"[a-z0-9][a-z0-9+.\-]*")
-"""A component is a folder below pool/: what may stand in Packages' Filename (the models hold it to the same)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What a command did.
-
-    Attributes:
-        suite: The suite it was about.
-        serial: Of the switch that stands now.
-        snapshot: Id of the snapshot that the suite points to now.
-        changed: Something was written; if not, all was as wanted already.
-        added: Packages that came in.
-    """
-
-    suite: str
-    serial: int
-    snapshot: str
-    changed: bool
-    added: tuple[Added, ...] = ()
+CLOSED = Gate()
 
 
 class Repository:
@@ -70,7 +57,7 @@ class Repository:
         self.store = store
         self.state = State(store)
         self._integrity = integrity
-        self._clock = clock
+        self.clock = clock
 
     @classmethod
     def open(cls, where: str | Path, *, sync: bool = True) -> Self:
@@ -96,7 +83,7 @@ class Repository:
         label: str = "",
         keyring: Keyring,
         fingerprints: Sequence[str],
-        forms: tuple[Form, ...] = ("", ".gz", ".xz"),
+        forms: tuple[Form, ...] = layout.FORMS,
         sync: bool = True,
     ) -> Self:
         """Make a repository; the same call on one that is there changes nothing.
@@ -126,7 +113,7 @@ class Repository:
         Raises:
             InputError: The name is none, or the codename would change.
         """
-        with self.store.lock():
+        with self.state.lock():
             define(self.state, suite, settings)
 
     def add(
@@ -136,10 +123,15 @@ class Repository:
         *,
         keyring: Keyring,
         component: str = "main",
+        architectures: Collection[str] = (),
+        replace: bool = False,
+        gate: Gate = CLOSED,
+        expected: Collection[str] = (),
         verdicts: Sequence[Verdict] = (),
         manifest: bytes | None = None,
         new_suite: bool = False,
         verify: bool = True,
+        beside: Beside = NOTHING,
         who: str = "",
         why: str = "",
     ) -> Published:
@@ -150,47 +142,93 @@ class Repository:
             debs: Packages.
             keyring: Holds the repository's keys.
             component: Component of the suite.
+            architectures: Take only packages for these and for `all`; each one if empty.
+            replace: The component is to hold exactly these packages: others leave the suite.
+            gate: What may be lost.
+            expected: Names that the suite has from an earlier set of this kind: one that did not come has vanished.
             verdicts: What verification said; packages that none of them knows are verified here.
             manifest: Release manifest that the packages came with.
             new_suite: Make the suite, with its name as codename, if it is none of the repository's; the first
                 one of a repository is made in any case.
             verify: Verify packages that no verdict knows; if not, the history says so.
+            beside: Source packages, .changes and .buildinfo.
             who: Whom the history names; this user and host if empty.
             why: Reason for the history.
 
         Raises:
-            InputError: The suite is unknown, or suite or component cannot be a name.
-            SigningError: A key cannot sign, or the suite's state is not signed by the repository's keys.
-            PublishError: A package is refused, or the store cannot be written; nothing was switched.
+            InputError: The suite is unknown, suite or component cannot be a name, or no package is for the
+                architectures.
+            SigningError: A key cannot sign or expires soon, or the suite's state is not signed by the
+                repository's keys.
+            PublishError: A package is refused, hosts would lose something, or the store cannot be written;
+                nothing was switched.
         """
-        if COMPONENT.fullmatch(component) is None:
-            raise InputError(
-                f"{component!r} cannot be a component's name",
-                hint="lower-case letters, digits, + . and - only",
-            )
-        pointer = self.state.pointer(suite)
-        if pointer and not self._missing(pointer, component, debs):
-            return _unchanged(pointer)
-        keyring.check(self.state.settings().keys)
-        with self.store.lock():
+        done = self.settled(
+            suite, debs, component=component, architectures=architectures, replace=replace, beside=beside
+        )
+        if done:
+            return done
+        debs = pool.only(debs, architectures)
+        self.check_lasting(suite, keyring)
+        with self.state.lock():
             ensure(self.state, suite, new=new_suite)
-            pointer = self._trusted(suite, keyring)
-            fresh = self._missing(pointer, component, debs)
-            if pointer and not fresh:
-                return _unchanged(pointer)
+            pointer = self.trusted(suite, keyring)
+            incoming = self._incoming(pointer, component, debs, beside, replace=replace)
+            if pointer and not incoming:
+                return unchanged(pointer)
+            loss = incoming.loss(self.state, expected)
+            waived = gate.judge(suite, loss)
             admitted = pool.admit(
                 self.state,
-                fresh,
+                incoming.fresh,
                 component=component,
                 verdicts=verdicts,
                 integrity=self._integrity if verify else None,
             )
-            self.store.put({one.stanza.filename: one.content for one in admitted})
-            records = self._records(admitted, verdicts, manifest)
-            snapshot = self._grow(suite, pointer, component, admitted, records)
-            added = tuple(one.record for one in admitted)
-            change = Change(suite=suite, snapshot=snapshot, action="add", who=who, why=why, added=added)
-            return self._switch(pointer, change, keyring)
+            sources = source_pool.admit(self.state, incoming.sources, component=component)
+            kept, named = source_pool.kept_records(beside.records, debs, beside.sources)
+            self.store.put(source_pool.together(admitted, sources))
+            records = {**pool.records(admitted, verdicts, manifest), **kept}
+            manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
+            grown = partial(
+                incoming.grown, suite=suite, admitted=admitted, sources=sources, manifests=manifests
+            )
+            snapshot = write_snapshot(self.state, incoming.before, grown, records)
+            change = Change(
+                suite=suite,
+                snapshot=snapshot,
+                action="replace" if replace else "add",
+                who=who,
+                why=why,
+                added=(*(one.record for one in admitted), *(one.record for one in sources)),
+                removed=incoming.removed,
+                waived=waived,
+                records=named,
+            )
+            return self.switch_to(pointer, change, keyring, loss)
+
+    def settled(
+        self,
+        suite: str,
+        debs: Sequence[Deb],
+        *,
+        component: str = "main",
+        architectures: Collection[str] = (),
+        replace: bool = False,
+        beside: Beside = NOTHING,
+    ) -> Published | None:
+        """What `add` would answer if all is as it wants it already, which takes no key; None if not.
+
+        Raises:
+            InputError: The component cannot be a name, or no package is for the architectures.
+            PublishError: The suite has one of the packages with other bytes.
+        """
+        require_component(component)
+        fitting = pool.only(debs, architectures)
+        pointer = self.state.pointer(suite)
+        if pointer and not self._incoming(pointer, component, fitting, beside, replace=replace):
+            return unchanged(pointer)
+        return None
 
     def promote(
         self,
@@ -198,6 +236,7 @@ class Repository:
         target: str,
         *,
         keyring: Keyring,
+        gate: Gate = CLOSED,
         new_suite: bool = False,
         who: str = "",
         why: str = "",
@@ -208,25 +247,34 @@ class Repository:
             source: Suite that has the snapshot.
             target: Suite that gets it.
             keyring: Holds the repository's keys.
+            gate: What may be lost.
             new_suite: Make the target if it is none of the repository's suites.
             who: Whom the history names.
             why: Reason for the history.
 
         Raises:
             InputError: Nothing was published to the source, or the target is unknown.
-            SigningError: A key cannot sign.
+            SigningError: A key cannot sign, or expires soon.
+            PublishError: Hosts of the target would lose something.
         """
-        keyring.check(self.state.settings().keys)
-        with self.store.lock():
-            origin = self._standing(source, keyring)
+        self.check_lasting(target, keyring)
+        with self.state.lock():
+            origin = self.standing(source, keyring)
             ensure(self.state, target, new=new_suite)
-            pointer = self._trusted(target, keyring)
+            pointer = self.trusted(target, keyring)
             if pointer and pointer.snapshot == origin.snapshot:
-                return _unchanged(pointer)
+                return unchanged(pointer)
+            loss = self.loss(pointer, origin.snapshot)
             change = Change(
-                suite=target, snapshot=origin.snapshot, action="promote", who=who, why=why, source=source
+                suite=target,
+                snapshot=origin.snapshot,
+                action="promote",
+                who=who,
+                why=why,
+                source=source,
+                waived=gate.judge(target, loss),
             )
-            return self._switch(pointer, change, keyring)
+            return self.switch_to(pointer, change, keyring, loss)
 
     def rollback(
         self, suite: str, *, to: str = "", keyring: Keyring, who: str = "", why: str = ""
@@ -245,42 +293,29 @@ class Repository:
             SigningError: A key cannot sign.
         """
         keyring.check(self.state.settings().keys)
-        with self.store.lock():
-            pointer = self._standing(suite, keyring)
-            target = self._earlier(pointer, to)
+        with self.state.lock():
+            pointer = self.standing(suite, keyring)
+            target = earlier(self.state, pointer, to)
             if target == pointer.snapshot:
-                return _unchanged(pointer)
+                return unchanged(pointer)
             change = Change(suite=suite, snapshot=target, action="rollback", who=who, why=why)
-            return self._switch(pointer, change, keyring)
+            return self.switch_to(pointer, change, keyring)
 
-    def refresh(self, suite: str, *, keyring: Keyring, who: str = "", why: str = "") -> Published:
-        """Sign a suite anew, with a new Date and Valid-Until, over the snapshot it points to.
-
-        Raises:
-            InputError: Nothing was published to the suite.
-            SigningError: A key cannot sign.
-        """
-        keyring.check(self.state.settings().keys)
-        with self.store.lock():
-            pointer = self._standing(suite, keyring)
-            change = Change(suite=suite, snapshot=pointer.snapshot, action="refresh", who=who, why=why)
-            return self._switch(pointer, change, keyring)
-
-    def snapshots(self) -> tuple[str, ...]:
-        """Ids of all snapshots in the store that are whole."""
-        names = self.store.names("snapshots")
-        return tuple(name for name in names if self.store.size(layout.snapshot_file(name)) is not None)
-
-    def _trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
+    def trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
         """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
         pointer = self.state.pointer(suite)
         if pointer:
-            public = keyring.export_public(self.state.settings().keys, armor=False)
-            openpgp.verify(pointer.signed, keyring=public, what=f"{self.store.name}/dists/{suite}/InRelease")
+            what = f"{self.store.name}/dists/{suite}/InRelease"
+            openpgp.verify(pointer.signed, keyring=public_keys(self.state, keyring), what=what)
         return pointer
 
-    def _standing(self, suite: str, keyring: Keyring) -> Pointer:
-        pointer = self._trusted(suite, keyring)
+    def standing(self, suite: str, keyring: Keyring) -> Pointer:
+        """Where a suite stands that something was published to, verified as `trusted` does it.
+
+        Raises:
+            InputError: Nothing was published to it.
+        """
+        pointer = self.trusted(suite, keyring)
         if pointer is None:
             raise InputError(
                 f"nothing was published to suite {suite} of {self.store.name}",
@@ -288,79 +323,54 @@ class Repository:
             )
         return pointer
 
-    def _missing(self, pointer: Pointer | None, component: str, debs: Sequence[Deb]) -> tuple[Deb, ...]:
-        snapshot = self.state.snapshot(pointer.snapshot) if pointer else None
-        return pool.not_yet_in(self.state, snapshot, component, debs)
+    def check_lasting(self, suite: str, keyring: Keyring) -> None:
+        """See that the keys can sign, and that a Release signed now can be read until its end.
 
-    def _records(
-        self, admitted: Sequence[pool.Admitted], verdicts: Sequence[Verdict], manifest: bytes | None
-    ) -> dict[str, Content]:
-        used = {one.record.verified for one in admitted}
-        files: dict[str, Content] = {}
-        for verdict in verdicts:
-            name = pool.verdict_sha256(verdict)
-            if f"verdict:{name}" in used:
-                files[layout.verdict_file(name)] = verdict.to_json().encode()
-        if manifest is not None:
-            files[layout.manifest_file(hashlib.sha256(manifest).hexdigest())] = manifest
-        return files
-
-    def _grow(
-        self,
-        suite: str,
-        pointer: Pointer | None,
-        component: str,
-        admitted: Sequence[pool.Admitted],
-        records: Mapping[str, Content],
-    ) -> str:
-        """Write the snapshot that has the admitted packages besides the suite's, and return its id."""
+        Raises:
+            SigningError: A key cannot sign, or all expire soon.
+        """
         settings = self.state.settings()
-        before = self.state.snapshot(pointer.snapshot) if pointer else Snapshot(components={})
-        manifests = tuple(Path(path).stem for path in records if path.startswith("state/manifests/"))
-        with self.store.scratch() as scratch:
-            draft = Draft(state=self.state, forms=settings.forms, scratch=scratch)
-            grown = draft.grown(
-                before,
-                component=component,
-                added=[one.stanza for one in admitted],
-                architectures=settings.suites[suite].architectures,
-                manifests=manifests,
-            )
-            self.store.put({**draft.files, **records})
-        name, files = draft.seal(grown)
-        self.store.put(files)
-        return name
-
-    def _earlier(self, pointer: Pointer, wanted: str) -> str:
-        """Id of a snapshot that the suite pointed to."""
-        history = self.state.history(pointer.suite)
-        past = "\n".join(f"{one.serial}: {one.after} ({one.when:%Y-%m-%d %H:%M} UTC)" for one in history)
-        if not wanted:
-            came = [
-                one for one in history if one.after == pointer.snapshot and one.action in {"add", "promote"}
-            ]
-            if not came or not came[-1].before:
-                raise InputError(
-                    f"suite {pointer.suite} has no snapshot before the present one",
-                    details=f"it pointed to\n{past}",
-                    hint="--to ID takes it to one of these; one of another suite comes in by repo promote",
-                )
-            return came[-1].before
-        found = {one.after for one in history if one.after.startswith(wanted)}
-        if len(found) != 1:
-            raise InputError(
-                f"{wanted} is {'more than one' if found else 'no'} snapshot that {pointer.suite} pointed to",
-                details=past,
-                hint="name one of these; a snapshot of another suite comes in by promote",
-            )
-        return found.pop()
-
-    def _switch(self, pointer: Pointer | None, change: Change, keyring: Keyring) -> Published:
-        serial = switch(self.state, pointer, change, keyring=keyring, clock=self._clock)
-        return Published(
-            suite=change.suite, serial=serial, snapshot=change.snapshot, changed=True, added=change.added
+        known = settings.suites.get(suite)
+        require_lasting(
+            keyring.check(settings.keys), now=self.clock(), valid_days=known.valid_days if known else None
         )
 
+    def loss(self, pointer: Pointer | None, snapshot: str) -> Loss:
+        """What hosts of a suite would lose by its switch to another snapshot."""
+        if pointer is None:
+            return Loss()
+        before, after = (self.state.snapshot(one) for one in (pointer.snapshot, snapshot))
+        return between(before, after, self.state.stanzas)
 
-def _unchanged(pointer: Pointer) -> Published:
-    return Published(suite=pointer.suite, serial=pointer.serial, snapshot=pointer.snapshot, changed=False)
+    def _incoming(
+        self, pointer: Pointer | None, component: str, debs: Sequence[Deb], beside: Beside, *, replace: bool
+    ) -> Incoming:
+        before = self.state.snapshot(pointer.snapshot) if pointer else Snapshot(components={})
+        return incoming_of(self.state, before, component, debs, beside.sources, replace=replace)
+
+    def switch_to(
+        self, pointer: Pointer | None, change: Change, keyring: Keyring, loss: Loss | None = None
+    ) -> Published:
+        """Make a change the suite's state. The repository must be locked, and the snapshot in the store.
+
+        Args:
+            pointer: Where the suite stands, as `trusted` gives it.
+            change: What is wanted.
+            keyring: Holds the repository's keys.
+            loss: What hosts lose by it, for the answer.
+
+        Raises:
+            SigningError: A key cannot sign.
+            PublishError: The store cannot be written, or clocks differ; nothing was switched.
+        """
+        serial = switch(self.state, pointer, change, keyring=keyring, clock=self.clock)
+        return Published(
+            suite=change.suite,
+            serial=serial,
+            snapshot=change.snapshot,
+            changed=True,
+            added=change.added,
+            removed=change.removed,
+            vanished=loss.vanished if loss else (),
+            lowered=loss.lowered if loss else (),
+        )

@@ -7,19 +7,50 @@ clients read, what the next publisher reads, and what is switched.
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from lzma import LZMAError
 
+from zstandard import ZstdError
+
+from bigtop_builder import openpgp
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.repository import layout, xz
-from bigtop_builder.repository.index import COPY, Stanza, parse_release, parse_stanzas, place, release_date
-from bigtop_builder.repository.layout import Block, Entry, Index, Settings, Snapshot
+from bigtop_builder.openpgp import signed_text
+from bigtop_builder.repository import layout, xz, zst
+from bigtop_builder.repository.index import (
+    COPY,
+    Stanza,
+    holding,
+    parse_date,
+    parse_release,
+    parse_stanzas,
+    release_date,
+)
+from bigtop_builder.repository.layout import (
+    Block,
+    Entry,
+    Form,
+    Index,
+    Mirror,
+    Notice,
+    Notices,
+    Settings,
+    Snapshot,
+)
+from bigtop_builder.repository.sources import PoolFile, SourceStanza, parse_sources
 from bigtop_builder.repository.store import Store
 
 SERIAL = "X-Serial"
 SNAPSHOT = "X-Snapshot"
+KEPT = "X-Kept"
+WITHDRAWN = "X-Withdrawn"
+UNTIL = "Valid-Until"
+THREADS = 16
+"""Files that are read at once, for stores that answer after a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +71,17 @@ class Pointer:
     date: datetime
     fields: Mapping[str, str]
     signed: bytes
+
+    @property
+    def kept(self) -> str:
+        """Of a snapshot's own suite: the name under which it is kept whatever the rules; empty if it is not."""
+        return self.fields.get(KEPT, "")
+
+    @property
+    def until(self) -> datetime | None:
+        """Until when hosts take it, UTC; None for any time."""
+        text = self.fields.get(UNTIL)
+        return parse_date(text) if text else None
 
 
 class State:
@@ -73,6 +115,24 @@ class State:
                 hint=f"{COPY}; or move it away, and repo init with the same origin, label and keys makes it anew",
             ) from error
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other publishers out, as `Store.lock` does it.
+
+        Raises:
+            InputError: It is a mirror: nothing is published there.
+            PublishError: Another publisher has it for too long, or the store cannot be written.
+        """
+        with self.store.lock():
+            if text := self.store.read(layout.MIRROR):
+                where = f"{self.store.name}/{layout.MIRROR}"
+                source = Mirror.from_json(text, source=where).source or "another repository"
+                raise InputError(
+                    f"{self.store.name} is a mirror of {source}: nothing is published there",
+                    hint=f"publish to {source}; bigtop-builder repo export brings it to the mirror",
+                )
+            yield
+
     def pointer(self, suite: str) -> Pointer | None:
         """Where a suite stands; None if nothing was published to it.
 
@@ -98,6 +158,17 @@ class State:
             signed=signed,
         )
 
+    def pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
+        """Where suites stand, in their order; those that nothing was published to are left out.
+
+        Raises:
+            CheckFailed: An InRelease is not one of ours.
+        """
+        named = list(dict.fromkeys(suites))
+        with ThreadPoolExecutor(THREADS) as threads:
+            found = zip(named, threads.map(self.pointer, named), strict=True)
+            return {suite: pointer for suite, pointer in found if pointer}
+
     def snapshot(self, snapshot: str) -> Snapshot:
         """A snapshot by its id.
 
@@ -112,6 +183,49 @@ class State:
         _held(text, snapshot, f"{self.store.name}/{path}")
         return Snapshot.from_json(text, source=f"{self.store.name}/{path}")
 
+    def snapshots(self) -> tuple[str, ...]:
+        """Ids of all snapshots that are whole, sorted."""
+        names = self.store.names("snapshots")
+        there = self.store.held(layout.snapshot_file(name) for name in names)
+        return tuple(name for name in names if layout.snapshot_file(name) in there)
+
+    def named(self, wanted: str) -> str:
+        """Id of a snapshot that is called by its id, by the beginning of it, by its suite, or by its kept name.
+
+        Raises:
+            InputError: There is none of that name, or more than one.
+        """
+        begin = wanted.removeprefix("snapshot-") if layout.OWN_SUITE.fullmatch(wanted) else wanted
+        every = self.snapshots()
+        found = {one for one in every if begin and one.startswith(begin)}
+        if wanted and not found:
+            own = self.pointers(map(layout.snapshot_suite, every))
+            found = {one.snapshot for one in own.values() if one.kept == wanted}
+        if len(found) == 1:
+            return found.pop()
+        raise InputError(
+            f"{self.store.name} has {'more than one' if found else 'no'} snapshot {wanted!r}",
+            details="\n".join(sorted(found)),
+            hint="bigtop-builder repo list --snapshots shows them",
+        )
+
+    def notices(self, public: bytes) -> dict[str, Notice]:
+        """Snapshots that are out of use, by id.
+
+        Args:
+            public: Keys, binary, of which one must have signed the list.
+
+        Raises:
+            SigningError: None of them has.
+        """
+        signed = self.store.read(layout.WITHDRAWN)
+        if signed is None:
+            return {}
+        where = f"{self.store.name}/{layout.WITHDRAWN}"
+        openpgp.verify(signed, keyring=public, what=where, expired=True)
+        notices = Notices.from_json(signed_text(signed), source=where)
+        return {one.snapshot: one for one in notices.withdrawn}
+
     def stanzas(self, block: Block) -> list[Stanza]:
         """The packages of a block.
 
@@ -119,6 +233,14 @@ class State:
             CheckFailed: Its file is missing or was altered.
         """
         return list(parse_stanzas(self.block(block)[0].decode()))
+
+    def sources(self, block: Block) -> list[SourceStanza]:
+        """The source packages of a block.
+
+        Raises:
+            CheckFailed: Its file is missing or was altered.
+        """
+        return list(parse_sources(self.block(block)[0].decode()))
 
     def block(self, block: Block) -> tuple[bytes, bytes]:
         """Text of a block, and its file: the gzip member.
@@ -138,22 +260,24 @@ class State:
         _held(text, block.sha256, where)
         return text, packed
 
-    def stream(self, sha256: str, text: bytes) -> bytes | None:
-        """A block's .xz stream; None if it was never kept.
+    def stream(self, sha256: str, text: bytes, form: Form = ".xz") -> bytes | None:
+        """A block's .xz stream or .zst frame; None if it was never kept.
 
         Args:
             sha256: Hash of the block.
             text: Its text.
+            form: Which of the two.
 
         Raises:
             CheckFailed: The file does not hold that text.
         """
-        path = layout.block_file(sha256, ".xz")
+        path = layout.block_file(sha256, form)
+        decompress = zst.decompress if form == ".zst" else xz.decompress
         packed = self.store.read(path)
         where = f"{self.store.name}/{path}"
         try:
-            whole = packed is None or xz.decompress(packed, limit=len(text)) == text
-        except LZMAError as error:
+            whole = packed is None or decompress(packed, limit=len(text)) == text
+        except (LZMAError, ZstdError) as error:
             raise CheckFailed(f"{where} was altered: {error}", hint=COPY) from error
         if not whole:
             raise CheckFailed(f"{where} was altered: it holds another text", hint=COPY)
@@ -161,25 +285,71 @@ class State:
 
     def find(self, index: Index, names: Iterable[str]) -> Iterator[Stanza]:
         """All packages in the blocks that hold or would hold these names."""
-        firsts = [block.first for block in index.blocks]
-        for position in sorted({place(firsts, name) for name in names}) if firsts else ():
-            yield from self.stanzas(index.blocks[position])
+        for block in holding(index.blocks, names):
+            yield from self.stanzas(block)
 
     def packages(self, index: Index) -> Iterator[Stanza]:
         """All packages of an index, in order."""
         for block in index.blocks:
             yield from self.stanzas(block)
 
+    def find_sources(self, index: Index | None, names: Iterable[str]) -> Iterator[SourceStanza]:
+        """All source packages in the blocks that hold or would hold these names."""
+        for block in holding(index.blocks if index else (), names):
+            yield from self.sources(block)
+
+    def pool_files(self, snapshots: Iterable[Snapshot]) -> dict[str, Stanza | PoolFile]:
+        """Path in the pool -> file, for all packages and sources of some snapshots; each block is read once.
+
+        Raises:
+            CheckFailed: A block is missing or was altered.
+        """
+        every = list(snapshots)
+        packages = [index for one in every for named in one.components.values() for index in named.values()]
+        sources = [index for one in every for index in one.sources.values()]
+        with ThreadPoolExecutor(THREADS) as threads:
+            found: dict[str, Stanza | PoolFile] = {
+                stanza.filename: stanza
+                for stanzas in threads.map(self.stanzas, _blocks(packages))
+                for stanza in stanzas
+            }
+            for stanzas in threads.map(self.sources, _blocks(sources)):
+                found |= {one.filename: one for stanza in stanzas for one in stanza.files}
+        return found
+
     def history(self, suite: str) -> tuple[Entry, ...]:
         """The suite's switches, oldest first."""
         pointer = self.pointer(suite)
-        entries = []
-        for serial in range(1, pointer.serial + 1 if pointer else 1):
-            path = layout.history_file(suite, serial)
-            text = self.store.read(path)
-            if text is not None:
-                entries.append(Entry.from_json(text, source=f"{self.store.name}/{path}"))
-        return tuple(entries)
+        return tuple(reversed([*self.backwards(pointer)])) if pointer else ()
+
+    def backwards(self, pointer: Pointer) -> Iterator[Entry]:
+        """A suite's switches, newest first, read as far as they are asked for, in parts that double."""
+        last, count = pointer.serial, THREADS
+        while last > 0:
+            serials = range(last, max(last - count, 0), -1)
+            with ThreadPoolExecutor(THREADS) as threads:
+                found = list(threads.map(partial(self.entry, pointer.suite), serials))
+            yield from (entry for entry in found if entry)
+            last, count = last - count, 2 * count
+
+    def texts(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Small files, each with its path, in order; those that are missing are left out."""
+        for start in range(0, len(paths), THREADS):
+            part = paths[start : start + THREADS]
+            with ThreadPoolExecutor(THREADS) as threads:
+                found = list(threads.map(self.store.read, part))
+            yield from ((path, text) for path, text in zip(part, found, strict=True) if text is not None)
+
+    def entry(self, suite: str, serial: int) -> Entry | None:
+        """One of the suite's switches; None if its record is missing."""
+        path = layout.history_file(suite, serial)
+        text = self.store.read(path)
+        return None if text is None else Entry.from_json(text, source=f"{self.store.name}/{path}")
+
+
+def _blocks(indices: Iterable[Index]) -> list[Block]:
+    """Their blocks, each once."""
+    return list({block.sha256: block for index in indices for block in index.blocks}.values())
 
 
 def _held(data: bytes, sha256: str, what: str) -> None:

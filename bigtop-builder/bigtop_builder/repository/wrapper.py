@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signed wrapper around a snapshot, and the one switch that makes it the suite (design, invariant 3)."""
 
-import getpass
 import logging
-import socket
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from bigtop_builder.errors import PublishError
 from bigtop_builder.openpgp import Keyring
+from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.authentic import public_keys, require_published
 from bigtop_builder.repository.index import release_text
-from bigtop_builder.repository.layout import Action, Added, Entry, IndexFile, Settings, Snapshot
-from bigtop_builder.repository.state import SERIAL, SNAPSHOT, Pointer, State
+from bigtop_builder.repository.layout import (
+    Action,
+    Added,
+    Entry,
+    Form,
+    IndexFile,
+    Removed,
+    Settings,
+    Snapshot,
+    SuiteSettings,
+)
+from bigtop_builder.repository.state import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Pointer, State
 from bigtop_builder.repository.store import Alias, Content
 
 log = logging.getLogger(__name__)
@@ -22,6 +34,8 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 AHEAD = timedelta(seconds=5)
 """How far a Release may be dated ahead of the clock; hosts refuse 10 s (apt.conf(5), Max-FutureTime)."""
+SIGNING = 4
+"""Signatures that are made at once."""
 FIXED = ("Origin", "Label", "Suite", "Codename")
 
 
@@ -37,6 +51,10 @@ class Change:
         why: Reason for the history.
         source: For `promote`: the suite that the snapshot came from.
         added: Packages that come in.
+        removed: Packages that go out.
+        waived: What the gate was told to let through.
+        records: File name -> hash of .changes and .buildinfo that came along.
+        marks: Fields of a snapshot's own suite that change; the others stay as they were.
     """
 
     suite: str
@@ -46,10 +64,39 @@ class Change:
     why: str = ""
     source: str = ""
     added: tuple[Added, ...] = ()
+    removed: tuple[Removed, ...] = ()
+    waived: tuple[str, ...] = ()
+    records: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapper:
+    """A Release that is to be signed, and what lies beside it.
+
+    Attributes:
+        change: What is wanted.
+        before: The suite's InRelease until now; None if it is new.
+        serial: Of the switch.
+        folder: Where it goes.
+        release: The text.
+        history: The history entry.
+        links: Aliases for each component.
+        places: What clients may ask for: path below the suite -> where it lies.
+    """
+
+    change: Change
+    before: bytes | None
+    serial: int
+    folder: str
+    release: bytes
+    history: bytes
+    links: Mapping[str, Content]
+    places: Mapping[str, str]
 
 
 def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Keyring, clock: Clock) -> int:
-    """Write wrapper and history entry, make the wrapper the suite, and return the new serial.
+    """Make a snapshot the suite, after it got a suite of its own if it has none, and return the new serial.
 
     Args:
         state: The repository, locked.
@@ -59,41 +106,126 @@ def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Ke
         clock: Says what time it is.
 
     Raises:
-        PublishError: The suite's Date is ahead of the clock, a fixed field would change, or the store
-            cannot be written.
+        PublishError: The snapshot is withdrawn, the suite's Date is ahead of the clock, a fixed field would
+            change, or the store cannot be written.
         SigningError: A key cannot sign.
     """
+    if pointer is None or pointer.snapshot != change.snapshot:
+        _refuse_withdrawn(state, change, keyring)
+    suite = layout.snapshot_suite(change.snapshot)
+    own = state.pointer(suite)
+    if change.action == "rollback":
+        require_published(state, change.snapshot, public_keys(state, keyring))
+    changes: list[tuple[Pointer | None, Change]] = [(pointer, change)]
+    if own is None:
+        first = Change(
+            suite=suite, snapshot=change.snapshot, action="snapshot", who=change.who, why=change.why
+        )
+        changes.insert(0, (None, first))
+    return switch_all(state, changes, keyring=keyring, clock=clock)[-1]
+
+
+def switch_all(
+    state: State, changes: Sequence[tuple[Pointer | None, Change]], *, keyring: Keyring, clock: Clock
+) -> tuple[int, ...]:
+    """Write wrappers and history entries, make each the suite in the order given, and return the new serials.
+
+    Args:
+        state: The repository, locked.
+        changes: Where each suite stands, and what is wanted.
+        keyring: Holds the repository's keys.
+        clock: Says what time it is.
+
+    Raises:
+        PublishError: A suite's Date is ahead of the clock, a fixed field would change, or the store cannot
+            be written. Suites may have been switched by then, each of them whole.
+        SigningError: A key cannot sign; nothing was switched.
+    """
     settings = state.settings()
+    # One date for all: they are written together, with one modification time.
+    date = max(next_date(pointer, clock) for pointer, _ in changes)
+    wrappers = [_wrapper(state, settings, pointer, change, date) for pointer, change in changes]
+    files = _signed(wrappers, settings, keyring)
+    for one in wrappers:
+        state.store.delete(one.folder)
+    state.store.put(files, modified=date)
+    for one in wrappers:
+        state.store.switch(one.change.suite, one.folder, files=one.places, before=one.before)
+        snapshot = one.change.snapshot[:12]
+        log.info("%s: %s points to snapshot %s", one.change.action, one.change.suite, snapshot)
+    return tuple(one.serial for one in wrappers)
+
+
+def _wrapper(
+    state: State, settings: Settings, pointer: Pointer | None, change: Change, date: datetime
+) -> Wrapper:
+    if pointer and layout.OWN_SUITE.fullmatch(change.suite) and pointer.snapshot != change.snapshot:
+        raise PublishError(
+            f"{change.suite} is snapshot {pointer.snapshot}, and would be {change.snapshot} too",
+            hint="the ids begin alike, by chance or by intent: publish another set of packages",
+        )
     serial = pointer.serial + 1 if pointer else 1
-    date = next_date(pointer, clock)
     snapshot = state.snapshot(change.snapshot)
-    fields = _fields(settings, change, serial, snapshot)
+    fields = _fields(settings, change, serial, snapshot, pointer)
     _check_fixed(fields, pointer)
-    days = settings.suites[change.suite].valid_days
+    days = settings_of(settings, change.suite).valid_days
+    folder = layout.release_folder(change.suite, serial)
     release = release_text(
         fields=fields,
         date=date,
         valid_until=date + timedelta(days=days) if days else None,
         files=_indices(snapshot),
-    ).encode()
-    history = _entry(change, pointer, serial, date).to_json().encode()
-    folder = layout.release_folder(change.suite, serial)
-    files: dict[str, Content] = {
-        f"{folder}/{name}": Alias(f"snapshots/{change.snapshot}/{name}") for name in snapshot.components
-    }
-    files |= {
-        f"{folder}/Release": release,
-        f"{folder}/Release.gpg": keyring.detach_sign(release, settings.keys),
-        f"{folder}/InRelease": keyring.clearsign(release, settings.keys),
-        layout.history_file(change.suite, serial): history,
-        layout.history_file(change.suite, serial) + ".asc": keyring.detach_sign(history, settings.keys),
-    }
-    state.store.delete(folder)
-    state.store.put(files, modified=date)
-    before = pointer.signed if pointer else None
-    state.store.switch(change.suite, folder, files=_places(snapshot, settings.forms), before=before)
-    log.info("%s: %s points to snapshot %s", change.action, change.suite, change.snapshot[:12])
-    return serial
+    )
+    return Wrapper(
+        change=change,
+        before=pointer.signed if pointer else None,
+        serial=serial,
+        folder=folder,
+        release=release.encode(),
+        history=_entry(change, pointer, serial, date).to_json().encode(),
+        links={
+            f"{folder}/{name}": Alias(f"snapshots/{change.snapshot}/{name}") for name in snapshot.components
+        },
+        places=places_of(snapshot, settings.forms),
+    )
+
+
+def _signed(wrappers: Sequence[Wrapper], settings: Settings, keyring: Keyring) -> dict[str, Content]:
+    """The files of wrappers; all signatures at once, because starting gpg takes longer than signing."""
+    files: dict[str, Content] = {}
+    wanted: dict[str, tuple[Callable[[bytes, Sequence[str]], bytes], bytes]] = {}
+    for one in wrappers:
+        entry = layout.history_file(one.change.suite, one.serial)
+        files |= {**one.links, f"{one.folder}/Release": one.release, entry: one.history}
+        wanted[f"{one.folder}/Release.gpg"] = keyring.detach_sign, one.release
+        wanted[f"{one.folder}/InRelease"] = keyring.clearsign, one.release
+        wanted[f"{entry}.asc"] = keyring.detach_sign, one.history
+    first, *others = [partial(sign, data, settings.keys) for sign, data in wanted.values()]
+    # gpg-agent rewrites the file of an imported key when it is used first, and whoever reads it meanwhile fails.
+    signed = [first()]
+    with ThreadPoolExecutor(SIGNING) as threads:
+        signed += threads.map(lambda sign: sign(), others)
+    return files | dict(zip(wanted, signed, strict=True))
+
+
+def _refuse_withdrawn(state: State, change: Change, keyring: Keyring) -> None:
+    if state.store.size(layout.WITHDRAWN) is None:
+        return
+    if notice := state.notices(public_keys(state, keyring)).get(change.snapshot):
+        raise PublishError(
+            f"snapshot {change.snapshot[:16]} is withdrawn, and {change.suite} must not point to it",
+            details=f"{notice.when:%Y-%m-%d %H:%M} UTC, {notice.who}: {notice.why}",
+            hint=f"name another one by rollback --to; bigtop-builder repo withdraw {change.snapshot[:16]} --undo "
+            "brings it back into use",
+        )
+
+
+def settings_of(settings: Settings, suite: str) -> SuiteSettings:
+    """Settings of a suite, or of a snapshot's own."""
+    if layout.OWN_SUITE.fullmatch(suite):
+        text = "One snapshot, which never changes"
+        return SuiteSettings(codename=suite, description=text, valid_days=settings.snapshot_days)
+    return settings.suites[suite]
 
 
 def next_date(pointer: Pointer | None, clock: Clock) -> datetime:
@@ -118,8 +250,16 @@ def next_date(pointer: Pointer | None, clock: Clock) -> datetime:
     return date
 
 
-def _fields(settings: Settings, change: Change, serial: int, snapshot: Snapshot) -> dict[str, str]:
-    suite = settings.suites[change.suite]
+def signed_by(settings: Settings) -> str:
+    """The field Signed-By: all keys, each of which signs."""
+    return ", ".join(settings.keys)
+
+
+def _fields(
+    settings: Settings, change: Change, serial: int, snapshot: Snapshot, pointer: Pointer | None
+) -> dict[str, str]:
+    suite = settings_of(settings, change.suite)
+    marks = {name: pointer.fields.get(name, "") if pointer else "" for name in (KEPT, WITHDRAWN)}
     return {
         "Origin": settings.origin,
         "Label": settings.label,
@@ -128,9 +268,11 @@ def _fields(settings: Settings, change: Change, serial: int, snapshot: Snapshot)
         "Description": suite.description,
         "Architectures": " ".join(snapshot.architectures),
         "Components": " ".join(sorted(snapshot.components)),
-        "Signed-By": ", ".join(settings.keys),
+        "Signed-By": signed_by(settings),
         SERIAL: str(serial),
         SNAPSHOT: change.snapshot,
+        **marks,
+        **change.marks,
     }
 
 
@@ -147,19 +289,18 @@ def _check_fixed(fields: Mapping[str, str], pointer: Pointer | None) -> None:
 
 def _indices(snapshot: Snapshot) -> dict[str, IndexFile]:
     return {
-        f"{component}/binary-{architecture}/{name}": entry
-        for component, indices in snapshot.components.items()
-        for architecture, index in indices.items()
+        f"{folder}/{name}": entry
+        for folder, index in snapshot.indices()
         for name, entry in index.files.items()
     }
 
 
-def _places(snapshot: Snapshot, forms: Collection[str]) -> dict[str, str]:
+def places_of(snapshot: Snapshot, forms: Collection[Form]) -> dict[str, str]:
     """Every index that clients may ask for: path below the suite -> where it lies."""
     places: dict[str, str] = {}
     for path, entry in _indices(snapshot).items():
         folder, _, name = path.rpartition("/")
-        if name.removeprefix(layout.PACKAGES) in forms:
+        if layout.is_written(name, forms):
             place = layout.by_hash("SHA256", entry.sha256)
             names = (name, place, layout.by_hash("SHA512", entry.sha512))
             places |= {f"{folder}/{one}": place for one in names}
@@ -171,11 +312,14 @@ def _entry(change: Change, pointer: Pointer | None, serial: int, date: datetime)
         suite=change.suite,
         serial=serial,
         when=date,
-        who=change.who or f"{getpass.getuser()}@{socket.gethostname()}",
+        who=change.who or whoever(),
         why=change.why,
         action=change.action,
         before=pointer.snapshot if pointer else "",
         after=change.snapshot,
         source=change.source,
         added=change.added,
+        removed=change.removed,
+        waived=change.waived,
+        records=dict(change.records),
     )

@@ -3,14 +3,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.recipe import Recipe, Service
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.verify.closure import Closure, Judgement, judge_closure
 from bigtop_builder.verify.install import Guests, try_packages
-from bigtop_builder.verify.older import newest, replaced
+from bigtop_builder.verify.older import Kind, newest, replaced
 from bigtop_builder.verify.packages import Judged
 from bigtop_builder.verify.shelf import furnish
 from bigtop_builder.verify.simulate import simulate
@@ -25,7 +25,7 @@ KEYRING = "-archive-keyring"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Earlier:
+class Earlier(Generic[Kind]):
     """What the checks take of the packages published before.
 
     Attributes:
@@ -33,11 +33,11 @@ class Earlier:
         stand_ins: The newest of each package that the set does not hold; dependencies may need it.
     """
 
-    replaced: Sequence[Deb]
-    stand_ins: Sequence[Deb]
+    replaced: Sequence[Kind]
+    stand_ins: Sequence[Kind]
 
     @classmethod
-    def of(cls, debs: Sequence[Deb], previous: Sequence[Deb]) -> Self:
+    def of(cls, debs: Sequence[Deb], previous: Sequence[Kind]) -> Self:
         """Choose from the packages published before, for a set."""
         names = {deb.name for deb in debs}
         others = (deb for deb in previous if deb.name not in names and not deb.name.endswith(KEYRING))

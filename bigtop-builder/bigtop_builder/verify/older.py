@@ -2,11 +2,14 @@
 """Something to upgrade from: the packages published before, or copies of the set with a lower version."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from debian.debian_support import version_compare
 
-from bigtop_builder.artifact import Deb
+from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import VerifyError
 from bigtop_builder.room import Room
 from bigtop_builder.tarstream import pack
@@ -44,16 +47,62 @@ chmod -R a+rX {HOME}/older
 """
 
 
-def newest(debs: Iterable[Deb]) -> dict[str, Deb]:
+class Versioned(Protocol):
+    """A package, as far as choosing among versions needs to know it."""
+
+    @property
+    def name(self) -> str:
+        """Package."""
+
+    @property
+    def version(self) -> str:
+        """Version."""
+
+
+Kind = TypeVar("Kind", bound=Versioned)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """A package as its repository's index has it: the file is looked at when it is needed.
+
+    Attributes:
+        name: Package.
+        version: Version.
+        sha256: Of the .deb.
+        bring: Makes it a file of this machine, and says where.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    bring: Callable[[], Path] = field(repr=False, compare=False)
+
+    def deb(self) -> Deb:
+        """The file.
+
+        Raises:
+            VerifyError: It is not what the index says.
+        """
+        deb = read_deb(self.bring())
+        if deb.sha256 != self.sha256:
+            raise VerifyError(
+                f"{deb.path} was altered: its sha256 is {deb.sha256}, in the index {self.sha256}",
+                hint="bigtop-builder repo check tells what else is",
+            )
+        return deb
+
+
+def newest(debs: Iterable[Kind]) -> dict[str, Kind]:
     """Package -> its newest version among these."""
-    best: dict[str, Deb] = {}
+    best: dict[str, Kind] = {}
     for deb in debs:
         if deb.name not in best or version_compare(deb.version, best[deb.name].version) > 0:
             best[deb.name] = deb
     return best
 
 
-def replaced(debs: Sequence[Deb], previous: Iterable[Deb]) -> list[Deb]:
+def replaced(debs: Sequence[Deb], previous: Iterable[Kind]) -> list[Kind]:
     """What of the packages published before the set upgrades: the newest lower version of each."""
     versions = {deb.name: deb.version for deb in debs}
     lower = (

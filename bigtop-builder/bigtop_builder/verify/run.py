@@ -20,6 +20,7 @@ from bigtop_builder.verify.conflicts import check_conflicts
 from bigtop_builder.verify.hosts import Earlier, services_of, try_on_hosts
 from bigtop_builder.verify.integrity import SHOWN
 from bigtop_builder.verify.lintian import check_lintian
+from bigtop_builder.verify.older import Indexed
 from bigtop_builder.verify.packages import Built, Judged, finding, judge_package
 from bigtop_builder.verify.verdict import Finding, Verdict
 
@@ -36,7 +37,7 @@ def verdict_id(
     recipe: Recipe,
     stamps: Mapping[str, str],
     target_image: str,
-    previous: Sequence[Path] = (),
+    previous: Sequence[Indexed] = (),
     unselected: Mapping[str, str] | None = None,
 ) -> str:
     """Id of the verdict on these packages, without judging them: what has one need not be judged again.
@@ -50,17 +51,16 @@ def verdict_id(
         recipe: Its target, roles, services and lintian exceptions count.
         stamps: Component -> stamp that the plan gave.
         target_image: Id of the clean target image: a name made from its inputs, or a digest.
-        previous: .debs published before.
+        previous: Packages published before; none of their files is read.
         unselected: Package -> component, of components that this run leaves out.
     """
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(_read, (built.path for built in packages)))
-        published = list(pool.map(read_deb, previous))
     files = sorted(
         (built.path.name, built.component, deb.sha256 if deb else sha256_of(built.path))
         for built, deb in zip(packages, read, strict=True)
     )
-    earlier = Earlier.of([deb for deb in read if deb], published)
+    earlier = Earlier.of([deb for deb in read if deb], previous)
     components = {built.component for built in packages}
     how = {
         "target": recipe.target.model_dump(mode="json"),
@@ -91,7 +91,7 @@ def verify(
     stamps: Mapping[str, str],
     target_rooms: RoomMaker,
     builder_rooms: RoomMaker,
-    previous: Sequence[Path] = (),
+    previous: Sequence[Indexed] = (),
     unselected: Mapping[str, str] | None = None,
     changes: Sequence[Path] = (),
     tool: str,
@@ -106,7 +106,7 @@ def verify(
         stamps: Component -> stamp that the plan gave.
         target_rooms: Clean rooms of the target distribution.
         builder_rooms: Rooms that have lintian.
-        previous: .debs published before: the upgrade starts from them, and those of components that this run
+        previous: Packages published before: the upgrade starts from them, and those of components that this run
             leaves out satisfy dependencies.
         unselected: Package -> component, of components that this run leaves out.
         changes: .changes files of the builds, for lintian.
@@ -126,7 +126,9 @@ def verify(
     else:
         findings += _conflicts(judged)
         findings += _lintian(judged, recipe, builder_rooms, changes)
-        earlier = [read_deb(path) for path in previous]
+        chosen = Earlier.of([item.deb for item in judged], previous)
+        with ThreadPoolExecutor() as pool:
+            earlier = list(pool.map(Indexed.deb, [*chosen.replaced, *chosen.stand_ins]))
         life, reasons = try_on_hosts(judged, recipe, target_rooms, earlier, unselected or {})
         findings += life
     return Verdict(

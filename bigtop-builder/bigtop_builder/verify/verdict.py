@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bigtop_builder.recipe import Sha256
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Sha256, Value
 
 Outcome = Literal["passed", "failed", "waived", "skipped"]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores: where a repository's files lie. A store knows names and bytes; what they mean is `state`'s."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ Content = bytes | Upload | Alias | Present
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What a store knows of a file without reading it.
+    """What is known of a file without reading it.
 
     Attributes:
         size: Bytes.
@@ -52,6 +52,21 @@ class Held:
 
     size: int
     sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A file of a store, or an alias, as a listing has it.
+
+    Attributes:
+        path: Path in the store.
+        size: Bytes.
+        modified: When it was written, UTC.
+    """
+
+    path: str
+    size: int
+    modified: datetime
 
 
 class Store(Protocol):
@@ -70,11 +85,28 @@ class Store(Protocol):
     def sha256(self, path: str) -> str:
         """Hash of a file's bytes, read as a stream."""
 
+    def origin(self, path: str) -> str:
+        """The same for all paths that lead to the same bytes by aliases; the path itself where there are none."""
+
     def held(self, paths: Iterable[str]) -> dict[str, Held]:
         """What is known of those files that are there: many are asked for at a time."""
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names in a folder, sorted; none if there is no such folder."""
+
+    def walk(self, folder: str) -> Iterator[Listed]:
+        """All that lies below a folder, at any depth, in no order: files and aliases, not what aliases lead to."""
+
+    def local(self, files: Mapping[str, Held], folder: Path) -> list[Path]:
+        """Files as this machine's programs can read them, in order.
+
+        Args:
+            files: Path -> what is known of it from an index.
+            folder: Where copies may be put and kept, if the files are not on this machine.
+
+        Raises:
+            PublishError: One is missing or has another size; or another hash, if its bytes had to be brought here.
+        """
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files. Each is there whole or not at all; all are durable on return, in no order among them.
@@ -94,6 +126,12 @@ class Store(Protocol):
 
     def delete(self, folder: str) -> None:
         """Remove a folder with all below it, if it is there."""
+
+    def remove(self, paths: Collection[str]) -> None:
+        """Remove files and aliases, and folders that are empty then; what is not there is none.
+
+        On return it is durable that all are gone; until then any of them may be.
+        """
 
     def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
         """Make a folder of the store what clients see as `dists/<suite>`: in one step, durable on return.

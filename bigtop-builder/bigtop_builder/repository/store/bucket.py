@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
 from bigtop_builder.errors import InputError, PublishError
+from bigtop_builder.repository.store import Listed
+from bigtop_builder.repository.store.courier import Courier, Reply
 from bigtop_builder.repository.store.refusal import ABSENT, AGAIN, UNKNOWN, complaints
 
 Item = TypeVar("Item")
@@ -27,6 +29,8 @@ SCHEME = "s3://"
 URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*?))?/*")
 PARALLEL = 32
 CHUNK = 1 << 20
+OK = 200
+TOLD = frozenset({"content-length", "etag", "last-modified", "date"})
 ATTEMPTS = 5
 SECONDS = 60.0
 """How long a connection may be silent."""
@@ -113,15 +117,24 @@ class Bucket:
         return f"{SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
 
     @cached_property
+    def _session(self) -> Any:
+        import botocore.session
+
+        return botocore.session.get_session()
+
+    @cached_property
+    def _courier(self) -> Courier | None:
+        with self.complaints(""):
+            return Courier.of(self.client, self._session, self.bucket, seconds=self._seconds)
+
+    @cached_property
     def client(self) -> Any:
         """The boto3 client, made at the first request."""
         import boto3
-        import botocore.session
         from botocore.config import Config
 
         with self.complaints(""):
-            core = botocore.session.get_session()
-            attempts = self._attempts or core.get_config_variable("max_attempts") or ATTEMPTS
+            attempts = self._attempts or self._session.get_config_variable("max_attempts") or ATTEMPTS
             config = Config(
                 connect_timeout=min(10.0, self._seconds),
                 read_timeout=self._seconds,
@@ -130,7 +143,7 @@ class Bucket:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             )
-            return boto3.session.Session(botocore_session=core).client("s3", config=config)
+            return boto3.session.Session(botocore_session=self._session).client("s3", config=config)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do something for each item, `parallel` at a time; the first error ends it, and is raised."""
@@ -160,12 +173,17 @@ class Bucket:
 
     def head(self, path: str) -> Found | None:
         """What is known of an object; None if there is none."""
+        reply = self._courier.send("HEAD", self.prefix + path, {}) if self._courier else None
+        if reply and reply.status != OK:
+            return None
+        if reply and reply.headers.keys() >= TOLD:
+            return _replied(reply)
         answer = self._if_there("head_object", path)
         return None if answer is None else _found(answer)
 
     def get(self, path: str) -> Found | None:
         """An object with its bytes; None if there is none."""
-        return self._whole(path, lambda answer: replace(_found(answer), data=answer["Body"].read()))
+        return self.take(path, lambda answer: replace(_found(answer), data=answer["Body"].read()))
 
     def sha256(self, path: str) -> str:
         """Hash of an object's bytes, read as a stream.
@@ -180,7 +198,7 @@ class Bucket:
                 whole.update(chunk)
             return whole.hexdigest()
 
-        found = self._whole(path, hashed)
+        found = self.take(path, hashed)
         if found is None:
             raise PublishError(f"{self.name}/{path} is missing", hint=AGAIN)
         return found
@@ -202,22 +220,61 @@ class Bucket:
         known = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}, **headers(path), **words}
         return str(self.call("put_object", path, Body=data, **known, **condition)["ETag"])
 
+    def store(self, path: str, data: bytes, sha256: str) -> None:
+        """Write an object in one request, whatever stands there.
+
+        Args:
+            path: The object.
+            data: Its bytes.
+            sha256: What they must be.
+        """
+        known = headers(path)
+        if self._courier:
+            sent = {
+                "Content-Type": known["ContentType"],
+                "Cache-Control": known["CacheControl"],
+                "x-amz-meta-sha256": sha256,
+                "x-amz-checksum-sha256": digest(sha256),
+            }
+            reply = self._courier.send("PUT", self.prefix + path, sent, data, sha256)
+            if reply and reply.status == OK:
+                return
+        noted = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}}
+        self.call("put_object", path, Body=data, **noted, **known)
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store, with the headers of its new path."""
         place = {"Bucket": self.bucket, "Key": self.prefix + source}
         self.call("copy_object", target, CopySource=place, MetadataDirective="REPLACE", **headers(target))
 
-    def listed(self, folder: str, *, deep: bool) -> Iterator[str]:
-        """Paths below a folder; if not deep, those directly in it, and folders with a slash at their end."""
+    def names(self, folder: str) -> set[str]:
+        """Names directly in a folder, of objects and folders."""
         start = f"{self.prefix}{folder}/" if folder else self.prefix
         with self.complaints(folder):
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=start, **({} if deep else {"Delimiter": "/"})
+                Bucket=self.bucket, Prefix=start, Delimiter="/"
             )
-            for page in pages:
-                names = [one["Key"] for one in page.get("Contents", ())]
-                names += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
-                yield from (name[len(self.prefix) :] for name in names if name != start)
+            found = [
+                key
+                for page in pages
+                for part, name in (("Contents", "Key"), ("CommonPrefixes", "Prefix"))
+                for key in (one[name] for one in page.get(part, ()))
+            ]
+        return {key[len(start) :].rstrip("/") for key in found if key != start}
+
+    def below(self, folder: str) -> Iterator[Listed]:
+        """All objects below a folder, with what a listing tells of them."""
+        start = f"{self.prefix}{folder}/" if folder else self.prefix
+        with self.complaints(folder):
+            for page in self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=start
+            ):
+                for one in page.get("Contents", ()):
+                    yield Listed(
+                        path=one["Key"][len(self.prefix) :],
+                        size=one["Size"],
+                        modified=one["LastModified"].astimezone(UTC),
+                    )
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects; those that are not there are none."""
@@ -251,8 +308,14 @@ class Bucket:
                 raise
             return answer
 
-    def _whole(self, path: str, take: Callable[[Mapping[str, Any]], Result]) -> Result | None:
-        """Read an object; an answer that is cut off is asked for again, which boto3 does not do by itself."""
+    def take(self, path: str, work: Callable[[Mapping[str, Any]], Result]) -> Result | None:
+        """Read an object; None if there is none.
+
+        Args:
+            path: The object.
+            work: Takes the answer, and reads its `Body`. It is called again with a new answer if that one was cut
+                off, which boto3 does not do by itself.
+        """
         from botocore.exceptions import HTTPClientError, IncompleteReadError
 
         left = self._attempts or ATTEMPTS
@@ -262,7 +325,7 @@ class Bucket:
                 return None
             with self.complaints(path):
                 try:
-                    return take(answer)
+                    return work(answer)
                 except (HTTPClientError, IncompleteReadError):
                     left -= 1
                     if not left:
@@ -280,4 +343,14 @@ def _found(answer: Mapping[str, Any]) -> Found:
         etag=answer["ETag"],
         modified=answer["LastModified"],
         now=parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]),
+    )
+
+
+def _replied(reply: Reply) -> Found:
+    return Found(
+        size=int(reply.headers["content-length"]),
+        sha256=reply.headers.get("x-amz-meta-sha256", ""),
+        etag=reply.headers["etag"],
+        modified=parsedate_to_datetime(reply.headers["last-modified"]),
+        now=parsedate_to_datetime(reply.headers["date"]),
     )

@@ -1,26 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """A repository on disk: temporary files renamed into place, everything fsynced before what points to it."""
 
+import errno
+import fcntl
 import hashlib
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.cores import MANY, spread
-from bigtop_builder.repository.store import Alias, Content, Held, Present, Upload
+from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Upload
 
 CHUNK = 1 << 18
 """Bytes that are read, hashed and written at a time: they stay in a core's cache. 1 MiB takes twice as long."""
 TEMPORARY = "state/tmp"
+SUITES = "dists"
 LOCK = "state/lock"
 LOCK_SECONDS = 600
+LOCK_PAUSE = 0.05
 
 
 class FilesystemStore:
@@ -42,7 +48,9 @@ class FilesystemStore:
         return str(self.root)
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None if there is none."""
+        """A file's bytes; None if there is none. What is read of a suite is durable, whoever wrote it."""
+        if path.startswith(f"{SUITES}/"):
+            self._settle()
         try:
             return (self.root / path).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -60,6 +68,10 @@ class FilesystemStore:
         with (self.root / path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def origin(self, path: str) -> str:
+        """The file that links lead to."""
+        return os.path.realpath(f"{self.root}/{path}")
+
     def held(self, paths: Iterable[str]) -> dict[str, Held]:
         """Sizes of those files that are there."""
         sizes = {path: self.size(path) for path in paths}
@@ -72,6 +84,34 @@ class FilesystemStore:
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
+    def walk(self, folder: str) -> Iterator[Listed]:
+        """All files and links below a folder."""
+        with self._complaints():
+            folders = [f"{self.root}/{folder}".rstrip("/")]
+            while folders:
+                try:
+                    with os.scandir(folders.pop()) as entries:
+                        for entry in entries:
+                            if entry.is_dir(follow_symlinks=False):
+                                folders.append(entry.path)
+                            else:
+                                yield _listed(entry, len(str(self.root)) + 1)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+
+    def local(self, files: Mapping[str, Held], folder: Path) -> list[Path]:  # noqa: ARG002  # they are here
+        """The files themselves: whoever reads them holds them to their hashes.
+
+        Raises:
+            PublishError: One is missing or has another size.
+        """
+        for path, known in files.items():
+            size = self.size(path)
+            if size != known.size:
+                wrong = "is missing" if size is None else f"has {size} bytes, not {known.size}"
+                raise PublishError(f"{self.root}/{path} {wrong}", hint=COPY)
+        return [self.root / path for path in files]
+
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files: temporaries first, fsynced; then renamed; then their folders fsynced.
 
@@ -82,14 +122,13 @@ class FilesystemStore:
             try:
                 self._put(files, modified)
             except BaseException:
-                self._clear()
+                self._empty()
                 raise
 
     def _put(self, files: Mapping[str, Content], modified: datetime | None) -> None:
         root = str(self.root)
         places = {f"{root}/{path}": content for path, content in files.items()}
         fresh = {place: one for place, one in places.items() if not isinstance(one, Present)}
-        together = self._sync and len(places) >= MANY
         stamp = modified.timestamp() if modified else None
         os.makedirs(f"{root}/{TEMPORARY}", exist_ok=True)  # noqa: PTH103  # paths are text here: see _Write
         writes = [
@@ -99,20 +138,28 @@ class FilesystemStore:
                 temporary=f"{root}/{TEMPORARY}/{os.getpid()}.{next(self._serial)}",
                 content=content,
                 modified=stamp,
-                sync=self._sync and not together,
+                sync=self._sync and len(places) < MANY,
             )
             for place, content in fresh.items()
         ]
-        spread(_write, writes)
-        if together:
-            _sync_all(root)
         folders = {os.path.dirname(place) for place in places}  # noqa: PTH120
+        if len(places) >= MANY:
+            self._put_many(writes, folders)
+            return
+        on_all_cores(_write, writes)
         folders |= _make_folders(folders)
-        spread(_rename, writes)
-        if together:
-            _sync_all(root)
-        elif self._sync:
-            spread(_sync_folder, list(folders))
+        on_all_cores(_rename, writes)
+        if self._sync:
+            on_all_cores(_sync_folder, list(folders))
+
+    def _put_many(self, writes: "Sequence[_Write]", folders: set[str]) -> None:
+        """The same for thousands: whoever renames makes the folder, and the file system is synced as a whole."""
+        _make_folders({os.path.dirname(folder) for folder in folders})  # noqa: PTH120
+        steps = (_write, _rename) if self._sync else (_bring,)
+        for step in steps:
+            on_all_cores(step, writes)
+            if self._sync:
+                _sync_all(str(self.root))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -128,6 +175,39 @@ class FilesystemStore:
         with self._complaints(), suppress(FileNotFoundError):
             shutil.rmtree(self.root / folder)
 
+    def remove(self, paths: Collection[str]) -> None:
+        """Unlink files and links, then the folders that this leaves empty, and fsync what had them."""
+        with self._complaints("run the command again when the rights are mended"):
+            folders: set[str] = set()
+            for path in paths:
+                place = f"{self.root}/{path}"
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    os.unlink(place)  # noqa: PTH108  # paths are text here: see _Write
+                    folders.add(os.path.dirname(place))  # noqa: PTH120
+            left = self._without_empty(folders)
+            if self._sync and len(left) >= MANY:
+                _sync_all(str(self.root))
+            elif self._sync:
+                on_all_cores(_sync_folder, sorted(left))
+
+    def _without_empty(self, folders: set[str]) -> set[str]:
+        """Remove those of the folders that are empty, and their parents then; answer what is left of them."""
+        left: set[str] = set()
+        for folder in sorted(folders, reverse=True):
+            place = folder
+            while os.path.dirname(place) != str(self.root):  # noqa: PTH120
+                try:
+                    os.rmdir(place)  # noqa: PTH106
+                except FileNotFoundError:
+                    pass
+                except OSError as error:
+                    if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                        raise
+                    break
+                place = os.path.dirname(place)  # noqa: PTH120
+            left.add(place)
+        return {folder for folder in left if os.path.isdir(folder)}  # noqa: PTH112
+
     def switch(
         self,
         suite: str,
@@ -137,7 +217,8 @@ class FilesystemStore:
         before: bytes | None,  # noqa: ARG002  # the lock is the kernel's, and cannot be lost
     ) -> None:
         """Rename a new symlink over the old one: clients see the old folder or the new one, never neither."""
-        self.put({f"dists/{suite}": Alias(release)})
+        with self._complaints("hosts see the state before or the one after, whole: run the command again"):
+            self._put({f"{SUITES}/{suite}": Alias(release)}, None)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -146,37 +227,66 @@ class FilesystemStore:
         Raises:
             PublishError: Another publisher holds it for ten minutes, or it cannot be written.
         """
-        from filelock import FileLock, Timeout  # 56 ms that only a publish should pay
-
         with self._complaints():
             (self.root / "state").mkdir(parents=True, exist_ok=True)
-            held = FileLock(self.root / LOCK, timeout=LOCK_SECONDS)
-            try:
-                held.acquire()
-            except Timeout as error:
+            held = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._acquire(held)
+            with self._complaints():
+                self._take_over()
+            yield
+            with suppress(OSError):
+                (self.root / TEMPORARY).rmdir()
+        finally:
+            self._empty()
+            os.close(held)
+
+    def _acquire(self, held: int) -> None:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            if time.monotonic() > end:
                 raise PublishError(
                     f"{self.root} is being published to by another process for {LOCK_SECONDS} s",
                     hint=f"see who holds {self.root / LOCK}, as in: fuser {self.root / LOCK}",
-                ) from error
-        try:
-            self._clear()
-            yield
-        finally:
-            self._clear()
-            held.release()
+                )
+            time.sleep(LOCK_PAUSE)
 
-    def _clear(self) -> None:
-        shutil.rmtree(self.root / TEMPORARY, ignore_errors=True)
+    def _take_over(self) -> None:
+        """Make durable what a publisher left that did not come to its end: its folders may not be yet.
+
+        Such a one leaves its folder for temporary files behind.
+        """
+        if (self.root / TEMPORARY).is_dir():
+            self._empty()
+            if self._sync:
+                _sync_all(str(self.root))
+
+    def _settle(self) -> None:
+        """Make the suites durable where a publisher may have been killed just after it switched one."""
+        if self._sync and (self.root / TEMPORARY).is_dir():
+            for folder in (self.root / SUITES, self.root):
+                with self._complaints(), suppress(FileNotFoundError):
+                    _sync_folder(str(folder))
+
+    def _empty(self) -> None:
+        with suppress(OSError):
+            for left in (self.root / TEMPORARY).iterdir():
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
     @contextmanager
-    def _complaints(self) -> Iterator[None]:
+    def _complaints(
+        self, hint: str = "nothing was switched: make room or mend the rights, and run the command again"
+    ) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise PublishError(
-                f"{error.filename or self.root}: {error.strerror}",
-                hint="nothing was switched: make room or mend the rights, and run the command again",
-            ) from error
+            raise PublishError(f"{error.filename or self.root}: {error.strerror}", hint=hint) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +325,25 @@ def _write(one: _Write) -> None:
             os.utime(descriptor, (one.modified, one.modified))
         if one.sync:
             os.fsync(descriptor)
+    except OSError as error:
+        error.filename = error.filename or one.place  # calls on a descriptor know none
+        raise
     finally:
         os.close(descriptor)
 
 
 def _rename(one: _Write) -> None:
-    os.replace(one.temporary, one.place)  # noqa: PTH105
+    try:
+        os.replace(one.temporary, one.place)  # noqa: PTH105
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another process made it
+            os.mkdir(os.path.dirname(one.place))  # noqa: PTH102, PTH120
+        os.replace(one.temporary, one.place)  # noqa: PTH105
+
+
+def _bring(one: _Write) -> None:
+    _write(one)
+    _rename(one)
 
 
 def _fill(descriptor: int, data: bytes | memoryview) -> None:
@@ -244,6 +367,13 @@ def _copy(content: Upload, descriptor: int) -> None:
             f"{content.path} changed while it was being published",
             hint="run the command again when nothing writes to it any more",
         )
+
+
+def _listed(entry: "os.DirEntry[str]", cut: int) -> Listed:
+    found = entry.stat(follow_symlinks=False)
+    return Listed(
+        path=entry.path[cut:], size=found.st_size, modified=datetime.fromtimestamp(found.st_mtime, UTC)
+    )
 
 
 def _make_folders(folders: set[str]) -> set[str]:

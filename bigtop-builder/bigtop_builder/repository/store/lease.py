@@ -9,15 +9,14 @@ import json
 import logging
 import os
 import random
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from getpass import getuser
 
 from bigtop_builder.errors import PublishError
+from bigtop_builder.owner import whoever
 from bigtop_builder.repository.store.bucket import Bucket, Found
 from bigtop_builder.repository.store.refusal import AGAIN, Unmet
 
@@ -118,7 +117,7 @@ class Lease:
 
     def _write(self, match: str, *, holder: str | None = None) -> bool:
         """Write the lease over what was there; whether that succeeded."""
-        who = f"{getuser()}@{socket.gethostname()} (process {os.getpid()})" if holder is None else holder
+        who = f"{whoever()} (process {os.getpid()})" if holder is None else holder
         text = json.dumps({"holder": who, "token": self._token, "beat": uuid.uuid4().hex}).encode()
         started = time.monotonic()
         try:

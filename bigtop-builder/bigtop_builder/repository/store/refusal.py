@@ -31,6 +31,18 @@ BROKEN = 500
 """Status codes from here on are the store's own trouble."""
 
 
+class Refused(PublishError):
+    """The store answered, and said no.
+
+    Attributes:
+        status: HTTP status of the answer.
+    """
+
+    def __init__(self, brief: str, *, hint: str, status: int) -> None:
+        super().__init__(brief, hint=hint)
+        self.status = status
+
+
 class Unmet(Exception):
     """The condition of a write does not hold: somebody else wrote meanwhile. An answer, not an error."""
 
@@ -44,7 +56,8 @@ def complaints(where: str) -> Iterator[None]:
 
     Raises:
         Unmet: The condition of a write does not hold.
-        PublishError: Something else is wrong.
+        Refused: The store says no for another reason.
+        PublishError: There is no answer, or something is wrong on this machine.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -73,7 +86,8 @@ def _refused(where: str, response: Mapping[str, Any]) -> Exception:
     often = f" ({tries} attempts)" if tries > 1 else ""
     fallback = f"the store is overloaded or broken; {AGAIN} later" if status >= BROKEN else AGAIN
     said = f"{code} ({status})" if code and code != str(status) else str(status)
-    return PublishError(f"{where}: the store answered {said}{often}", hint=HINTS.get(code, fallback))
+    brief = f"{where}: the store answered {said}{often}"
+    return Refused(brief, hint=HINTS.get(code, fallback), status=status)
 
 
 def _unreached(where: str, error: Exception) -> PublishError:

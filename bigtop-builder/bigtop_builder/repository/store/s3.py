@@ -8,18 +8,20 @@ lost the lock without noticing cannot undo another's publish.
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.store import Content, Held, Upload
+from bigtop_builder.repository.store import Content, Held, Listed, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
+from bigtop_builder.repository.store.download import fetch
 from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
-from bigtop_builder.repository.store.refusal import AGAIN, Unmet
+from bigtop_builder.repository.store.refusal import AGAIN, Refused, Unmet
 from bigtop_builder.repository.store.upload import abort, upload
 
 log = logging.getLogger(__name__)
@@ -85,12 +87,10 @@ class S3Store:
             self._bucket.write(PROBE, PROBED, **words)
         except Unmet:
             return True
-        except PublishError as error:
-            if "ChecksumSHA256" in words and "(400" in error.brief:
-                return True
-            if "(501" in error.brief or "(400" in error.brief:
-                return False
-            raise
+        except Refused as error:
+            if error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_IMPLEMENTED}:
+                raise
+            return "ChecksumSHA256" in words and error.status == HTTPStatus.BAD_REQUEST
         return False
 
     def read(self, path: str) -> bytes | None:
@@ -107,6 +107,10 @@ class S3Store:
         """Hash of an object's bytes."""
         return self._bucket.sha256(path)
 
+    def origin(self, path: str) -> str:
+        """The path: what clients ask for are copies."""
+        return path
+
     def held(self, paths: Iterable[str]) -> dict[str, Held]:
         """What is known of those files that are there, asked for many at a time."""
         wanted = list(dict.fromkeys(paths))
@@ -119,8 +123,21 @@ class S3Store:
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names in a folder, sorted."""
-        paths = self._bucket.listed(folder, deep=False)
-        return tuple(sorted(path.rstrip("/").rpartition("/")[2] for path in paths))
+        return tuple(sorted(self._bucket.names(folder)))
+
+    def walk(self, folder: str) -> Iterator[Listed]:
+        """All objects below a folder."""
+        return self._bucket.below(folder)
+
+    def local(self, files: Mapping[str, Held], folder: Path) -> list[Path]:
+        """Copies in a folder; those that are there already, and whole, are not fetched again.
+
+        Raises:
+            PublishError: One is missing or was altered.
+        """
+        return self._bucket.each(
+            lambda item: fetch(self._bucket, item[0], item[1].sha256, folder), files.items()
+        )
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:  # noqa: ARG002
         """Upload files, 32 at a time. Aliases are left out, and times are the store's own.
@@ -142,7 +159,12 @@ class S3Store:
     def delete(self, folder: str) -> None:
         """Remove all objects below a folder."""
         self._check()
-        self._bucket.remove(self._bucket.listed(folder, deep=True))
+        self._bucket.remove(one.path for one in self._bucket.below(folder))
+
+    def remove(self, paths: Collection[str]) -> None:
+        """Remove objects, 32 at a time."""
+        self._check()
+        self._bucket.remove(paths)
 
     def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
         """Copy a suite's files to its path: by-hash files first, then the named ones, InRelease last.

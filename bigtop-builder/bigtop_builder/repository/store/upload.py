@@ -99,15 +99,16 @@ def _sha256(content: bytes | Upload) -> str:
 
 def _single(bucket: Bucket, path: str, content: bytes | Upload, told: Told) -> None:
     if isinstance(content, bytes):
-        bucket.write(path, content)
+        bucket.store(path, content, _sha256(content))
         told(len(content))
         return
-    known = {"ChecksumSHA256": digest(content.sha256), "Metadata": {"sha256": content.sha256}}
     with bucket.complaints(path), content.path.open("rb") as file:
         size = content.path.stat().st_size
-        # Bytes go out at once; with a file boto3 asks the store first whether it wants it.
-        body = file.read() if size <= SMALL else file
-        bucket.call("put_object", path, Body=body, **known, **headers(path))
+        if size <= SMALL:
+            bucket.store(path, file.read(), content.sha256)
+        else:
+            noted = {"ChecksumSHA256": digest(content.sha256), "Metadata": {"sha256": content.sha256}}
+            bucket.call("put_object", path, Body=file, **noted, **headers(path))
     told(size)
 
 

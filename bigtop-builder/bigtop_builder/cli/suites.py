@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`repo add|remove|promote|rollback|refresh`: what a suite holds, and where it points."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bigtop_builder.artifact import Deb, read_debs
+from bigtop_builder.cli.context import json_option
+from bigtop_builder.cli.place import (
+    Command,
+    Where,
+    accept_option,
+    downgrade_option,
+    new_suite_option,
+    no_sync_option,
+    place_of,
+    repo_option,
+    signing,
+    tell,
+    why_option,
+)
+from bigtop_builder.errors import CheckFailed, PublishError
+from bigtop_builder.repository.gate import Gate
+from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.removal import remove as remove_packages
+from bigtop_builder.source_package import Beside, sort_out
+
+architecture_option = click.option(
+    "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
+)
+
+
+@click.command(cls=Command, epilog="Example: bigtop-builder repo add testing ./debs --repo /srv/apt")
+@click.argument("suite")
+@click.argument("debs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@repo_option
+@click.option("--component", default="main", show_default=True, help="Component of the suite.")
+@click.option(
+    "--architecture",
+    "architectures",
+    multiple=True,
+    help="Take only packages of this architecture, and those for all; repeatable.",
+)
+@click.option(
+    "--replace", is_flag=True, help="The component is to hold exactly these packages: others leave it."
+)
+@accept_option
+@downgrade_option
+@click.option(
+    "--no-verify", is_flag=True, help="Do not look into packages that no verdict knows; the history says so."
+)
+@no_sync_option
+@new_suite_option
+@why_option
+@json_option
+@click.pass_context
+def add(
+    context: click.Context,
+    suite: str,
+    debs: tuple[Path, ...],
+    folder: Where | None,
+    component: str,
+    architectures: tuple[str, ...],
+    why: str,
+    *,
+    replace: bool,
+    accept: bool,
+    allow_downgrade: bool,
+    no_verify: bool,
+    no_sync: bool,
+    new_suite: bool,
+    as_json: bool,
+) -> None:
+    """Bring DEBS, files or folders of them, into SUITE.
+
+    Source packages (.dsc) go in with all their parts, .changes and .buildinfo are kept. A .changes brings in all
+    that it names.
+    """
+    files, beside = _read(debs)
+    chosen: dict[str, Any] = {
+        "component": component,
+        "architectures": architectures,
+        "replace": replace,
+        "beside": beside,
+    }
+    done = Repository.open(place_of(context, folder)).settled(suite, files, **chosen)
+    if done is None:
+        with signing(context, folder, suite, sync=not no_sync) as (repository, keyring):
+            done = repository.add(
+                suite,
+                files,
+                **chosen,
+                gate=Gate(accept=accept, allow_downgrade=allow_downgrade),
+                verify=not no_verify,
+                keyring=keyring,
+                new_suite=new_suite,
+                why=why,
+            )
+    tell(done, as_json=as_json)
+
+
+@click.command(cls=Command, epilog="Example: bigtop-builder repo remove testing hadoop-kms zookeeper=3.8.4-1")
+@click.argument("suite")
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE[=VERSION]...")
+@repo_option
+@click.option("--component", default="", help="Only from this component [default: from each].")
+@architecture_option
+@no_sync_option
+@why_option
+@json_option
+@click.pass_context
+def remove(
+    context: click.Context,
+    suite: str,
+    packages: tuple[str, ...],
+    folder: Where | None,
+    component: str,
+    architectures: tuple[str, ...],
+    why: str,
+    *,
+    no_sync: bool,
+    as_json: bool,
+) -> None:
+    """Take packages out of SUITE; src:NAME is a source package.
+
+    Their files stay in the pool, for the suite's earlier snapshots.
+    """
+    with signing(context, folder, sync=not no_sync) as (repository, keyring):
+        done = remove_packages(
+            repository,
+            suite,
+            packages,
+            component=component,
+            architectures=architectures,
+            keyring=keyring,
+            why=why,
+        )
+    tell(done, as_json=as_json)
+
+
+@click.command(
+    cls=Command, epilog="Example: bigtop-builder repo promote testing stable --why 'canary is green'"
+)
+@click.argument("source")
+@click.argument("target")
+@repo_option
+@accept_option
+@downgrade_option
+@no_sync_option
+@new_suite_option
+@why_option
+@json_option
+@click.pass_context
+def promote(
+    context: click.Context,
+    source: str,
+    target: str,
+    folder: Where | None,
+    why: str,
+    *,
+    accept: bool,
+    allow_downgrade: bool,
+    no_sync: bool,
+    new_suite: bool,
+    as_json: bool,
+) -> None:
+    """Point suite TARGET to the snapshot that suite SOURCE points to."""
+    with signing(context, folder, target, sync=not no_sync) as (repository, keyring):
+        gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
+        done = repository.promote(source, target, keyring=keyring, gate=gate, new_suite=new_suite, why=why)
+    tell(done, as_json=as_json)
+
+
+@click.command(
+    cls=Command, epilog="Example: bigtop-builder repo rollback stable --why 'namenode does not start'"
+)
+@click.argument("suite")
+@click.option("--to", default="", help="Snapshot id, or its beginning [default: the one before].")
+@repo_option
+@no_sync_option
+@why_option
+@json_option
+@click.pass_context
+def rollback(
+    context: click.Context,
+    suite: str,
+    to: str,
+    folder: Where | None,
+    why: str,
+    *,
+    no_sync: bool,
+    as_json: bool,
+) -> None:
+    """Point SUITE to a snapshot that it pointed to before; hosts take it as news."""
+    with signing(context, folder, sync=not no_sync) as (repository, keyring):
+        done = repository.rollback(suite, to=to, keyring=keyring, why=why)
+    tell(done, as_json=as_json)
+
+
+def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
+    """Read packages, and what lies beside them.
+
+    Raises:
+        PublishError: One is none: here that is a package which the repository refuses.
+    """
+    try:
+        paths, beside = sort_out(given)
+        return read_debs(paths), beside
+    except CheckFailed as error:
+        raise PublishError(error.brief, details=error.details, hint=error.hint) from error

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door to OpenPGP: signing with gpg, or with what the site has instead of it; verifying with gpgv."""
+
+from bigtop_builder.openpgp.armor import signed_text
+from bigtop_builder.openpgp.gpgv import signers, verify
+from bigtop_builder.openpgp.home import PASSPHRASE_VARIABLE
+from bigtop_builder.openpgp.key import Key, missing
+from bigtop_builder.openpgp.keyring import Algorithm, Keyring
+from bigtop_builder.openpgp.signer import Command, Form, Signer, UserHome
+
+__all__ = [
+    "PASSPHRASE_VARIABLE",
+    "Algorithm",
+    "Command",
+    "Form",
+    "Key",
+    "Keyring",
+    "Signer",
+    "UserHome",
+    "missing",
+    "signed_text",
+    "signers",
+    "verify",
+]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which snapshots a holder of the keys has published: nobody else's are ever signed."""
+
+from collections.abc import Iterable
+
+from bigtop_builder import openpgp
+from bigtop_builder.errors import SigningError
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.layout import Entry
+from bigtop_builder.repository.state import Pointer, State
+
+
+def public_keys(state: State, keyring: Keyring) -> bytes:
+    """The repository's public keys as the publisher has them, binary.
+
+    Raises:
+        SigningError: One is not in the keyring.
+    """
+    return keyring.export_public(state.settings().keys, armor=False)
+
+
+def kept_keys(state: State) -> dict[str, bytes]:
+    """Path -> public key, of all keys that the repository has had: as good as the store that has them."""
+    paths = [f"state/keys/{name}" for name in state.store.names("state/keys")]
+    return {path: key for path in paths if (key := state.store.read(path)) is not None}
+
+
+def require_signed(state: State, pointer: Pointer, public: bytes) -> None:
+    """See that a suite's state is ours.
+
+    Raises:
+        SigningError: None of the keys has signed it, whether they have expired since or not.
+    """
+    what = f"{state.store.name}/{layout.suite_folder(pointer.suite)}/InRelease"
+    openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
+
+
+def require_published(state: State, snapshot: str, public: bytes) -> None:
+    """See that a snapshot is ours: its own suite or an entry of a history names it, and is signed.
+
+    Raises:
+        SigningError: Nothing signed names it.
+    """
+    own = state.pointer(layout.snapshot_suite(snapshot))
+    if own and own.snapshot == snapshot:
+        require_signed(state, own, public)
+    elif snapshot not in published(state, {snapshot}, public):
+        raise SigningError(
+            f"nothing that the repository's keys have signed names snapshot {snapshot} of {state.store.name}",
+            hint=f"somebody else may have put it there; if not, {COPY}",
+        )
+
+
+def published(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
+    """Those of some snapshots that signed entries of the suites' histories name."""
+    missing = set(wanted)
+    found: set[str] = set()
+    pointers = state.pointers(state.settings().suites if missing else ())
+    for suite, pointer in pointers.items():
+        paths = [layout.history_file(suite, serial) for serial in range(pointer.serial, 0, -1)]
+        for path, text in state.texts(paths):
+            if found == missing:
+                return found
+            if any(one.encode() in text for one in missing - found):
+                found |= missing & _signed(state, path, text, public)
+    return found
+
+
+def _signed(state: State, path: str, text: bytes, public: bytes) -> set[str]:
+    """The snapshot that a history entry leads to, if it is signed: what was not is not even looked into."""
+    signature = state.store.read(f"{path}.asc") or b""
+    try:
+        openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
+    except SigningError:
+        return set()
+    return {Entry.from_json(text, source=path).after}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a set of packages would change in a suite: which are new to it, which stay, which must go."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bigtop_builder.artifact import Deb
+from bigtop_builder.repository import pool, source_pool
+from bigtop_builder.repository.gate import Loss, growing, replacing
+from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.layout import Removed, Snapshot
+from bigtop_builder.repository.snapshot import Draft
+from bigtop_builder.repository.source_pool import AdmittedSource
+from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
+from bigtop_builder.repository.state import State
+from bigtop_builder.source_package import SourcePackage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """A set of packages before a suite; false if it would change nothing.
+
+    Attributes:
+        before: The suite's snapshot; without components if it has none.
+        component: Component of the suite.
+        debs: The set.
+        fresh: Those that the component does not have.
+        replace: The component is to hold this set only.
+        sources: Source packages that the component does not have.
+        kept: If so, those that it has.
+        kept_sources: If so, source packages that it has.
+        removed: If so, what must go.
+    """
+
+    before: Snapshot
+    component: str
+    debs: Sequence[Deb]
+    fresh: tuple[Deb, ...]
+    sources: tuple[SourcePackage, ...] = ()
+    replace: bool = False
+    kept: tuple[Stanza, ...] = ()
+    kept_sources: tuple[SourceStanza, ...] = ()
+    removed: tuple[Removed, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.sources or self.removed)
+
+    def loss(self, state: State, expected: Collection[str]) -> Loss:
+        """What hosts would lose.
+
+        Args:
+            state: The repository.
+            expected: Names that must be in the set, or have vanished.
+        """
+        if not self.before.components:
+            return Loss()
+        come = [stanza_of(deb, "") for deb in self.debs]
+        if self.replace:
+            return replacing(self.before, self.component, come, state.stanzas)
+        return growing(self.before, come, state.stanzas, expected=expected)
+
+    def grown(
+        self,
+        draft: Draft,
+        suite: str,
+        admitted: Sequence[pool.Admitted],
+        sources: Sequence[AdmittedSource],
+        manifests: Sequence[str],
+    ) -> Snapshot:
+        """The snapshot that has the admitted packages besides those that stay.
+
+        Args:
+            draft: Makes it.
+            suite: The suite.
+            admitted: The fresh ones.
+            sources: Fresh source packages.
+            manifests: Hashes of the release manifests that they came with.
+        """
+        return draft.grown(
+            self.before,
+            component=self.component,
+            added=[*self.kept, *(one.stanza for one in admitted)],
+            architectures=draft.state.settings().suites[suite].architectures,
+            manifests=tuple(manifests),
+            sources=[*self.kept_sources, *(one.stanza for one in sources)],
+            replace=self.replace,
+        )
+
+
+def incoming_of(
+    state: State,
+    before: Snapshot,
+    component: str,
+    debs: Sequence[Deb],
+    sources: Sequence[SourcePackage] = (),
+    *,
+    replace: bool,
+) -> Incoming:
+    """Hold a set of packages against a snapshot.
+
+    Raises:
+        PublishError: The snapshot has one with other bytes, or two of the set differ in their bytes alone.
+    """
+    fresh = pool.not_yet_in(state, before, component, debs)
+    index = before.sources.get(component)
+    new = source_pool.not_yet_in(state, index, sources)
+    if not replace:
+        return Incoming(before=before, component=component, debs=debs, fresh=fresh, sources=new)
+    wanted = {(deb.name, deb.version, deb.architecture) for deb in debs}
+    indices = before.components.get(component, {})
+    there = {one.key: one for named in indices.values() for one in state.packages(named)}
+    held = {one.key: one for block in (index.blocks if index else ()) for one in state.sources(block)}
+    stay = held.keys() & {(one.name, one.version, ARCHITECTURE) for one in sources}
+    return Incoming(
+        before=before,
+        component=component,
+        debs=debs,
+        fresh=fresh,
+        sources=new,
+        replace=True,
+        kept=tuple(stanza for key, stanza in there.items() if key in wanted),
+        kept_sources=tuple(stanza for key, stanza in held.items() if key in stay),
+        removed=(
+            *(removed(component, there[key]) for key in sorted(there.keys() - wanted)),
+            *(removed(component, held[key]) for key in sorted(held.keys() - stay)),
+        ),
+    )
+
+
+def removed(component: str, stanza: Stanza) -> Removed:
+    """What the history says of a package that goes out."""
+    return Removed(
+        component=component, name=stanza.name, version=stanza.version, architecture=stanza.architecture
+    )

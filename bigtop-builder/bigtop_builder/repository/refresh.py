@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing anew what hosts would refuse soon: each suite and each snapshot's own, in as many steps as there are."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bigtop_builder import openpgp
+from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.authentic import kept_keys, public_keys, published, require_signed
+from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.layout import Action, Notices, Settings
+from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.state import WITHDRAWN, Pointer, State
+from bigtop_builder.repository.withdraw import write_notices
+from bigtop_builder.repository.wrapper import Change, settings_of, signed_by, switch_all
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+BATCH = 100
+"""Suites whose files are written together."""
+SHARE = 3
+"""A Release is due when this part of its time is left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A suite that is to be signed anew.
+
+    Attributes:
+        suite: The suite.
+        snapshot: Where it points.
+        pointer: How it stands; None for a snapshot that has no suite of its own yet.
+        reason: Why.
+    """
+
+    suite: str
+    snapshot: str
+    pointer: Pointer | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refreshed:
+    """A suite that was signed anew.
+
+    Attributes:
+        suite: The suite.
+        serial: Its new serial; 0 for the list of withdrawn snapshots.
+        snapshot: Where it points.
+        reason: Why.
+    """
+
+    suite: str
+    serial: int
+    snapshot: str
+    reason: str
+
+
+def refresh(
+    repository: Repository,
+    suites: Sequence[str] = (),
+    *,
+    keyring: Keyring,
+    everything: bool = False,
+    trusted: bytes = b"",
+    who: str = "",
+    why: str = "",
+) -> tuple[Refreshed, ...]:
+    """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to. No index is made anew.
+
+    Args:
+        repository: The repository.
+        suites: These, whether due or not; all that are due if empty, and snapshots' own suites among them.
+        keyring: Holds the repository's keys.
+        everything: All, whether due or not.
+        trusted: Public keys, binary, one of which must have signed what stands; the present ones if empty.
+        who: Whom the histories name.
+        why: Reason for the histories; the reason why it was due if empty.
+
+    Raises:
+        InputError: Nothing was published to one of the suites.
+        SigningError: A key cannot sign, or a suite's state is not signed by the repository's keys.
+    """
+    state = repository.state
+    keyring.check(state.settings().keys)
+    with state.lock():
+        public = trusted or public_keys(state, keyring)
+        found = (
+            named(state, suites)
+            if suites
+            else due(state, public, now=repository.clock(), everything=everything)
+        )
+        standing = [one.pointer for one in found if one.pointer]
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(lambda pointer: require_signed(state, pointer, public), standing))
+        done: list[Refreshed] = []
+        for start in range(0, len(found), BATCH):
+            part = found[start : start + BATCH]
+            changes = [(one.pointer, _change(state, one, public, who, why)) for one in part]
+            serials = switch_all(state, changes, keyring=keyring, clock=repository.clock)
+            done += [
+                Refreshed(suite=one.suite, serial=serial, snapshot=one.snapshot, reason=one.reason)
+                for one, serial in zip(part, serials, strict=True)
+            ]
+        if not suites and (reason := _notices_due(state, public, everything=everything)):
+            listed = tuple(state.notices(public).values())
+            moment = repository.clock().replace(microsecond=0)
+            write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
+            done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
+    return tuple(done)
+
+
+def named(state: State, suites: Sequence[str]) -> list[Due]:
+    """Suites that somebody named.
+
+    Raises:
+        InputError: Nothing was published to one.
+    """
+    found = []
+    for suite in dict.fromkeys(suites):
+        pointer = state.pointer(suite)
+        if pointer is None:
+            raise InputError(
+                f"nothing was published to suite {suite} of {state.store.name}",
+                hint=meant(suite, state.settings().suites),
+            )
+        found.append(Due(suite=suite, snapshot=pointer.snapshot, pointer=pointer, reason="asked for"))
+    return found
+
+
+def due(state: State, public: bytes, *, now: datetime, everything: bool = False) -> list[Due]:
+    """Suites of snapshots and others that are to be signed anew, in this order.
+
+    Args:
+        state: The repository.
+        public: Its present keys, binary.
+        now: The time, UTC.
+        everything: All are.
+    """
+    settings = state.settings()
+    snapshots = {layout.snapshot_suite(one): one for one in state.snapshots()}
+    pointers = state.pointers([*snapshots, *settings.suites])
+    missing = [one for suite, one in snapshots.items() if suite not in pointers]
+    known = published(state, missing, public)
+    for orphan in sorted(set(missing) - known):
+        log.warning("no signed history names snapshot %s: it is left as it is", orphan)
+    standing = list(pointers.values())
+    with ThreadPoolExecutor(THREADS) as threads:
+        reasons = threads.map(
+            lambda one: "asked for" if everything else why_due(one, settings, public, now=now), standing
+        )
+        again = [
+            Due(suite=one.suite, snapshot=one.snapshot, pointer=one, reason=reason)
+            for one, reason in zip(standing, reasons, strict=True)
+            if reason
+        ]
+    first = [
+        Due(suite=layout.snapshot_suite(one), snapshot=one, pointer=None, reason="it has none of its own")
+        for one in sorted(known)
+    ]
+    return [*first, *again]
+
+
+def why_due(pointer: Pointer, settings: Settings, public: bytes, *, now: datetime) -> str:
+    """Why a suite is to be signed anew; empty if it is not."""
+    if told := ending(pointer, now=now):
+        return told
+    days = settings_of(settings, pointer.suite).valid_days
+    lasting = pointer.until - pointer.date if pointer.until else None
+    if lasting != (timedelta(days=days) if days else None):
+        return f"it is to be valid {f'{days} days' if days else 'for any time'} now"
+    if pointer.fields.get("Signed-By", "") != signed_by(settings):
+        return "the repository has other keys now"
+    try:
+        good = openpgp.verify(pointer.signed, keyring=public, what=pointer.suite)
+    except SigningError:
+        return "hosts would not take its signature"
+    return "" if set(good) == set(settings.keys) else "not each key has signed it"
+
+
+def ending(pointer: Pointer, *, now: datetime) -> str:
+    """What is to be said of a suite whose Valid-Until is near or over; else nothing."""
+    if pointer.until is None or (pointer.until - now) * SHARE > pointer.until - pointer.date:
+        return ""
+    said = "it is expired since" if pointer.until <= now else "it expires on"
+    return f"{said} {pointer.until:%Y-%m-%d %H:%M} UTC"
+
+
+def _change(state: State, one: Due, public: bytes, who: str, why: str) -> Change:
+    action: Action = "refresh" if one.pointer else "snapshot"
+    notice = None if one.pointer else state.notices(public).get(one.snapshot)
+    return Change(
+        suite=one.suite,
+        snapshot=one.snapshot,
+        action=action,
+        who=who,
+        why=why or one.reason,
+        marks={WITHDRAWN: notice.why} if notice else {},
+    )
+
+
+def _notices_due(state: State, public: bytes, *, everything: bool) -> str:
+    signed = state.store.read(layout.WITHDRAWN)
+    if signed is None:
+        return ""
+    if everything:
+        return "asked for"
+    known = public + b"".join(kept_keys(state).values())
+    good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
+    return (
+        "" if set(good) == set(state.settings().keys) else "other keys than the present ones have signed it"
+    )

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which keys sign a repository, and how one follows another: for a while both sign, so that no host is lost.
+
+Each step signs every suite, every snapshot's own suite and the list of withdrawn snapshots anew, and completes
+itself when it is repeated after a crash.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from bigtop_builder import openpgp
+from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.founding import change_settings
+from bigtop_builder.repository.layout import Settings
+from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.refresh import refresh
+
+log = logging.getLogger(__name__)
+
+
+def begin(repository: Repository, old: str, new: str, *, keyring: Keyring, why: str = "") -> None:
+    """Let a key sign beside another one.
+
+    Args:
+        repository: The repository.
+        old: Fingerprint of a key that signs it.
+        new: Fingerprint of the key that will.
+        keyring: Holds all of its keys and the new one.
+        why: Reason for the histories.
+
+    Raises:
+        InputError: The old one does not sign this repository, or the new one was revoked there.
+        SigningError: A key cannot sign.
+    """
+    settings = repository.state.settings()
+    require_signing(repository, old)
+    keys = tuple(dict.fromkeys([*settings.keys, new]))
+    refuse_revoked(settings, [new])
+    keyring.check(keys)
+    _set_keys(repository, keys, keyring)
+    refresh(repository, keyring=keyring, everything=True, why=why or f"{new} signs beside {old}")
+
+
+def finish(
+    repository: Repository, old: str, *, new: str = "", keyring: Keyring, public: bytes = b"", why: str = ""
+) -> None:
+    """Let a key sign no more; the others sign all that it signed.
+
+    Args:
+        repository: The repository.
+        old: Fingerprint of the key.
+        new: Key that takes its place at once, where the old one cannot sign any more: hosts that have not the
+            new one need it by hand.
+        keyring: Holds the keys that stay.
+        public: Public half of the old key, binary, by which what it signed is known.
+        why: Reason for the histories.
+
+    Raises:
+        InputError: No other key would sign, or the new one was revoked there.
+        SigningError: A key cannot sign, or a suite's state is signed by none of the keys.
+    """
+    settings = repository.state.settings()
+    keys = tuple(dict.fromkeys(key for key in [*settings.keys, new] if key not in {old, ""}))
+    if not keys:
+        raise InputError(
+            f"{old} is the only key that signs {repository.store.name}",
+            hint=f"bigtop-builder key rotate {old} puts another one beside it first",
+        )
+    refuse_revoked(settings, keys)
+    keyring.check(keys)
+    trusted = keyring.export_public(keys, armor=False) + public
+    _set_keys(repository, keys, keyring)
+    refresh(repository, keyring=keyring, everything=True, trusted=trusted, why=why or f"{old} signs no more")
+
+
+def renew(repository: Repository, fingerprint: str, *, keyring: Keyring, why: str = "") -> None:
+    """Sign all with the present subkeys of a key, and give out its public half as it is now.
+
+    Raises:
+        InputError: The key does not sign this repository.
+        SigningError: A key cannot sign.
+    """
+    require_signing(repository, fingerprint)
+    _set_keys(repository, repository.state.settings().keys, keyring)
+    refresh(repository, keyring=keyring, everything=True, why=why or f"other subkeys of {fingerprint} sign")
+
+
+def revoke(
+    repository: Repository,
+    fingerprint: str,
+    *,
+    keyring: Keyring,
+    public: bytes,
+    revoked: bytes,
+    why: str = "",
+) -> None:
+    """Take back a key, whether it signs now or did once: the others sign all that it signed, histories too.
+
+    Args:
+        repository: The repository.
+        fingerprint: The key.
+        keyring: Holds the keys that stay.
+        public: Its public half from before, binary, by which what it signed is known.
+        revoked: Its public half with the revocation, binary, for the repository to keep.
+        why: Reason for the histories.
+
+    Raises:
+        InputError: No other key would sign.
+        SigningError: A key cannot sign, or a suite's state is signed by none of the keys.
+    """
+    finish(repository, fingerprint, keyring=keyring, public=public, why=why or f"{fingerprint} was revoked")
+    with repository.state.lock():
+        _sign_histories(repository, keyring, public)
+        refused = tuple(dict.fromkeys([*repository.state.settings().revoked, fingerprint]))
+        repository.store.put({layout.key_file(fingerprint): revoked})
+        change_settings(repository.state, revoked=refused)
+
+
+def require_signing(repository: Repository, fingerprint: str) -> None:
+    """Raise unless a key signs a repository.
+
+    Raises:
+        InputError: It does not.
+    """
+    keys = repository.state.settings().keys
+    if fingerprint not in keys:
+        raise InputError(
+            f"{fingerprint} does not sign {repository.store.name}", hint=f"its keys: {', '.join(keys)}"
+        )
+
+
+def refuse_revoked(settings: Settings, keys: Sequence[str]) -> None:
+    """Raise if a key was revoked in a repository.
+
+    Raises:
+        InputError: One was.
+    """
+    for key in keys:
+        if key in settings.revoked:
+            raise InputError(
+                f"{key} was revoked in this repository", hint="bigtop-builder key new makes another key"
+            )
+
+
+def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> None:
+    """Write which keys sign, after their public halves: whoever reads the settings finds these."""
+    with repository.state.lock():
+        public = {layout.key_file(key): keyring.export_public([key], armor=False) for key in keys}
+        repository.store.put(
+            {path: key for path, key in public.items() if repository.store.read(path) != key}
+        )
+        change_settings(repository.state, keys=tuple(keys))
+
+
+def _sign_histories(repository: Repository, keyring: Keyring, public: bytes) -> None:
+    """Have the present keys sign what a key alone has signed of the histories: 10 ms an entry."""
+    store, keys = repository.store, repository.state.settings().keys
+    present = keyring.export_public(keys, armor=False)
+    for suite in store.names("state/history"):
+        for name in store.names(f"state/history/{suite}"):
+            if not name.endswith(".asc"):
+                continue
+            path = f"state/history/{suite}/{name.removesuffix('.asc')}"
+            entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
+            if not _good(entry, signature, present) and _good(entry, signature, public):
+                store.put({f"{path}.asc": keyring.detach_sign(entry, keys)})
+
+
+def _good(data: bytes, signature: bytes, public: bytes) -> bool:
+    try:
+        openpgp.verify(data, keyring=public, signature=signature, what="a history entry", expired=True)
+    except SigningError:
+        return False
+    return True

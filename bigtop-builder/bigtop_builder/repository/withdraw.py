@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking a bad snapshot out of use: a signed notice for hosts, a mark in its own suite, and no way back to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bigtop_builder.errors import InputError
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.owner import whoever
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.authentic import public_keys, require_signed
+from bigtop_builder.repository.layout import Notice, Notices
+from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.rollback import predecessor
+from bigtop_builder.repository.state import WITHDRAWN, State
+from bigtop_builder.repository.wrapper import Change, switch_all
+
+LONG = 500
+"""Characters of a reason, at most: it becomes a field of Release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affected:
+    """A suite that points to a withdrawn snapshot.
+
+    Attributes:
+        suite: The suite.
+        target: Id of the snapshot that it can go back to; empty if there is none.
+    """
+
+    suite: str
+    target: str
+
+    @property
+    def way_out(self) -> str:
+        """The command that mends it, or what else does."""
+        if self.target:
+            return f"bigtop-builder repo rollback {self.suite} --to {self.target[:16]}"
+        return "it never had another that is in use: promote another suite to it, or add a mended package"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawal:
+    """A snapshot that is out of use, or in use again.
+
+    Attributes:
+        snapshot: Its id.
+        withdrawn: It is out of use.
+        changed: Something was written.
+        affected: Suites that point to it.
+    """
+
+    snapshot: str
+    withdrawn: bool
+    changed: bool
+    affected: tuple[Affected, ...]
+
+
+def withdraw(
+    repository: Repository, wanted: str, *, keyring: Keyring, why: str, undo: bool = False, who: str = ""
+) -> Withdrawal:
+    """Take a snapshot out of use, or bring it back. Suites that point to it are named, and left alone.
+
+    Args:
+        repository: The repository.
+        wanted: What `State.named` takes.
+        keyring: Holds the repository's keys.
+        why: Reason, in one line.
+        undo: Bring it back into use.
+        who: Whom the notice names.
+
+    Raises:
+        InputError: There is no such snapshot, or no reason.
+        SigningError: A key cannot sign, or the repository's keys have not signed what is to be signed anew.
+    """
+    reason = " ".join("".join(char if char.isprintable() else " " for char in why).split())
+    if not reason or len(reason) > LONG:
+        raise InputError(
+            "a withdrawal needs a reason, which hosts' checks will show"
+            if not reason
+            else "the reason is too long",
+            hint=f"--why 'namenode loses edits', {LONG} characters at most",
+        )
+    state = repository.state
+    keyring.check(state.settings().keys)
+    with state.lock():
+        public = public_keys(state, keyring)
+        notices = state.notices(public)
+        snapshot = _called(state, wanted, notices if undo else {})
+        moment = repository.clock().replace(microsecond=0)
+        notice = Notice(
+            snapshot=snapshot,
+            suite=layout.snapshot_suite(snapshot),
+            when=moment,
+            who=who or whoever(),
+            why=reason,
+        )
+        changed = (snapshot in notices) is undo
+        if changed:
+            others = [one for one in notices.values() if one.snapshot != snapshot]
+            listed = Notices(when=moment, withdrawn=tuple(others if undo else [*others, notice]))
+            write_notices(repository, listed, keyring)
+        mark = "" if undo else f"{notices.get(snapshot, notice).why}"
+        changed |= _mark(repository, notice, mark, keyring, public, undo=undo)
+        known = {one for one in notices if one != snapshot} | ({snapshot} if not undo else set())
+        return Withdrawal(
+            snapshot=snapshot,
+            withdrawn=not undo,
+            changed=changed,
+            affected=tuple(_affected(state, snapshot, known)),
+        )
+
+
+def write_notices(repository: Repository, notices: Notices, keyring: Keyring) -> None:
+    """Sign the list of withdrawn snapshots, and put it where hosts' checks read it. The repository must be locked."""
+    text = notices.to_json().encode()
+    keys = repository.state.settings().keys
+    repository.store.put({layout.WITHDRAWN: keyring.clearsign(text, keys)})
+
+
+def _called(state: State, wanted: str, notices: Mapping[str, Notice]) -> str:
+    """Id of a snapshot, also of one that is gone and still listed."""
+    gone = [
+        one for one in notices if wanted and (one.startswith(wanted) or layout.snapshot_suite(one) == wanted)
+    ]
+    return gone[0] if len(gone) == 1 else state.named(wanted)
+
+
+def _mark(
+    repository: Repository, notice: Notice, mark: str, keyring: Keyring, public: bytes, *, undo: bool
+) -> bool:
+    """Say it in the snapshot's own suite too."""
+    state = repository.state
+    own = state.pointer(notice.suite)
+    if own is None or own.fields.get(WITHDRAWN, "") == mark:
+        return False
+    require_signed(state, own, public)
+    change = Change(
+        suite=notice.suite,
+        snapshot=notice.snapshot,
+        action="restore" if undo else "withdraw",
+        who=notice.who,
+        why=notice.why,
+        marks={WITHDRAWN: mark},
+    )
+    switch_all(state, [(own, change)], keyring=keyring, clock=repository.clock)
+    return True
+
+
+def _affected(state: State, snapshot: str, withdrawn: set[str]) -> list[Affected]:
+    pointers = state.pointers(state.settings().suites)
+    return [
+        Affected(suite=one.suite, target=last_good(state, one.suite, withdrawn))
+        for one in pointers.values()
+        if one.snapshot == snapshot
+    ]
+
+
+def last_good(state: State, suite: str, withdrawn: set[str]) -> str:
+    """Id of the snapshot that a suite should go back to; empty if it had none that is there and in use."""
+    history = state.history(suite)
+    there = set(state.snapshots()) - withdrawn
+    seen: list[str] = []
+    snapshot = history[-1].after if history else ""
+    while snapshot and snapshot not in seen:
+        seen.append(snapshot)
+        snapshot = predecessor(reversed(history), snapshot)
+    earlier = [*seen[1:], *(entry.after for entry in reversed(history))]
+    return next((one for one in earlier if one in there and one != history[-1].after), "")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trying faults at every point, or at a seeded sample of the points.
+
+BIGTOP_FAULTS=all takes every point (`make faults`); otherwise a sample of at most 60 points is drawn, from the
+seed that is printed at the end or that BIGTOP_FAULT_SEED gives.
+"""
+
+import os
+import random
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from stage import COMMANDS, Command, Desk, cores
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+EXHAUSTIVE = os.environ.get("BIGTOP_FAULTS") == "all"
+SEED = int(os.environ.get("BIGTOP_FAULT_SEED", secrets.randbelow(10**6)))
+Point = TypeVar("Point")
+
+
+def share(points: int, command: Command) -> int:
+    """How many of so many points a command gets."""
+    place = COMMANDS.index(command)
+    return points * (place + 1) // len(COMMANDS) - points * place // len(COMMANDS)
+
+
+@dataclass(kw_only=True)
+class Sweep:
+    """Tries points at all desks at once.
+
+    Attributes:
+        desks: Those that are free.
+        figures: What was tried, for the summary.
+    """
+
+    desks: "SimpleQueue[Desk]"
+    figures: list[str] = field(default_factory=list)
+    exhaustive: bool = EXHAUSTIVE
+
+    def chosen(self, points: Sequence[Point], most: int, *, salt: str) -> list[Point]:
+        """All points, or at most so many of them, drawn by the seed."""
+        if self.exhaustive or len(points) <= most:
+            return list(points)
+        drawn = random.Random(f"{SEED} {salt}").sample(range(len(points)), most)  # noqa: S311  # no secret
+        return [points[number] for number in sorted(drawn)]
+
+    def over(self, title: str, points: Iterable[Point], attempt: Callable[[Desk, Point], None]) -> None:
+        """Try each point, and fail with all that went wrong at any."""
+        with ThreadPoolExecutor(cores()) as pool:
+            results = list(pool.map(lambda point: self._failure(point, attempt), points))
+        failures = [one for one in results if one]
+        self.figures.append(f"{title}: {len(results)} points, {len(failures)} failures")
+        assert not failures, "\n".join([f"{len(failures)} of {len(results)}, seed {SEED}", *failures])
+
+    def at_a_desk(self, act: Callable[[Desk], Point]) -> Point:
+        """Do something at a free desk."""
+        place = self.desks.get()
+        try:
+            return act(place)
+        finally:
+            self.desks.put(place)
+
+    def _failure(self, point: Point, attempt: Callable[[Desk, Point], None]) -> str:
+        try:
+            self.at_a_desk(lambda place: attempt(place, point))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the point and the seed belong to it
+            return f"{point}: {type(error).__name__}: {error}"
+        return ""

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots, withdrawal, refresh, gc and mirrors on a real S3 server, which has no links and copies instead."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from apt_host import AptHost, write_deb
+from bigtop_builder.artifact import read_deb
+from bigtop_builder.errors import PublishError
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.check import examine
+from bigtop_builder.repository.export import export
+from bigtop_builder.repository.gc import collect
+from bigtop_builder.repository.layout import Retention
+from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.store import open_store
+from bigtop_builder.repository.withdraw import withdraw
+from s3_server import BUCKET, Server, variables, versitygw
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with versitygw(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Iterator[Keyring]:
+    store = KeyStore(tmp_path / "keys")
+    store.new("Ann Bee", "ann@bee.example")
+    with store.open() as keyring:
+        yield keyring
+
+
+def add(repository: Repository, keyring: Keyring, folder: Path, version: str) -> str:
+    deb = read_deb(write_deb(folder, "zoo", version))
+    return repository.add("stable", [deb], keyring=keyring).snapshot
+
+
+def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
+    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(server.port).items():
+        monkeypatch.setenv(name, value)
+    key = keyring.keys()[0].fingerprint
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    repository = Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[key])
+    state = repository.state
+    ids = [add(repository, keyring, tmp_path, version) for version in "1234"]
+    assert withdraw(repository, ids[2], keyring=keyring, why="bad").changed
+    with pytest.raises(PublishError, match="is withdrawn"):
+        repository.rollback("stable", keyring=keyring)
+    assert repository.rollback("stable", to=ids[1], keyring=keyring).changed
+    assert len(refresh(repository, keyring=keyring, everything=True)) == 6
+    assert examine(state, now=datetime.now(UTC)).problems == ()
+    assert examine(state, now=datetime.now(UTC)).warnings == ()
+
+    later = datetime.now(UTC) + timedelta(days=2)
+    mirror = tmp_path / "mirror"
+    assert export(state, open_store(mirror), suites=["stable"], now=later).files
+    host = AptHost.following(
+        tmp_path / "host",
+        url=f"file://{mirror}",
+        suite="stable",
+        key=keyring.export_public([key], armor=False),
+    )
+    host.update()
+    assert host.install("zoo") == "2"
+    there = open_store(f"{url}-mirror")
+    assert export(Repository.open(mirror).state, there, suites=["stable"], now=later).files
+    assert export(state, there, suites=["stable"], now=later).files == 0
+    assert examine(Repository(there).state, now=later).problems == ()
+
+    done = collect(state, keyring=keyring, clock=lambda: later, rules=Retention(keep=1))
+    # The suite points to the second one, and can go back to the first.
+    assert set(done.snapshots) == set(ids[2:])
+    assert examine(state, now=later).problems == ()
+    assert not [one for one in repository.store.walk("dists") if layout.snapshot_suite(ids[3]) in one.path]
+    by_hash = [one.path for one in repository.store.walk("by-hash")]
+    copies = [one.path for one in repository.store.walk("dists/stable") if "by-hash/SHA256" in one.path]
+    assert {path.rpartition("/")[2] for path in copies} == {path.rpartition("/")[2] for path in by_hash}
+    again = collect(state, keyring=keyring, clock=lambda: later, rules=Retention(keep=1))
+    assert again.count == 0

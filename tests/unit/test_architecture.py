@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/architecture.md says of modules and imports what pyproject.toml holds the code to."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+def layers() -> list[str]:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    return [str(layer) for layer in contracts["contracts"][0]["layers"]]
+
+
+def test_the_pages_list_of_imports_is_the_one_that_is_held() -> None:
+    section = PAGE.partition("## Imports")[2].partition("\n## ")[0]
+    assert re.findall(r"^    (\S.*)$", section, re.MULTILINE) == layers()
+
+
+def test_what_the_page_names_with_its_place_is_there() -> None:
+    package = ROOT / "bigtop-builder/bigtop_builder"
+    named = re.findall(r"`((?:repository|verify|executor|openpgp|patches|cli)/\w*)[.`]", PAGE)
+    assert named
+    assert [
+        one for one in named if not (package / one).is_dir() and not (package / f"{one}.py").exists()
+    ] == []
+
+
+def test_the_page_tells_what_each_module_of_the_road_is_for() -> None:
+    told = set(re.findall(r"`(\w+)[/.`]", PAGE.partition("## Imports")[0]))
+    aside = {"__main__", "errors", "interrupt", "log", "owner", "templates"}
+    assert {module for layer in layers() for module in layer.split(" | ")} - aside <= told

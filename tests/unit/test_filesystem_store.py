@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store on disk: many files at once, in processes of their own, and one publisher at a time."""
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.cores import MANY
+from bigtop_builder.errors import PublishError
+from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.store import Alias, Content, Held, Present, Upload
+from bigtop_builder.repository.store import filesystem as module
+from bigtop_builder.repository.store.filesystem import FilesystemStore
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bigtop_builder.repository.store.filesystem import FilesystemStore
+with FilesystemStore(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def uploads(folder: Path, number: int) -> dict[str, Content]:
+    folder.mkdir()
+    found: dict[str, Content] = {}
+    for one in range(number):
+        path = folder / f"{one}"
+        path.write_bytes(b"%d" % one * 1000)
+        found[f"pool/{one % 7}/{one}"] = Upload(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return found
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize("number", [3, MANY + 10])
+def test_few_and_many_files_come_in_whole(tmp_path: Path, number: int, *, sync: bool) -> None:
+    store = FilesystemStore(tmp_path / "store", sync=sync)
+    with store.lock():
+        store.put({**uploads(tmp_path / "files", number), "a/text": b"text", "a/link": Alias("a/text")})
+        store.put({"a/text": Present(), "empty": b""})
+    assert [store.read(f"pool/{one % 7}/{one}") for one in range(number)] == [
+        b"%d" % one * 1000 for one in range(number)
+    ]
+    assert store.read("a/link") == store.read("a/text") == b"text"
+    assert store.size("empty") == 0
+    assert not (tmp_path / "store" / module.TEMPORARY).exists()
+
+
+@pytest.mark.parametrize("number", [3, MANY + 10])
+def test_a_file_that_is_not_what_its_hash_says_is_named_and_not_in_place(tmp_path: Path, number: int) -> None:
+    files = uploads(tmp_path / "files", number)
+    files["pool/other"] = Upload(tmp_path / "files/1", "0" * 64)
+    store = FilesystemStore(tmp_path / "store", sync=False)
+    with pytest.raises(PublishError, match=r"files/1 changed while it was being published") as raised:
+        store.put(files)
+    assert raised.value.hint
+    assert store.size("pool/other") is None
+
+
+def test_a_file_that_programs_are_to_read_is_refused_when_it_is_missing_or_cut_off(tmp_path: Path) -> None:
+    store = FilesystemStore(tmp_path)
+    store.put({"pool/zoo.deb": b"whole"})
+    assert store.local({"pool/zoo.deb": Held(size=5)}, tmp_path) == [tmp_path / "pool/zoo.deb"]
+    with pytest.raises(PublishError, match=r"pool/zoo.deb has 5 bytes, not 6") as raised:
+        store.local({"pool/zoo.deb": Held(size=6)}, tmp_path)
+    assert raised.value.hint == COPY
+    with pytest.raises(PublishError, match=r"pool/none.deb is missing") as raised:
+        store.local({"pool/none.deb": Held(size=6)}, tmp_path)
+    assert raised.value.hint == COPY
+
+
+def test_a_large_set_that_does_not_fit_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/pool").write_text("in the way")
+    with pytest.raises(PublishError, match="store/pool") as raised:
+        FilesystemStore(tmp_path / "store").put(uploads(tmp_path / "files", MANY))
+    assert "nothing was switched" in raised.value.hint
+
+
+def test_one_publisher_keeps_another_out_until_it_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
+    reading, writing = os.pipe()
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    pid = os.posix_spawn(words[0], words, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1)])
+    os.close(writing)
+    try:
+        assert os.read(reading, 4) == b"held"
+        store = FilesystemStore(tmp_path)
+        start = time.monotonic()
+        with pytest.raises(PublishError, match="by another process"), store.lock():
+            pass
+        assert time.monotonic() - start < 5
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reading)
+    with store.lock():
+        store.put({"now": b"ours"})
+    assert store.read("now") == b"ours"
