@@ -49,7 +49,7 @@ class Command:
         after: Version that they get after it.
         base: The repository that it begins with.
         many: How many files are many to it: see hook.Fault.
-        gone: What it removes.
+        gone: Folder whose files it removes; killed just before its last call, it may leave the folder itself.
     """
 
     name: str
