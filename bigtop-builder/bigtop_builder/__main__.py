@@ -5,11 +5,15 @@ import errno
 import logging
 import os
 import pwd
+import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from bigtop_builder.errors import BuilderError, EnvironmentMissing, InputError
+from bigtop_builder.interrupt import Interruption, Signals
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +21,18 @@ INTERRUPTED = 130
 """Exit status of a command ended by Ctrl-C: 128 + SIGINT (bash(1), EXIT STATUS)."""
 
 
-def main() -> None:
-    """Run the command line."""
+def main() -> NoReturn:
+    """Run the command line as this process, and end it by an exit status whatever signal comes."""
+    signals = Signals()
+    try:
+        command()
+    except SystemExit as end:
+        signals.leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+
+
+def command() -> NoReturn:
+    """Run the command line; signals are the caller's."""
     import click
 
     from bigtop_builder.cli import cli
@@ -27,6 +41,9 @@ def main() -> None:
         sys.exit(cli.main(prog_name="bigtop-builder", standalone_mode=False))
     except click.UsageError as error:
         usage = error.ctx.get_usage() if error.ctx else ""
+        if usage and error.format_message().startswith(usage):  # a group alone: click answers with its help
+            sys.stderr.write(f"{error.format_message()}\n")
+            sys.exit(error.exit_code)
         sys.stderr.write(f"{usage}\n" if usage else "")
         way_out = f"{error.ctx.command_path} --help" if error.ctx else "bigtop-builder --help"
         complain(InputError(error.format_message(), hint=way_out))
@@ -35,15 +52,23 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BuilderError as error:
         complain(error)
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("interrupted: what was finished is kept; the same command goes on from there\n")
-        sys.exit(INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt, Interruption) as error:
+        interrupted(error)
     except OSError as error:
         told = environment(error)
         if told is None:
             raise
         log.debug("where it happened:", exc_info=error)
         complain(told)
+
+
+def interrupted(error: BaseException) -> NoReturn:
+    """Say that a signal ended the command, if there is still a terminal to say it to, and leave with its status."""
+    status = error.code if isinstance(error, Interruption) and isinstance(error.code, int) else INTERRUPTED
+    by = "" if status == INTERRUPTED else f" by {signal.Signals(status - 128).name}"
+    with suppress(OSError):
+        sys.stderr.write(f"interrupted{by}: what was finished is kept; the same command goes on from there\n")
+    sys.exit(status)
 
 
 def environment(error: OSError) -> EnvironmentMissing | None:
@@ -86,7 +111,7 @@ def _user(number: int) -> str:
         return f"user {number}"
 
 
-def complain(error: BuilderError) -> None:
+def complain(error: BuilderError) -> NoReturn:
     """Print an error the way people read it, and leave with its exit code."""
     sys.stderr.write(f"error: {error.brief}\n")
     for line in error.details.rstrip().splitlines():

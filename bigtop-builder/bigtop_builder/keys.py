@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import EnvironmentMissing, InputError, SigningError
 from bigtop_builder.openpgp import Algorithm, Command, Key, Keyring, UserHome, missing
 from bigtop_builder.settings import Settings
 
@@ -87,7 +87,8 @@ class KeyStore:
         Raises:
             InputError: Name or address cannot be part of a user id, `expires` has another form, or the file
                 for the safe is there already.
-            SigningError: gpg refused, or the store cannot be written.
+            SigningError: gpg refused.
+            EnvironmentMissing: The store or the file for the safe cannot be written.
         """
         check_expiry(expires)
         with Keyring(passphrase=passphrase) as keyring:
@@ -348,15 +349,18 @@ def _write(path: Path, data: bytes, *, hint: str) -> None:
     """Write a new file that only its owner can read.
 
     Raises:
-        SigningError: It is there already, or cannot be written.
+        SigningError: It is there already.
+        EnvironmentMissing: It cannot be written.
     """
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
+    except FileExistsError as error:
         raise SigningError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
+    except OSError as error:
+        raise EnvironmentMissing(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
 def _read(path: Path) -> bytes:

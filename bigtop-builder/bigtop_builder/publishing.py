@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from debian.debian_support import NativeVersion
+
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
@@ -242,6 +244,23 @@ def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:
             wanted -= {component.name for component in again}
             names |= {one.name for component in again for one in component.packages if not one.not_published}
     return names
+
+
+def carried_keys(archive: Archive, repository: Repository) -> dict[str, set[str]]:
+    """Published suite -> fingerprints of the keys in its newest keyring package; none if it has no such package."""
+    state = repository.state
+    name = keyring_package.package_name(archive.definition.origin)
+    carried: dict[str, set[str]] = {}
+    for suite, pointer in state.pointers(state.settings().suites).items():
+        indices = state.snapshot(pointer.snapshot).components.get(archive.definition.component, {}).values()
+        found = [one for index in indices for one in state.find(index, [name]) if one.name == name]
+        carried[suite] = set()
+        if found:
+            newest = max(found, key=lambda one: NativeVersion(one.version))
+            with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch, Keyring() as keyring:
+                material = keyring_package.keys_of(_bring(state, newest, Path(scratch)), Path(scratch))
+                carried[suite] = set(keyring.import_key(material))
+    return carried
 
 
 def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | None, folder: Path) -> Deb:

@@ -15,11 +15,26 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.publishing import Archive, keyring_deb
+from bigtop_builder.publishing import Archive, carried_keys, keyring_deb
 from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.publish import Repository
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How hosts learn of a change of keys.
+
+    Attributes:
+        suites: Suites that got a new keyring package.
+        lacking: Suites whose newest keyring package has not all keys, or that have none.
+        warning: What is to be done by hand; empty if nothing is.
+    """
+
+    suites: tuple[str, ...]
+    lacking: tuple[str, ...]
+    warning: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +53,47 @@ class Succession:
     passphrase: str = ""
     archive: Archive | None = None
 
-    def begin(self, old: str, new: str, *, why: str = "") -> tuple[str, ...]:
-        """Let a key sign beside another one, and return the suites that got a new keyring package."""
+    def begin(self, old: str, new: str, *, why: str = "") -> Spread:
+        """Let a key sign beside another one."""
         with self._keyring(new) as keyring:
             rotation.begin(self.repository, old, new, keyring=keyring, why=why)
             return self._spread(keyring, why=why)
 
-    def finish(self, old: str, *, new: str = "", why: str = "") -> tuple[str, ...]:
-        """Let a key sign no more, and return the suites that got a new keyring package."""
+    def finish(self, old: str, *, new: str = "", why: str = "", known: bool = False) -> Spread:
+        """Let a key sign no more.
+
+        Args:
+            old: The key.
+            new: Key that takes its place at once.
+            why: Reason for the histories.
+            known: Hosts have the keys that stay, whatever the suites' keyring packages hold.
+
+        Raises:
+            SigningError: The old key still signs, and hosts that follow a suite have no keyring package from it
+                that holds another one of the keys: they would be locked out.
+        """
         public = self._public(old)
+        unaware = () if known else self._unaware(old, new)
         with self._keyring(new, without=old) as keyring:
             rotation.finish(self.repository, old, new=new, keyring=keyring, public=public, why=why)
-            return self._spread(keyring, why=why)
+            spread = self._spread(keyring, why=why)
+        if not unaware or spread.warning:
+            return spread
+        warning = (
+            f"hosts that know {old} alone refuse {', '.join(unaware)} until you bring them the keyring package: "
+            "bigtop-builder key package ."
+        )
+        log.warning("%s", warning)
+        return replace(spread, warning=warning)
 
-    def renew(self, fingerprint: str, *, why: str = "") -> tuple[str, ...]:
-        """Sign with the present subkeys of a key, and return the suites that got a new keyring package."""
+    def renew(self, fingerprint: str, *, why: str = "") -> Spread:
+        """Sign with the present subkeys of a key."""
         with self._keyring() as keyring:
             rotation.renew(self.repository, fingerprint, keyring=keyring, why=why)
             return self._spread(keyring, why=why)
 
-    def revoke(self, fingerprint: str, certificate: bytes, *, why: str = "") -> tuple[str, ...]:
-        """Take back a key, and return the suites that got a new keyring package."""
+    def revoke(self, fingerprint: str, certificate: bytes, *, why: str = "") -> Spread:
+        """Take back a key."""
         public = self._public(fingerprint)
         with Keyring() as scratch:
             if fingerprint not in (scratch.import_key(public) if public else ()):
@@ -90,20 +125,50 @@ class Succession:
         with Keyring() as keyring:
             return kept if kept and keyring.import_key(kept) == (fingerprint,) else b""
 
-    def _spread(self, keyring: Keyring, *, why: str) -> tuple[str, ...]:
+    def _unaware(self, old: str, new: str) -> tuple[str, ...]:
+        """Suites whose hosts cannot know another key; an error if they still take what the old one signs."""
+        staying = [key for key in (*self.repository.state.settings().keys, new) if key not in {"", old}]
+        lacking = self._lacking(staying) if staying else ()
+        if lacking and self._signs(old):
+            raise SigningError(
+                f"the keyring package in {', '.join(lacking)} has not {', '.join(staying)}, or there is none: "
+                f"hosts that know {old} alone would refuse the repository",
+                hint=f"bigtop-builder key rotate {old} --to {staying[-1]} puts it into the suites that have one; "
+                f"into others: {_by_hand(lacking)}; with --hosts-have-new-key if you brought it to them otherwise",
+            )
+        return lacking
+
+    def _signs(self, fingerprint: str) -> bool:
+        """Whether a key signs, so that hosts take what it signed."""
+        try:
+            with self.store.open([fingerprint], passphrase=self.passphrase) as keyring:
+                keyring.check([fingerprint])
+        except SigningError:
+            return False
+        return True
+
+    def _lacking(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Published suites whose newest keyring package has none of some keys, or that have no such package."""
+        if self.archive is None:
+            return ()
+        carried = carried_keys(self.archive, self.repository)
+        return tuple(suite for suite, there in carried.items() if not there & set(keys))
+
+    def _spread(self, keyring: Keyring, *, why: str) -> Spread:
         """Have the definition name the keys, and the suites hold a keyring package with them."""
         keys = self.repository.state.settings().keys
         if self.archive is None:
-            log.warning(
-                "hosts need the public keys of %s by hand: bigtop-builder key export prints each",
-                ", ".join(keys),
-            )
-            return ()
+            named = ", ".join(keys)
+            warning = f"hosts need the public keys of {named} by hand: bigtop-builder key export prints each"
+            log.warning("%s", warning)
+            return Spread(suites=(), lacking=(), warning=warning)
         archive = self._define(self.archive, keys)
         with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
             package = keyring_deb(archive, keyring, self.repository, Path(scratch))
             suites = tuple(
-                suite for suite in archive.definition.suites if self._holds(archive, suite, package)
+                suite
+                for suite in self.repository.state.settings().suites
+                if self._holds(archive, suite, package)
             )
             for suite in suites:
                 self.repository.add(
@@ -113,7 +178,15 @@ class Succession:
                     keyring=keyring,
                     why=why or "keys changed",
                 )
-        return suites
+        lacking = self._lacking(keys[-1:])
+        warning = ""
+        if lacking:
+            warning = (
+                f"{', '.join(lacking)} {'have' if len(lacking) > 1 else 'has'} no keyring package with {keys[-1]}: "
+                f"hosts learn it only by hand: {_by_hand(lacking)}"
+            )
+            log.warning("%s", warning)
+        return Spread(suites=suites, lacking=lacking, warning=warning)
 
     def _define(self, archive: Archive, keys: Sequence[str]) -> Archive:
         if tuple(archive.definition.keys) != tuple(keys):
@@ -132,3 +205,8 @@ class Succession:
             for index in indices.get(archive.definition.component, {}).values()
             for stanza in state.find(index, [package.name])
         )
+
+
+def _by_hand(suites: Sequence[str]) -> str:
+    adds = ", ".join(f"repo add {suite} <that file>" for suite in suites)
+    return f"bigtop-builder key package ., then {adds}"

@@ -124,6 +124,7 @@ def visit():
     time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
 threading.Thread(target=visit, daemon=True).start()
 main()
 """

@@ -24,6 +24,7 @@ from bigtop_builder.openpgp import Keyring, verify
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.rotation import begin
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
 from bigtop_builder.succession import Succession
@@ -293,7 +294,12 @@ def test_the_commands_rotate_a_projects_repository_with_its_keyring_package(
     assert done["keys"] == [old, new]
     assert new in definition.read_text()
     assert "# kept" in definition.read_text()
-    do("key", "rotate", old, status=2)
+    assert done["warnings"] == []
+    done = do("key", "rotate", old, "--json")
+    assert (done["new"], done["keys"]) == (new, [old, new]), (
+        "what is under way goes on, and no third key is made"
+    )
+    do("key", "rotate", new, status=2)
     done = do("key", "rotate", old, "--finish", "--json")
     assert done["keys"] == [new]
     assert old not in definition.read_text()
@@ -315,6 +321,141 @@ def test_the_commands_rotate_a_projects_repository_with_its_keyring_package(
         "the newest package has the key that is left, alone"
     )
     do("repo", "check")
+
+
+@dataclass
+class Project:
+    """A project with a repository definition and one key, and its commands."""
+
+    folder: Path
+    home: Path
+    old: str = ""
+
+    def do(self, *words: str, status: int = 0) -> str:
+        """Run a command; its answer and its story."""
+        env = {
+            "HOME": str(self.home),
+            "BIGTOP_BUILDER_KEYS_DIR": str(self.home / "keys"),
+            "BIGTOP_BUILDER_PROJECT": str(self.folder),
+        }
+        done = run([sys.executable, "-m", "bigtop_builder", *words], env=env, check=False)
+        assert done.returncode == status, done.complaint
+        return done.text if "--json" in words and not status else done.text + done.complaint
+
+    @property
+    def store(self) -> KeyStore:
+        return KeyStore(self.home / "keys")
+
+    @property
+    def repository(self) -> Repository:
+        return Repository.open(self.folder / "srv", sync=False)
+
+    def define(self, key: str) -> None:
+        (self.folder / "repo/repository.toml").write_text(
+            'format = 1\norigin = "Test"\nmaintainer = "Ann Bee <ann@bee.example>"\nurl = "http://x.example"\n'
+            f'storage = "srv"\nkeys = ["{key}"]\n[suites.stable]\ndescription = "x"\n'
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(folder=tmp_path / "project", home=tmp_path)
+    for folder in ("recipes", "patches", "repo"):
+        (made.folder / folder).mkdir(parents=True)
+    made.old = made.store.new("Ann Bee", "ann@bee.example")
+    made.define(made.old)
+    made.do("repo", "init")
+    made.do("repo", "add", "stable", str(write_deb(tmp_path, "hello", "1.0")))
+    return made
+
+
+def test_a_rotation_that_no_keyring_package_brings_to_hosts_says_so_and_does_not_end(
+    project: Project, tmp_path: Path
+) -> None:
+    done = json.loads(project.do("key", "rotate", project.old, "--json"))
+    (warning,) = done["warnings"]
+    assert done["keyring_package_lacks_key_in"] == ["stable"]
+    assert f"stable has no keyring package with {done['new']}" in warning
+    assert "bigtop-builder key package ., then repo add stable" in warning
+    said = project.do("key", "rotate", project.old, "--finish", status=9)
+    assert "hosts that know" in said
+    assert "--hosts-have-new-key" in said
+    assert project.repository.state.settings().keys == (project.old, done["new"])
+    project.do("key", "package", str(tmp_path / "package"))
+    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    done = json.loads(project.do("key", "rotate", project.old, "--finish", "--json"))
+    assert done["warnings"] == []
+    project.do("repo", "check")
+
+
+def test_an_old_keyring_package_does_not_end_a_rotation_and_the_word_of_its_keeper_does(
+    project: Project, tmp_path: Path
+) -> None:
+    project.do("key", "package", str(tmp_path / "package"))
+    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    new = project.store.new("Ann Bee", "ann@bee.example")
+    with project.store.open([project.old, new]) as keyring:  # a rotation that was killed before its last step
+        begin(project.repository, project.old, new, keyring=keyring)
+    said = project.do("key", "rotate", project.old, "--finish", status=9)
+    assert f"key rotate {project.old} --to {new}" in said
+    done = json.loads(project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key", "--json"))
+    assert done["keys"] == [new]
+    assert done["keyring_package_in"] == ["stable"]
+
+
+def test_check_names_the_command_that_completes_a_change_of_keys(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = project.store.new("Ann Bee", "ann@bee.example")
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, project.store.open([project.old, new]) as keyring:
+        patched.setattr("bigtop_builder.repository.rotation.refresh", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            begin(project.repository, project.old, new, keyring=keyring)
+    said = project.do("repo", "check")
+    assert f"bigtop-builder key rotate {project.old} --to {new} completes it" in said
+    done = json.loads(project.do("key", "rotate", project.old, "--json"))
+    assert (done["new"], done["keys"]) == (new, [project.old, new])
+    assert len(project.store.fingerprints()) == 2
+    project.do("repo", "check")
+
+
+def test_check_takes_no_command_from_a_release_that_somebody_else_signed(site: Site) -> None:
+    path = site.folder / "dists/stable/InRelease"
+    release = (site.folder / "dists/stable/Release").read_text()
+    with Keyring() as strange:
+        eve = strange.new_key("Eve", "eve@bee.example")
+        forged = release.replace(f"Signed-By: {site.old}", f"Signed-By: {eve}")
+        assert forged != release
+        path.write_bytes(strange.clearsign(forged.encode(), [eve]))
+    health = examine(site.repository.state, now=site.repository.clock())
+    assert any("InRelease has no good signature" in one for one in health.problems)
+    assert not any(f"key rotate {eve}" in one for one in (*health.problems, *health.warnings))
+
+
+def test_a_key_that_expired_is_followed_by_one_command_and_no_orphan_is_made(project: Project) -> None:
+    with Keyring() as keyring:
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=15")
+        project.store.take(keyring.export_secret(short))
+    project.do("key", "rotate", project.old, "--to", short)
+    project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key")
+    time.sleep(16)
+    way_out = f"key rotate {short} --finish --to NEW"
+    before = project.store.fingerprints()
+    assert way_out in project.do("key", "rotate", short, status=9)
+    assert project.store.fingerprints() == before
+    said = project.do("repo", "check", status=1)
+    assert way_out in said
+    assert f"only one by the expired key {short}" in said
+    assert "repo refresh" not in said
+    assert "bring it back" not in said
+    new = project.store.new("Ann Bee", "ann@bee.example")
+    done = json.loads(project.do("key", "rotate", short, "--finish", "--to", new, "--json"))
+    assert "by hand" in done["warnings"][0]
+    project.do("repo", "check")
 
 
 SIGNER = """import subprocess, sys

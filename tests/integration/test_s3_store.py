@@ -2,6 +2,7 @@
 """The store on S3, against moto's server and a way to it that fails as networks and stores do."""
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -217,6 +218,17 @@ def test_somebody_who_publishes_for_too_long_is_named(store: S3Store) -> None:
         hasty.lock(),
     ):
         pass
+
+
+def test_who_waits_for_a_lease_is_told_once_for_whom(
+    store: S3Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    hasty = S3Store(Bucket(URL), lease_seconds=60.0, patience=2.0)
+    with caplog.at_level("INFO"), store.lock(), pytest.raises(PublishError), hasty.lock():
+        pass
+    (told,) = [one for one in caplog.messages if one.startswith("waiting")]
+    assert told.startswith("waiting up to 2 s for ")
+    assert told.endswith(f"(process {os.getpid()}), who holds {URL}/{LEASE}")
 
 
 def test_where_conditions_are_ignored_a_standing_lease_is_an_error(between: Way) -> None:

@@ -4,10 +4,11 @@
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rooms
@@ -34,6 +35,7 @@ from bigtop_builder.repository.removal import remove
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.repository.snapshot import links_of
 from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Content
 from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.repository.withdraw import withdraw
 from bigtop_builder.repository.wrapper import Change
@@ -672,6 +674,34 @@ def test_a_snapshot_that_an_older_version_wrote_keeps_its_id_in_a_mirror(site: S
     export(site.repository.state, target, suites=["stable"], now=site.now)
     assert problems(Repository(target).state) == ()
     assert site.host("stable", url=f"file://{target.root}").candidate("zoo") == "1"
+
+
+def test_a_first_export_that_was_killed_is_completed_by_the_same_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("zoo_1")
+    put = FilesystemStore.put
+
+    def killed(store: FilesystemStore, files: Mapping[str, Content], **words: Any) -> None:
+        put(store, files, **words)
+        left.append(len(files))
+        if len(left) == puts:
+            raise KeyboardInterrupt
+
+    for puts in range(1, 30):
+        left: list[int] = []
+        target = FilesystemStore(site.folder / f"mirror{puts}", sync=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(FilesystemStore, "put", killed)
+            try:
+                export(site.repository.state, target, suites=["stable"], now=site.now)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        export(site.repository.state, target, suites=["stable"], now=site.now)
+        assert examine(State(target), now=site.now).problems == ()
+    assert puts > 8
 
 
 def test_an_export_goes_into_no_strange_place_and_not_back_in_time(site: Site) -> None:

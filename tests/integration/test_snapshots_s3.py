@@ -9,7 +9,7 @@ import pytest
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.errors import PublishError
+from bigtop_builder.errors import CheckFailed, PublishError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
@@ -20,6 +20,7 @@ from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.store import open_store
+from bigtop_builder.repository.store.s3 import S3Store
 from bigtop_builder.repository.withdraw import withdraw
 from s3_server import BUCKET, Server, variables, versitygw
 
@@ -41,6 +42,10 @@ def keyring(tmp_path: Path) -> Iterator[Keyring]:
 def add(repository: Repository, keyring: Keyring, folder: Path, version: str) -> str:
     deb = read_deb(write_deb(folder, "zoo", version))
     return repository.add("stable", [deb], keyring=keyring).snapshot
+
+
+def _killed(*_: object, **_words: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
@@ -73,7 +78,13 @@ def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
     host.update()
     assert host.install("zoo") == "2"
     there = open_store(f"{url}-mirror")
-    assert export(Repository.open(mirror).state, there, suites=["stable"], now=later).files
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Store, "switch", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(Repository.open(mirror).state, there, suites=["stable"], now=later)
+    assert not there.names("dists")
+    export(Repository.open(mirror).state, there, suites=["stable"], now=later)
+    assert "stable" in there.names("dists")
     assert export(state, there, suites=["stable"], now=later).files == 0
     assert examine(Repository(there).state, now=later).problems == ()
 
@@ -87,3 +98,26 @@ def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
     assert {path.rpartition("/")[2] for path in copies} == {path.rpartition("/")[2] for path in by_hash}
     again = collect(state, keyring=keyring, clock=lambda: later, rules=Retention(keep=1))
     assert again.count == 0
+
+
+def test_a_suite_that_was_lost_on_s3_is_brought_back_by_a_refresh(
+    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(server.port).items():
+        monkeypatch.setenv(name, value)
+    key = keyring.keys()[0].fingerprint
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    repository = Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[key])
+    for version in "12":
+        add(repository, keyring, tmp_path, version)
+    for serial, lose in (
+        (3, repository.store.delete),
+        (4, lambda it: repository.store.remove([f"{it}/InRelease"])),
+    ):
+        lose("dists/stable")
+        (told,) = examine(repository.state, now=datetime.now(UTC)).problems
+        assert "dists/stable/InRelease is missing" in told
+        with pytest.raises(CheckFailed, match="InRelease is missing"):
+            add(repository, keyring, tmp_path, "9")
+        assert [one.serial for one in refresh(repository, ["stable"], keyring=keyring)] == [serial]
+        assert examine(repository.state, now=datetime.now(UTC)).problems == ()

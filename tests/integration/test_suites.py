@@ -305,7 +305,13 @@ def test_only_packages_of_an_architecture_or_component_leave(
     [
         (("stable", "zooo"), "suite stable has no zooo to remove", "did you mean zoo?"),
         (("stable", "zoo", "zoo=9"), "suite stable has no zoo=9 to remove", "it has zoo=1 (all)"),
-        (("stable", "zoo", "--architecture", "arm64"), "suite stable has no zoo", "it has zoo=1 (all)"),
+        (("stable", "zoo", "--architecture", "amd64"), "suite stable has no zoo", "it has zoo=1 (all)"),
+        (
+            ("stable", "zoo", "--architecture", "arm64"),
+            "suite stable has no architecture arm64",
+            "it has all, amd64",
+        ),
+        (("stable", "zoo", "--component", "mian"), "suite stable has no component mian", "it has main"),
         (("stable", "qqqqqq"), "suite stable has no qqqqqq to remove", "repo list --suite stable"),
         (("stable", "=1"), "'=1' names no package", "PACKAGE=VERSION"),
         (("stable", "zoo="), "'zoo=' names no package", "PACKAGE=VERSION"),
@@ -330,6 +336,24 @@ def test_what_is_not_there_cannot_be_removed_and_nothing_changes(
 
 
 # What comes in
+
+
+def test_an_architecture_that_a_suite_is_not_for_is_told_once(tool: Tool, deb: Callable[..., Path]) -> None:
+    told = "suite stable is for amd64 and gets packages for arm64 too"
+    tool("add", "stable", deb("doc"))
+    assert told in tool("add", "stable", deb("bin", "1", "arm64")).complaint
+    assert told not in tool("add", "stable", deb("bin", "2", "arm64")).complaint
+
+
+def test_other_bytes_of_the_same_version_are_told_to_get_a_new_one(
+    tool: Tool, deb: Callable[..., Path], tmp_path: Path
+) -> None:
+    tool("add", "stable", deb("zoo"))
+    (tmp_path / "other").mkdir()
+    other = write_deb(tmp_path / "other", "zoo", "1", data=b"other")
+    refused = tool("add", "stable", other)
+    assert refused.returncode == 10
+    assert "way out: give it a new version; a package of a release gets one by" in refused.complaint
 
 
 def test_only_packages_of_an_architecture_come_in_and_those_for_all(
@@ -416,3 +440,22 @@ def test_a_list_is_of_one_suite_or_all_and_names_components(tool: Tool, deb: Cal
 
 def test_a_gate_is_shut_unless_it_is_opened() -> None:
     assert Gate() == Gate(accept=False, allow_downgrade=False)
+
+
+def test_a_program_gets_serials_as_numbers_and_whole_ids(
+    tool: Tool, repository: Repository, deb: Callable[..., Path]
+) -> None:
+    for version in "12":
+        tool("add", "stable", deb("zoo", version))
+    (first, _) = json.loads(tool("list", "--json").text)
+    pointer = repository.state.pointer("stable")
+    assert pointer
+    assert (first["serial"], first["snapshot"]) == (2, pointer.snapshot)
+
+
+def test_an_unset_variable_names_no_snapshot_to_go_back_to(tool: Tool, deb: Callable[..., Path]) -> None:
+    for version in "12":
+        tool("add", "stable", deb("zoo", version))
+    done = tool("rollback", "stable", "--to", "")
+    assert done.returncode == 2
+    assert "--to is empty" in done.complaint

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder import __version__
-from bigtop_builder.__main__ import main
+from bigtop_builder.__main__ import command as main
 from bigtop_builder.cli import COMMANDS
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
@@ -367,3 +367,11 @@ def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(
     said = call("plan", "1.0.0")
     assert said.status == 130
     assert "the same command goes on from there" in said.err
+
+
+def test_a_group_alone_shows_its_help_once_and_is_bad_usage(call: Call) -> None:
+    said = call("repo")
+    assert (said.status, said.out) == (2, "")
+    assert said.err.count("Usage:") == 1
+    assert "error:" not in said.err
+    assert "promote" in said.err

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.__main__ import main
+from bigtop_builder.__main__ import command as main
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.workspace import Project

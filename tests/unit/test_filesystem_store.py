@@ -105,3 +105,21 @@ def test_one_publisher_keeps_another_out_until_it_dies(
     with store.lock():
         store.put({"now": b"ours"})
     assert store.read("now") == b"ours"
+
+
+def test_who_waits_for_a_lock_is_told_once_for_whom_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(module, "LOCK_TOLD", 0.1)
+    store = FilesystemStore(tmp_path)
+    with (
+        caplog.at_level("INFO"),
+        store.lock(),
+        pytest.raises(PublishError, match="by another process"),
+        FilesystemStore(tmp_path).lock(),
+    ):
+        pass
+    (told,) = caplog.messages
+    assert told.startswith(f"waiting up to 1 s for process {os.getpid()} (")
+    assert told.endswith(f"who holds {tmp_path}/state/lock")

@@ -224,3 +224,22 @@ def test_what_is_left_after_a_removal_is_cut_as_if_it_had_never_been_there(shelf
         for part in grow((), [package(n) for n in names], shelf.load)
         if isinstance(part, list)
     ] == cut(map(package, names))
+
+
+def test_what_goes_down_and_what_vanishes_is_told_at_once_with_both_ways_out() -> None:
+    loss = Loss(
+        vanished=(Vanished(name="yak", version="1", architectures=("amd64",)),),
+        lowered=(Lowered(name="zoo", architecture="amd64", before="2", after="1"),),
+    )
+    with pytest.raises(PublishError) as both:
+        Gate().judge("stable", loss)
+    assert both.value.brief == (
+        "zoo goes down from 2 to 1 in suite stable; yak would vanish from suite stable"
+    )
+    assert both.value.details.splitlines() == ["zoo 2 -> 1 (amd64)", "yak 1 (amd64)"]
+    assert "--allow-downgrade --accept, if both are meant" in both.value.hint
+    with pytest.raises(PublishError, match=r"^yak would vanish"):
+        Gate(allow_downgrade=True).judge("stable", loss)
+    with pytest.raises(PublishError, match=r"^zoo goes down"):
+        Gate(accept=True).judge("stable", loss)
+    assert len(Gate(accept=True, allow_downgrade=True).judge("stable", loss)) == 2

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import EnvironmentMissing, InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring, signers, verify
+from bigtop_builder.repository.publish import Repository
 from bigtop_builder.run import run
 
 RIGHT = "open sesame ✓"
@@ -246,3 +247,41 @@ def test_who_signed_a_file_is_known_also_when_the_key_has_expired_since(tmp_path
     assert set(signers(file, keyring=public, signature=signature)) == {short}
     file.write_bytes(b"other")
     assert signers(file, keyring=public, signature=signature) == ()
+
+
+def test_a_missing_key_is_taken_in_or_replaced() -> None:
+    absent = "0" * 40
+    with Keyring() as keyring, pytest.raises(SigningError) as caught:
+        keyring.check([absent])
+    assert "key import FILE" in caught.value.hint
+    assert f"key rotate {absent} --finish --to NEW" in caught.value.hint
+
+
+def test_a_store_that_cannot_be_written_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentMissing, match="cannot be written") as caught:
+        KeyStore(tmp_path / "file/keys").new("Ann Bee", "ann@bee.example")
+    assert "keys_dir" in caught.value.hint
+
+
+def test_a_repository_that_begins_with_a_key_that_ends_soon_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Keyring() as keyring:
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="10d")
+        Repository.init(tmp_path / "srv", origin="Test", keyring=keyring, fingerprints=[short], sync=False)
+    assert f"key {short} expires on" in caplog.text
+    assert "nothing can be added" in caplog.text
+    assert f"key rotate {short}" in caplog.text
+
+
+def test_a_signature_by_an_expired_key_is_called_so() -> None:
+    with Keyring() as keyring:
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=2")
+        signed, public = keyring.clearsign(b"hello\n", [short]), keyring.export_public([short], armor=False)
+        time.sleep(3)
+    with pytest.raises(
+        SigningError, match=f"no good signature, only one by the expired key {short}"
+    ) as caught:
+        verify(signed, keyring=public, what="x")
+    assert f"key rotate {short} --finish --to NEW" in caught.value.hint

@@ -84,7 +84,7 @@ def cli(context: click.Context, settings: Path | None, project: Path | None, *, 
     Example: bigtop-builder plan 3.5.0 -c zookeeper
 
     Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 environment missing, 4 tree, 5 source,
-    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing, 130 interrupted.
+    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing, 129, 130 or 143 interrupted.
 
     Recipes, patches and the repository's definition are the project's: --project names it. A line on stderr says
     which one is taken when it is neither named so nor this folder or a parent.

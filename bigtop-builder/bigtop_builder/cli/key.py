@@ -16,7 +16,7 @@ from bigtop_builder.openpgp import PASSPHRASE_VARIABLE, Algorithm
 from bigtop_builder.repository.rotation import require_signing
 
 if TYPE_CHECKING:
-    from bigtop_builder.succession import Succession
+    from bigtop_builder.succession import Spread, Succession
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,12 @@ def package(context: click.Context, folder: Path) -> None:
 @click.argument("old")
 @click.option("--to", "successor", default="", help="Key that follows [default: a new one like OLD].")
 @click.option("--finish", is_flag=True, help="End the overlap: OLD signs no more.")
+@click.option(
+    "--hosts-have-new-key",
+    "known",
+    is_flag=True,
+    help="With --finish: you brought the new key to all hosts, though no keyring package in the suites has it.",
+)
 @click.option("--subkey", is_flag=True, help="Only the signing subkey changes; the key stays.")
 @click.option(
     "--primary",
@@ -163,13 +169,15 @@ def rotate(
     why: str,
     *,
     finish: bool,
+    known: bool,
     subkey: bool,
     as_json: bool,
 ) -> None:
     """Let another key, or subkey, sign beside OLD, and with --finish in its place.
 
-    In the overlap both sign, and hosts get the new key in the keyring package. Finish when all have it. An OLD that
-    cannot sign any more is replaced at once by --finish --to NEW; hosts then need the keyring package by hand.
+    In the overlap both sign, and hosts get the new key in the keyring package, from suites that have it. Finish when
+    all have it. An OLD that cannot sign any more is replaced at once by --finish --to NEW; hosts then need the
+    keyring package by hand. A rotation that was cut short is completed by the same command.
     """
     succession = _succession(context, folder)
     store, old = succession.store, succession.store.full(old)
@@ -182,15 +190,15 @@ def rotate(
             store.drop_subkeys(old, passphrase=passphrase())
         else:
             store.new_subkey(old, primary, expires=expires, passphrase=passphrase())
-        suites, new = succession.renew(old, why=why), old
+        spread, new = succession.renew(old, why=why), old
     elif finish:
         new = store.full(successor) if successor else ""
-        suites = succession.finish(old, new=new, why=why)
+        spread = succession.finish(old, new=new, why=why, known=known)
     else:
         require_signing(succession.repository, old)
         new = store.full(successor) if successor else _successor(store, old, settings.keys, expires)
-        suites = succession.begin(old, new, why=why)
-    _tell(succession, suites, new=new, as_json=as_json)
+        spread = succession.begin(old, new, why=why)
+    _tell(succession, spread, new=new, as_json=as_json)
 
 
 @key.command(epilog="Example: bigtop-builder key revoke FINGERPRINT --why 'the laptop was stolen'")
@@ -217,10 +225,10 @@ def revoke(
     succession = _succession(context, folder)
     store, full = succession.store, succession.store.full(fingerprint)
     proof = store.certificate(full, given=certificate, passphrase=passphrase())
-    suites = succession.revoke(full, proof, why=why)
+    spread = succession.revoke(full, proof, why=why)
     if full in store.fingerprints():
         store.revoke(full, proof, passphrase=passphrase())
-    _tell(succession, suites, new="", as_json=as_json)
+    _tell(succession, spread, new="", as_json=as_json)
 
 
 def _succession(context: click.Context, folder: Where | None) -> "Succession":
@@ -239,14 +247,21 @@ def _succession(context: click.Context, folder: Where | None) -> "Succession":
 
 
 def _successor(store: KeyStore, old: str, keys: Sequence[str], expires: str) -> str:
-    """A key like another one, or the one that a rotation which was cut short has made."""
+    """The key that a rotation which is under way has put beside another one, or a new one like it."""
+    after = keys[keys.index(old) + 1 :]
+    if len(after) == 1:
+        log.info("%s signs beside %s already: the rotation to it goes on; --finish ends it", after[0], old)
+        return after[0]
     if len(keys) > 1:
+        beside = after or [key for key in keys if key != old]
         raise InputError(
             f"{', '.join(keys)} sign already: a rotation is under way",
-            hint=f"key rotate {old} --finish ends it; --to FINGERPRINT goes on with a certain key",
+            hint=f"bigtop-builder key rotate {old} --to {beside[-1]} goes on with that key"
+            if after
+            else f"bigtop-builder key rotate {beside[-1]} --finish ends it first",
         )
     with store.open([old], passphrase=passphrase()) as keyring:
-        before = keyring.key(old)
+        (before,) = keyring.check([old])  # nothing is made for a key that cannot sign in an overlap
     name, _, email = before.user.removesuffix(">").rpartition(" <")
     algorithm: Algorithm = "rsa4096" if before.algorithm == RSA else "ed25519"
     made = store.new(name, email, algorithm=algorithm, expires=expires, passphrase=passphrase())
@@ -254,8 +269,14 @@ def _successor(store: KeyStore, old: str, keys: Sequence[str], expires: str) -> 
     return made
 
 
-def _tell(succession: "Succession", suites: Sequence[str], *, new: str, as_json: bool) -> None:
+def _tell(succession: "Succession", spread: "Spread", *, new: str, as_json: bool) -> None:
     keys = succession.repository.state.settings().keys
-    value = {"new": new, "keys": keys, "keyring_package_in": suites}
-    there = f"\nthe new keyring package is in {', '.join(suites)}" if suites else ""
+    value = {
+        "new": new,
+        "keys": keys,
+        "keyring_package_in": spread.suites,
+        "keyring_package_lacks_key_in": spread.lacking,
+        "warnings": [spread.warning] if spread.warning else [],
+    }
+    there = f"\nthe new keyring package is in {', '.join(spread.suites)}" if spread.suites else ""
     answer(value, as_json=as_json, text=f"signed by {', '.join(keys)}{there}")

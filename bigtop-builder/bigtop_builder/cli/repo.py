@@ -114,7 +114,10 @@ def list_(
         for package in packages
     ]
     if as_json:
-        answer([dict(zip(COLUMNS, row, strict=True)) for row in rows], as_json=True, text="")
+        full = {
+            pointer.suite: {"serial": pointer.serial, "snapshot": pointer.snapshot} for pointer, _ in listed
+        }
+        answer([dict(zip(COLUMNS, row, strict=True)) | full[row[0]] for row in rows], as_json=True, text="")
     else:
         click.echo(table(COLUMNS, rows))
 

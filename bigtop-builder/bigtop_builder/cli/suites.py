@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`repo add|remove|promote|rollback|refresh`: what a suite holds, and where it points."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
 from bigtop_builder.source_package import Beside, sort_out
+
+log = logging.getLogger(__name__)
 
 architecture_option = click.option(
     "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
@@ -89,6 +92,7 @@ def add(
     done = Repository.open(place_of(context, folder)).settled(suite, files, **chosen)
     if done is None:
         with signing(context, folder, suite, sync=not no_sync) as (repository, keyring):
+            _warn_of_others(repository, suite, files, architectures)
             done = repository.add(
                 suite,
                 files,
@@ -178,7 +182,7 @@ def promote(
     cls=Command, epilog="Example: bigtop-builder repo rollback stable --why 'namenode does not start'"
 )
 @click.argument("suite")
-@click.option("--to", default="", help="Snapshot id, or its beginning [default: the one before].")
+@click.option("--to", default=None, help="Snapshot id, or its beginning [default: the one before].")
 @repo_option
 @no_sync_option
 @why_option
@@ -187,7 +191,7 @@ def promote(
 def rollback(
     context: click.Context,
     suite: str,
-    to: str,
+    to: str | None,
     folder: Where | None,
     why: str,
     *,
@@ -198,6 +202,27 @@ def rollback(
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = repository.rollback(suite, to=to, keyring=keyring, why=why)
     tell(done, as_json=as_json)
+
+
+def _warn_of_others(repository: Repository, suite: str, debs: Iterable[Deb], chosen: Collection[str]) -> None:
+    """Name architectures that packages bring into a suite and that neither its settings nor a user names."""
+    settings = repository.state.settings().suites.get(suite)
+    come = {deb.architecture for deb in debs} - {"all"}
+    if chosen or settings is None or come <= set(settings.architectures):
+        return
+    pointer = repository.state.pointer(suite)
+    known = {
+        *settings.architectures,
+        *(repository.state.snapshot(pointer.snapshot).architectures if pointer else ()),
+    }
+    if others := ", ".join(sorted(come - known)):
+        log.warning(
+            "suite %s is for %s and gets packages for %s too: --architecture takes only some, and architectures "
+            "in repo/repository.toml says what it is for",
+            suite,
+            ", ".join(settings.architectures),
+            others,
+        )
 
 
 def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:

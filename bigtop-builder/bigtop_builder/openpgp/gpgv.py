@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from bigtop_builder.errors import SigningError
+from bigtop_builder.openpgp.key import instead
 from bigtop_builder.run import Completed, run
 
 GOOD = re.compile(
@@ -41,12 +42,17 @@ def verify(
         signed = Path(folder, "signed")
         signed.write_bytes(data)
         done = _gpgv(Path(folder), signed, keyring=keyring, signature=signature)
-    form = ONCE_GOOD if expired else GOOD
     groups = done.text.split("[GNUPG:] NEWSIG")[1:]
-    good = tuple(dict.fromkeys(match[1] for group in groups if (match := form.search(group))))
-    if not good or "[GNUPG:] BADSIG" in done.text:
-        raise SigningError(f"{what} has no good signature", details=done.complaint)
-    return good
+    once = tuple(dict.fromkeys(match[1] for group in groups if (match := ONCE_GOOD.search(group))))
+    good = once if expired else tuple(dict.fromkeys(m[1] for group in groups if (m := GOOD.search(group))))
+    if "[GNUPG:] BADSIG" not in done.text:
+        if good:
+            return good
+        if once:
+            raise SigningError(
+                f"{what} has no good signature, only one by the expired key {once[0]}", hint=instead(once[0])
+            )
+    raise SigningError(f"{what} has no good signature", details=done.complaint)
 
 
 def signers(file: Path, *, keyring: bytes, signature: bytes) -> tuple[str, ...]:

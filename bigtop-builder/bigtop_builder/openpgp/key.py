@@ -48,7 +48,15 @@ def missing(fingerprint: str, *, where: str = "") -> SigningError:
     """The error that a key is not where it should be."""
     return SigningError(
         f"key {fingerprint} is not here{where}",
-        hint="bigtop-builder key list shows those here, key new makes one",
+        hint=f"bigtop-builder key import FILE takes it in from a backup; if it is lost: {instead(fingerprint)}",
+    )
+
+
+def instead(fingerprint: str) -> str:
+    """The way out where a key signs a repository and cannot sign any more."""
+    return (
+        f"bigtop-builder key rotate {fingerprint} --finish --to NEW puts another key in its place "
+        "(key new makes one, if none is there yet)"
     )
 
 
@@ -103,8 +111,7 @@ def require_usable(key: Key | None, fingerprint: str, *, lent: bool) -> Key:
     if not key.usable:
         raise SigningError(
             _why_unusable(key),
-            hint="bigtop-builder key new makes another one, which "
-            f"key rotate {fingerprint} --finish --to NEW puts in its place",
+            hint=instead(fingerprint),
         )
     if not key.secret and not lent:
         raise SigningError(

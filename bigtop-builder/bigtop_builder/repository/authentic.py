@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which snapshots a holder of the keys has published: nobody else's are ever signed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import SigningError
-from bigtop_builder.openpgp import Keyring
+from bigtop_builder.openpgp import Key, Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.index import COPY
 from bigtop_builder.repository.layout import Entry
 from bigtop_builder.repository.state import Pointer, State
@@ -21,6 +22,28 @@ def public_keys(state: State, keyring: Keyring) -> bytes:
     return keyring.export_public(state.settings().keys, armor=False)
 
 
+def check_signers(keyring: Keyring, fingerprints: Sequence[str]) -> tuple[Key, ...]:
+    """See that each key of a repository can sign, as `Keyring.check` does it.
+
+    Raises:
+        SigningError: One cannot. Where it expired or was revoked and another did not, that one can go on.
+    """
+    try:
+        return keyring.check(fingerprints)
+    except SigningError as error:
+        named = [key for key in keyring.keys() if key.fingerprint in fingerprints]  # noqa: SIM118  # it is no mapping
+        ended = [key.fingerprint for key in named if not key.usable]
+        healthy = [key.fingerprint for key in named if key.usable]
+        if not ended or not healthy:
+            raise
+        raise SigningError(
+            error.brief,
+            details=error.details,
+            hint=f"bigtop-builder key rotate {ended[0]} --finish --to {healthy[0]}: "
+            "the other key goes on without it",
+        ) from error
+
+
 def kept_keys(state: State) -> dict[str, bytes]:
     """Path -> public key, of all keys that the repository has had: as good as the store that has them."""
     paths = [f"state/keys/{name}" for name in state.store.names("state/keys")]
@@ -28,11 +51,13 @@ def kept_keys(state: State) -> dict[str, bytes]:
 
 
 def require_signed(state: State, pointer: Pointer, public: bytes) -> None:
-    """See that a suite's state is ours.
+    """See that a suite's state is ours, and can be switched.
 
     Raises:
+        CheckFailed: It is a copy without links.
         SigningError: None of the keys has signed it, whether they have expired since or not.
     """
+    require_link(state.store, pointer.suite, pointer.serial)
     what = f"{state.store.name}/{layout.suite_folder(pointer.suite)}/InRelease"
     openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import public_keys, require_signed
+from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.state import KEPT, THREADS, State
 from bigtop_builder.repository.wrapper import Change, switch_all
@@ -121,7 +121,7 @@ def keep(
             f"{name!r} cannot be a snapshot's name",
             hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite",
         )
-    keyring.check(state.settings().keys)
+    check_signers(keyring, state.settings().keys)
     with state.lock():
         suite = wanted in state.settings().suites
         snapshot = repository.standing(wanted, keyring).snapshot if suite else state.named(wanted)

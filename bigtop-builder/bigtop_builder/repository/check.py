@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -12,9 +12,10 @@ from itertools import chain
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.index import COPY, Stanza, parse_release, parse_stanzas
-from bigtop_builder.repository.key_expiry import LASTING
+from bigtop_builder.repository.key_expiry import LASTING, following
 from bigtop_builder.repository.layout import Block, Form, Settings, Snapshot
 from bigtop_builder.repository.refresh import why_due
 from bigtop_builder.repository.sources import PoolFile, parse_sources
@@ -65,6 +66,7 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
             *_ending_keys(public, now),
             *look.endings(suites, now),
             *_ownless(suites),
+            *look.cut_off(suites),
             *strays(state),
         ]
     return Health(problems=tuple(dict.fromkeys(found)), warnings=tuple(warnings))
@@ -140,7 +142,8 @@ class _Look:
         try:
             notices = self.state.notices(self.public)
         except BuilderError as error:
-            yield f"{error.brief}: bigtop-builder repo refresh signs it anew, if it was not altered"
+            mend = error.hint or "bigtop-builder repo refresh signs it anew, if it was not altered"
+            yield f"{error.brief}: {mend}"
             return
         for own in (suite.pointer for suite in suites if layout.OWN_SUITE.fullmatch(suite.name)):
             said = own.fields.get(WITHDRAWN, "") if own else ""
@@ -155,9 +158,36 @@ class _Look:
     def endings(self, suites: Iterable[_Suite], now: datetime) -> Iterator[str]:
         """Suites that are to be signed anew."""
         pointers = [suite.pointer for suite in suites if suite.pointer]
+        dead = _expired(self.public, now)
         for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
-            if told:
+            if told and (step := _unfinished(pointer, self.settings)):
+                if self._ours(pointer):
+                    yield f"{pointer.suite}: a change of keys was cut short: {step} completes it"
+                else:
+                    yield (
+                        f"{pointer.suite}: it names other keys than the repository has: "
+                        "if a change of keys was cut short, the same command completes it"
+                    )
+            elif told and not dead:
                 yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+
+    def cut_off(self, suites: Iterable[_Suite]) -> Iterator[str]:
+        """Suites that were signed once, and never switched or lost."""
+        for suite in suites:
+            if not (suite.pointer or suite.problems or layout.OWN_SUITE.fullmatch(suite.name)):
+                with suppress(BuilderError):
+                    if self.state.last_wrapper(suite.name):
+                        yield (
+                            f"{layout.suite_folder(suite.name)}/InRelease is missing, and {suite.name} was published "
+                            "to once: run the command again if it was cut off; if not, "
+                            f"bigtop-builder repo refresh {suite.name} brings it back"
+                        )
+
+    def _ours(self, pointer: Pointer) -> bool:
+        """Whether a present key has signed a suite: no command is taken from what somebody else wrote."""
+        with suppress(BuilderError):
+            return bool(openpgp.verify(pointer.signed, keyring=self.public, what=pointer.suite, expired=True))
+        return False
 
     def _due(self, now: datetime, pointer: Pointer) -> str:
         with suppress(BuilderError):
@@ -166,14 +196,14 @@ class _Look:
 
     def _suite(self, name: str) -> _Suite:
         suite = _Suite(name=name)
-        try:
+        with _told(suite):
             suite.pointer = self.state.pointer(name)
             if suite.pointer:
+                with _told(suite):
+                    require_link(self.state.store, name, suite.pointer.serial)
                 suite.problems += _signatures(self.state, suite.pointer, self.public)
                 suite.snapshot = self.state.snapshot(suite.pointer.snapshot)
                 suite.problems += _release(suite.pointer, suite.snapshot)
-        except BuilderError as error:
-            suite.problems.append(_said(name, error))
         return suite
 
     def _entry(self, path: str) -> list[str]:
@@ -212,15 +242,20 @@ class _Look:
         whole: dict[tuple[str, str], _File] = {}
         for file in files:
             if file.path not in held:
-                yield f"{file.path} is missing: {COPY}"
+                yield f"{self._real(file.path)} is missing: {COPY}"
             elif held[file.path].size != file.size:
-                yield f"{file.path} has {held[file.path].size} bytes, not {file.size}: {COPY}"
+                yield f"{self._real(file.path)} has {held[file.path].size} bytes, not {file.size}: {COPY}"
             else:
                 whole.setdefault((store.origin(file.path), file.sha256), file)
         found = self.threads.map(lambda file: store.sha256(file.path), whole.values())
         for file, sha256 in zip(whole.values(), found, strict=True):
             if sha256 != file.sha256:
-                yield f"{file.path} was altered, its sha256 is not {file.sha256}: {COPY}"
+                yield f"{self._real(file.path)} was altered, its sha256 is not {file.sha256}: {COPY}"
+
+    def _real(self, path: str) -> str:
+        """The file that a path leads to: to bring back a link would mend nothing."""
+        origin, root = self.state.store.origin, self.state.store.origin("")
+        return origin(path).removeprefix(f"{root}/")
 
 
 @dataclass(kw_only=True)
@@ -261,8 +296,29 @@ def _ending_keys(public: bytes, now: datetime) -> Iterator[str]:
                 ends = "expired" if key.expires <= now else "expires"
                 yield (
                     f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
-                    f"bigtop-builder key rotate {key.fingerprint} puts another one beside it"
+                    f"{following(key.fingerprint, key.expires, now)}"
                 )
+
+
+def _expired(public: bytes, now: datetime) -> bool:
+    """Whether no key signs any more: `_ending_keys` has the way out, and a refresh is none."""
+    with openpgp.Keyring() as keyring:
+        if public:
+            keyring.import_key(public)
+        keys = keyring.keys()
+        return bool(keys) and all(key.expires and key.expires <= now for key in keys)
+
+
+def _unfinished(pointer: Pointer, settings: Settings) -> str:
+    """The command that completes a change of keys that has not come to this suite; empty if there is none."""
+    before = [key for key in pointer.fields.get("Signed-By", "").split(", ") if key]
+    gone = [key for key in before if key not in settings.keys]
+    come = [key for key in settings.keys if key not in before]
+    if not before or not (gone or come):
+        return ""
+    if not gone:
+        return f"bigtop-builder key rotate {before[-1]} --to {come[-1]}"
+    return f"bigtop-builder key rotate {gone[0]} --finish{f' --to {come[-1]}' if come else ''}"
 
 
 def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:
@@ -275,10 +331,12 @@ def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:
 
 def _signatures(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
     folder = layout.suite_folder(pointer.suite)
-    release = state.store.read(f"{folder}/Release") or b""
-    detached = state.store.read(f"{folder}/Release.gpg") or b""
     again = f"bigtop-builder repo refresh {pointer.suite} signs it anew"
     yield from _signed(pointer.signed, None, public, f"{folder}/InRelease", mend=COPY)
+    release, detached = (state.store.read(f"{folder}/{name}") for name in ("Release", "Release.gpg"))
+    if release is None or detached is None:
+        yield f"{folder}/{'Release' if release is None else 'Release.gpg'} is missing: {again}"
+        return
     yield from _signed(release, detached, public, f"{folder}/Release", mend=again)
     if parse_release(release.decode(errors="replace"), source=f"{folder}/Release") != pointer.fields:
         yield f"{folder}/Release and InRelease differ: {again}"
@@ -290,7 +348,11 @@ def _signed(
     try:
         openpgp.verify(data, keyring=public, signature=signature, what=what, expired=expired)
     except BuilderError as error:
-        yield f"{error.brief} ({error.details.splitlines()[-1] if error.details else 'none at all'}): {mend}"
+        if error.hint:
+            yield f"{error.brief}: {error.hint}"
+        else:
+            said = error.details.splitlines()[-1] if error.details else "none at all"
+            yield f"{error.brief} ({said}): {mend}"
 
 
 def _release(pointer: Pointer, snapshot: Snapshot) -> Iterator[str]:
@@ -311,6 +373,15 @@ def _named(folder: str, text: str) -> Iterator[Stanza | PoolFile]:
         yield from (file for source in parse_sources(text) for file in source.files)
     elif "/binary-" in folder:
         yield from parse_stanzas(text)
+
+
+@contextmanager
+def _told(suite: _Suite) -> Iterator[None]:
+    """Note what is wrong with a suite, and go on."""
+    try:
+        yield
+    except BuilderError as error:
+        suite.problems.append(_said(suite.name, error))
 
 
 def _said(suite: str, error: BuilderError) -> str:

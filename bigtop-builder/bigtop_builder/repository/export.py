@@ -74,9 +74,13 @@ def export(
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
     pointers = _wanted(source, suites, snapshots)
-    held = _held(source, target)
+    _held(source, target)  # a place that holds something else does not even get a lock
     there = State(target)
     with target.lock():
+        held = _held(source, target)
+        settings = _settings(source, there, pointers)
+        if target.read(layout.MIRROR) is None:
+            _begin(target, settings, Mirror(when=now, why=why, source=source.store.name))
         before = there.pointers(one.suite for one in pointers)
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
@@ -93,7 +97,6 @@ def export(
         named = {*suites, *(layout.snapshot_suite(source.named(one)) for one in snapshots)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in named}
         mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
-        settings = _settings(source, there, pointers)
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
@@ -273,6 +276,12 @@ def _held(source: State, target: Store) -> tuple[Mirrored, ...]:
             hint="name another place",
         )
     return Mirror.from_json(text, source=f"{target.name}/{layout.MIRROR}").held
+
+
+def _begin(target: Store, settings: bytes, mirror: Mirror) -> None:
+    """Make an empty place a mirror that holds nothing, so that the first export can be taken up if it is killed."""
+    target.put({layout.SETTINGS: settings})
+    target.put({layout.MIRROR: mirror.to_json().encode()})
 
 
 def _require_newer(target: Store, wanted: Pointer, standing: Pointer | None) -> None:

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making a repository and its suites, and changing its settings: all that writes `state/repository.json`."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.accidents import init_command
 from bigtop_builder.repository.index import parse_date
+from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
 from bigtop_builder.repository.state import Pointer, State
 from bigtop_builder.schema import Name
+
+log = logging.getLogger(__name__)
 
 FREE = frozenset({"suites", "snapshot_days", "revoked", "forms", "contents", "translations"})
 """Settings that may change."""
@@ -46,11 +52,14 @@ def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
             f"{store.name} holds {foreign[0]} and is no repository of this tool",
             hint="name an empty folder",
         )
+    _warn_of_ending(wanted.keys, keyring)
     with state.lock():
         public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
+        standing = _suites(state)
+        for pointer in standing:
+            _require_same(state, wanted, pointer)
         store.put({**public})
-        named = [suite for suite in store.names("dists") if not layout.OWN_SUITE.fullmatch(suite)]
-        suites = {suite: _standing(pointer) for suite, pointer in state.pointers(named).items()}
+        suites = {pointer.suite: _standing(pointer) for pointer in standing}
         _write(state, wanted.model_copy(update={"suites": suites}))
 
 
@@ -139,6 +148,14 @@ def meant(suite: str, known: Iterable[str]) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
 
 
+def _warn_of_ending(keys: Sequence[str], keyring: Keyring) -> None:
+    """Say at once that nothing can be added with keys that end soon."""
+    try:
+        require_lasting(keyring.check(keys), now=datetime.now(UTC), valid_days=None)
+    except SigningError as error:
+        log.warning("%s: nothing can be added\n  way out: %s", error.brief, error.hint)
+
+
 def _write(state: State, settings: Settings) -> None:
     state.store.put({layout.SETTINGS: settings.to_json().encode()})
 
@@ -148,6 +165,27 @@ def _check_name(suite: str) -> None:
         raise InputError(f"{suite!r} cannot be a suite's name", hint="letters, digits, . _ and - only")
     if layout.OWN_SUITE.fullmatch(suite):
         raise InputError(f"{suite!r} is a name that a snapshot may have", hint="choose another name")
+
+
+def _suites(state: State) -> list[Pointer]:
+    """Suites of a repository without settings, also one whose InRelease was lost too."""
+    named = sorted({*state.store.names("dists"), *state.store.names("state/history")})
+    found = [
+        state.pointer(suite) or state.last_wrapper(suite)
+        for suite in named
+        if not layout.OWN_SUITE.fullmatch(suite)
+    ]
+    return [pointer for pointer in found if pointer]
+
+
+def _require_same(state: State, wanted: Settings, pointer: Pointer) -> None:
+    for name, value in (("Origin", wanted.origin), ("Label", wanted.label)):
+        if pointer.fields.get(name, value) != value:
+            raise InputError(
+                f"{name} of {layout.suite_folder(pointer.suite)} in {state.store.name} is "
+                f"{pointer.fields[name]!r}, not {value!r}: apt on the hosts would refuse another one",
+                hint=init_command(state.store.name, pointer.fields),
+            )
 
 
 def _standing(pointer: Pointer) -> SuiteSettings:

@@ -106,21 +106,13 @@ class Gate:
         Raises:
             PublishError: Something is lost that was not to be.
         """
-        if loss.lowered and not self.allow_downgrade:
-            first = loss.lowered[0]
+        lowered = () if self.allow_downgrade else loss.lowered
+        vanished = () if self.accept else loss.vanished
+        if lowered or vanished:
             raise PublishError(
-                f"{first.name} goes down from {first.before} to {first.after} in suite {suite}"
-                + (f", and so do {len(loss.lowered) - 1} others" if loss.lowered[1:] else ""),
-                details="\n".join(map(str, loss.lowered)),
-                hint="hosts do not downgrade by themselves: repo rollback goes back to an earlier snapshot; "
-                "--allow-downgrade, if it is meant",
-            )
-        if loss.vanished and not self.accept:
-            how = "did not come, but would stay in" if loss.stays else "would vanish from"
-            raise PublishError(
-                f"{_some(loss.vanished)} {how} suite {suite}",
-                details="\n".join(map(str, loss.vanished)),
-                hint="hosts that have them get no newer ones and are not told; --accept, if it is meant",
+                "; ".join([*_falls(suite, lowered), *_goes(suite, vanished, stays=loss.stays)]),
+                details="\n".join(map(str, (*lowered, *vanished))),
+                hint=_way_out(lowered=bool(lowered), vanished=bool(vanished)),
             )
         waived = [f"goes down: {one}" for one in loss.lowered]
         waived += [f"vanishes: {one}" for one in loss.vanished]
@@ -129,6 +121,26 @@ class Gate:
         if waived[SHOWN:]:
             log.warning("%s: and %d more, which the history names", suite, len(waived) - SHOWN)
         return tuple(waived)
+
+
+def _falls(suite: str, lowered: Sequence[Lowered]) -> Iterator[str]:
+    for first in lowered[:1]:
+        others = f", and so do {len(lowered) - 1} others" if lowered[1:] else ""
+        yield f"{first.name} goes down from {first.before} to {first.after} in suite {suite}{others}"
+
+
+def _goes(suite: str, vanished: Sequence[Vanished], *, stays: bool) -> Iterator[str]:
+    if vanished:
+        yield f"{_some(vanished)} {'did not come, but would stay in' if stays else 'would vanish from'} suite {suite}"
+
+
+def _way_out(*, lowered: bool, vanished: bool) -> str:
+    down = "hosts do not downgrade by themselves: repo rollback goes back to an earlier snapshot"
+    if lowered and vanished:
+        return f"{down}; --allow-downgrade --accept, if both are meant"
+    if lowered:
+        return f"{down}; --allow-downgrade, if it is meant"
+    return "hosts that have them get no newer ones and are not told; --accept, if it is meant"
 
 
 def _some(vanished: Sequence[Vanished]) -> str:

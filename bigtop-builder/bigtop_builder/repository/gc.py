@@ -16,7 +16,7 @@ from bigtop_builder.errors import CheckFailed
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import public_keys
+from bigtop_builder.repository.authentic import check_signers, public_keys
 from bigtop_builder.repository.index import COPY
 from bigtop_builder.repository.layout import Collected, Retention, Settings
 from bigtop_builder.repository.retention import DAY, Marked, Past, retained
@@ -84,7 +84,7 @@ def collect(
         PublishError: The store cannot be written.
     """
     keys = state.settings().keys
-    keyring.check(keys)
+    check_signers(keyring, keys)
     with state.lock():
         now = clock().replace(microsecond=0)
         found = plan(state, now=now, public=public_keys(state, keyring), rules=rules)
@@ -228,8 +228,15 @@ def _pasts(state: State, settings: Settings, rules: Retention | None) -> dict[st
         CheckFailed: An entry of a history is missing.
     """
     pasts: dict[str, Past] = {}
-    suites = {*settings.suites, *state.store.names("dists")}
-    pointers = state.pointers(suite for suite in suites if not layout.OWN_SUITE.fullmatch(suite))
+    suites = {*settings.suites, *state.store.names("dists"), *state.store.names("state/history")}
+    named = sorted(suite for suite in suites if not layout.OWN_SUITE.fullmatch(suite))
+    pointers = state.pointers(named)
+    for suite in named:
+        if suite not in pointers and state.last_wrapper(suite):
+            raise CheckFailed(
+                f"{state.store.name}/{layout.suite_folder(suite)}/InRelease is missing, and {suite} was published to",
+                hint=f"bigtop-builder repo refresh {suite} brings it back, or the command that was cut off",
+            )
     for suite, pointer in pointers.items():
         history = state.history(suite)
         if [entry.serial for entry in history] != list(range(1, pointer.serial + 1)):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from bigtop_builder.errors import SigningError
 from bigtop_builder.openpgp import Key
+from bigtop_builder.openpgp.key import instead
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,14 @@ def require_lasting(keys: Sequence[Key], *, now: datetime, valid_days: int | Non
         if expires <= now
         else f"expires on {expires:%Y-%m-%d}, {reason or f'within {LASTING.days} days'}"
     )
-    raise SigningError(
-        f"key {fingerprint} {said}",
-        hint="bigtop-builder key rotate puts a new key beside it; bring its keyring package to all hosts",
+    raise SigningError(f"key {fingerprint} {said}", hint=following(fingerprint, expires, now))
+
+
+def following(fingerprint: str, expires: datetime, now: datetime) -> str:
+    """What makes another key follow one that ends, or has ended."""
+    if expires <= now:
+        return instead(fingerprint)
+    return (
+        f"bigtop-builder key rotate {fingerprint} puts a new key beside it; "
+        "bring its keyring package to all hosts"
     )

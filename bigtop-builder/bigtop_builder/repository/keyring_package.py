@@ -49,12 +49,12 @@ class KeyringPackage:
     @property
     def slug(self) -> str:
         """The origin as part of file names."""
-        return re.sub(r"[^a-z0-9]+", "-", self.origin.lower()).strip("-")
+        return _slug(self.origin)
 
     @property
     def name(self) -> str:
         """Name of the package."""
-        return f"{self.slug}-archive-keyring"
+        return package_name(self.origin)
 
     @property
     def keyring(self) -> str:
@@ -101,6 +101,30 @@ def build(package: KeyringPackage, folder: Path) -> Path:
             error=PublishError,
         )
     return target
+
+
+def package_name(origin: str) -> str:
+    """Name of the package of a repository of this origin."""
+    return f"{_slug(origin)}-archive-keyring"
+
+
+def keys_of(package: Path, scratch: Path) -> bytes:
+    """The public keys in a package, binary.
+
+    Args:
+        package: The .deb.
+        scratch: Folder that it may be unpacked in.
+
+    Raises:
+        PublishError: dpkg-deb cannot unpack it.
+    """
+    root = scratch / "unpacked"
+    run(["dpkg-deb", "--extract", package, root], error=PublishError)
+    return b"".join(path.read_bytes() for path in sorted((root / "usr/share/keyrings").glob("*.gpg")))
+
+
+def _slug(origin: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", origin.lower()).strip("-")
 
 
 def _check(package: KeyringPackage) -> None:

@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 Integrity = Callable[[Path], list[str]]
 """Says what is wrong with a .deb's content, as `verify.integrity.check_integrity` does."""
-BUMP = "give it a new version: bigtop-builder plan RELEASE --bump, then build it"
+BUMP = (
+    "give it a new version; a package of a release gets one by bigtop-builder plan RELEASE --bump and a build"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,11 @@ from typing import Self
 
 from bigtop_builder import openpgp
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, pool, source_pool
-from bigtop_builder.repository.authentic import public_keys
+from bigtop_builder.repository.accidents import require_link
+from bigtop_builder.repository.authentic import check_signers, public_keys
 from bigtop_builder.repository.drafting import write_snapshot
 from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
 from bigtop_builder.repository.gate import Gate, Loss, between
@@ -277,13 +278,13 @@ class Repository:
             return self.switch_to(pointer, change, keyring, loss)
 
     def rollback(
-        self, suite: str, *, to: str = "", keyring: Keyring, who: str = "", why: str = ""
+        self, suite: str, *, to: str | None = None, keyring: Keyring, who: str = "", why: str = ""
     ) -> Published:
         """Point a suite to a snapshot that it pointed to before; hosts take it as newer than what they have.
 
         Args:
             suite: Suite.
-            to: Id of the snapshot or the beginning of it; the one before the present one if empty.
+            to: Id of the snapshot or the beginning of it; the one before the present one if None.
             keyring: Holds the repository's keys.
             who: Whom the history names.
             why: Reason for the history.
@@ -292,7 +293,7 @@ class Repository:
             InputError: The suite never pointed there, or there is nothing before.
             SigningError: A key cannot sign.
         """
-        keyring.check(self.state.settings().keys)
+        check_signers(keyring, self.state.settings().keys)
         with self.state.lock():
             pointer = self.standing(suite, keyring)
             target = earlier(self.state, pointer, to)
@@ -305,6 +306,7 @@ class Repository:
         """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
         pointer = self.state.pointer(suite)
         if pointer:
+            require_link(self.store, suite, pointer.serial)
             what = f"{self.store.name}/dists/{suite}/InRelease"
             openpgp.verify(pointer.signed, keyring=public_keys(self.state, keyring), what=what)
         return pointer
@@ -332,7 +334,9 @@ class Repository:
         settings = self.state.settings()
         known = settings.suites.get(suite)
         require_lasting(
-            keyring.check(settings.keys), now=self.clock(), valid_days=known.valid_days if known else None
+            check_signers(keyring, settings.keys),
+            now=self.clock(),
+            valid_days=known.valid_days if known else None,
         )
 
     def loss(self, pointer: Pointer | None, snapshot: str) -> Loss:
@@ -341,6 +345,17 @@ class Repository:
             return Loss()
         before, after = (self.state.snapshot(one) for one in (pointer.snapshot, snapshot))
         return between(before, after, self.state.stanzas)
+
+    def _require_first(self, change: Change) -> None:
+        """See that a suite without InRelease has no wrapper over another snapshot: its history would be lost."""
+        last = self.state.last_wrapper(change.suite)
+        if last and last.snapshot != change.snapshot:
+            raise PublishError(
+                f"{self.store.name}/dists/{change.suite}/InRelease is missing, and snapshot {last.snapshot[:16]} was "
+                f"published to {change.suite} at {last.date:%Y-%m-%d %H:%M} UTC",
+                hint=f"bigtop-builder repo refresh {change.suite} brings it back, or completes a publish that was "
+                "cut off; then run this command again",
+            )
 
     def _incoming(
         self, pointer: Pointer | None, component: str, debs: Sequence[Deb], beside: Beside, *, replace: bool
@@ -363,6 +378,8 @@ class Repository:
             SigningError: A key cannot sign.
             PublishError: The store cannot be written, or clocks differ; nothing was switched.
         """
+        if pointer is None:
+            self._require_first(change)
         serial = switch(self.state, pointer, change, keyring=keyring, clock=self.clock)
         return Published(
             suite=change.suite,

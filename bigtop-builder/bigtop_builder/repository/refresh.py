@@ -11,13 +11,19 @@ from bigtop_builder import openpgp
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import kept_keys, public_keys, published, require_signed
+from bigtop_builder.repository.authentic import (
+    check_signers,
+    kept_keys,
+    public_keys,
+    published,
+    require_signed,
+)
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.layout import Action, Notices, Settings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.state import WITHDRAWN, Pointer, State
 from bigtop_builder.repository.withdraw import write_notices
-from bigtop_builder.repository.wrapper import Change, settings_of, signed_by, switch_all
+from bigtop_builder.repository.wrapper import Change, places_of, settings_of, signed_by, switch_all
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +94,11 @@ def refresh(
         SigningError: A key cannot sign, or a suite's state is not signed by the repository's keys.
     """
     state = repository.state
-    keyring.check(state.settings().keys)
+    check_signers(keyring, state.settings().keys)
     with state.lock():
         public = trusted or public_keys(state, keyring)
         found = (
-            named(state, suites)
+            named(state, suites, public)
             if suites
             else due(state, public, now=repository.clock(), everything=everything)
         )
@@ -116,14 +122,21 @@ def refresh(
     return tuple(done)
 
 
-def named(state: State, suites: Sequence[str]) -> list[Due]:
-    """Suites that somebody named.
+def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
+    """Suites that somebody named; one whose InRelease was lost stands again where its newest wrapper says.
+
+    Args:
+        state: The repository, locked.
+        suites: Their names.
+        public: Keys, binary, of which one must have signed what stands.
 
     Raises:
         InputError: Nothing was published to one.
+        SigningError: None of the keys has signed a wrapper.
     """
     found = []
     for suite in dict.fromkeys(suites):
+        _bring_back(state, suite, public)
         pointer = state.pointer(suite)
         if pointer is None:
             raise InputError(
@@ -132,6 +145,20 @@ def named(state: State, suites: Sequence[str]) -> list[Due]:
             )
         found.append(Due(suite=suite, snapshot=pointer.snapshot, pointer=pointer, reason="asked for"))
     return found
+
+
+def _bring_back(state: State, suite: str, public: bytes) -> None:
+    """Switch a suite without InRelease to its newest wrapper: it was lost, or its first publish was cut off."""
+    if state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None:
+        return
+    if last := state.last_wrapper(suite):
+        folder = layout.release_folder(suite, last.serial)
+        openpgp.verify(
+            last.signed, keyring=public, what=f"{state.store.name}/{folder}/InRelease", expired=True
+        )
+        places = places_of(state.snapshot(last.snapshot), state.settings().forms)
+        state.store.switch(suite, folder, files=places, before=None)
+        log.warning("%s was lost: it points to snapshot %s again", suite, last.snapshot[:12])
 
 
 def due(state: State, public: bytes, *, now: datetime, everything: bool = False) -> list[Due]:

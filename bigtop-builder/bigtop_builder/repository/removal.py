@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository.authentic import check_signers
 from bigtop_builder.repository.drafting import write_snapshot
 from bigtop_builder.repository.incoming import removed
 from bigtop_builder.repository.index import Stanza
@@ -59,7 +60,7 @@ def remove(
         PublishError: The store cannot be written; nothing was switched.
     """
     state = repository.state
-    keyring.check(state.settings().keys)
+    check_signers(keyring, state.settings().keys)
     with state.lock():
         pointer = repository.standing(suite, keyring)
         before = state.snapshot(pointer.snapshot)
@@ -70,6 +71,7 @@ def remove(
             just = history[-1].removed if history and history[-1].action == "remove" else ()
             last = {_spelled(one, version=exact) for one in just for exact in (True, False)}
             if strange := [package for package in missing if package not in last]:
+                _require_known(suite, before, component, architectures)
                 raise _not_there(state, suite, before, strange)
             if not there:
                 return unchanged(pointer)
@@ -82,6 +84,24 @@ def remove(
             suite=suite, snapshot=snapshot, action="remove", who=who, why=why, removed=_removed(found)
         )
         return repository.switch_to(pointer, change, keyring, loss)
+
+
+def _require_known(suite: str, snapshot: Snapshot, component: str, architectures: Collection[str]) -> None:
+    """See that a suite has what the choice of packages names.
+
+    Raises:
+        InputError: It has no such component or architecture.
+    """
+    components = {*snapshot.components, *snapshot.sources}
+    known = {*snapshot.architectures, "all", *([ARCHITECTURE] if snapshot.sources else [])}
+    for what, named, there in (
+        ("component", [component] if component else [], components),
+        ("architecture", architectures, known),
+    ):
+        if strange := sorted(set(named) - there):
+            raise InputError(
+                f"suite {suite} has no {what} {', '.join(strange)}", hint=f"it has {', '.join(sorted(there))}"
+            )
 
 
 def _wanted(packages: Sequence[str]) -> dict[str, set[str]]:

@@ -25,7 +25,7 @@ def predecessor(newest: Iterable[Entry], snapshot: str) -> str:
     return next((one.before for one in newest if one.after == snapshot and one.action in CAME), "")
 
 
-def earlier(state: State, pointer: Pointer, wanted: str = "") -> str:
+def earlier(state: State, pointer: Pointer, wanted: str | None = None) -> str:
     """Id of a snapshot that a suite pointed to.
 
     Where a rollback was the last to move the suite and none is named, it is the present one: a rollback that
@@ -34,11 +34,17 @@ def earlier(state: State, pointer: Pointer, wanted: str = "") -> str:
     Args:
         state: The repository.
         pointer: Where the suite stands.
-        wanted: The beginning of the id; the one before the present one if empty.
+        wanted: The beginning of the id; the one before the present one if None.
 
     Raises:
-        InputError: There is none, or more than one that begins so.
+        InputError: There is none, `wanted` is empty, or more than one that begins so.
     """
+    if wanted == "":
+        raise InputError(
+            "--to is empty",
+            details=f"{pointer.suite} pointed to\n{_told(state, pointer)}",
+            hint="name one of these, or leave out --to for the one before",
+        )
     if wanted:
         return _called(state, pointer, wanted)
     newest = (one for one in state.backwards(pointer) if one.action != "refresh")

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,9 +18,10 @@ from lzma import LZMAError
 from zstandard import ZstdError
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.openpgp import signed_text
 from bigtop_builder.repository import layout, xz, zst
+from bigtop_builder.repository.accidents import init_command
 from bigtop_builder.repository.index import (
     COPY,
     Stanza,
@@ -103,8 +104,10 @@ class State:
         text = self.store.read(layout.SETTINGS)
         if text is None:
             raise InputError(
-                f"{self.store.name} is no repository",
-                hint=f"bigtop-builder repo init {self.store.name} --key FPR",
+                f"{self.store.name} is no repository"
+                if not (standing := self._any_suite())
+                else f"{self.store.name}/{layout.SETTINGS} is missing",
+                hint=init_command(self.store.name, standing),
             )
         try:
             return Settings.from_json(text, source=layout.SETTINGS)
@@ -112,7 +115,8 @@ class State:
             raise InputError(
                 f"{self.store.name}/{layout.SETTINGS} is damaged, or of a format this version does not know",
                 details=error.details,
-                hint=f"{COPY}; or move it away, and repo init with the same origin, label and keys makes it anew",
+                hint=f"{COPY}; or move it away, and repo init with the same origin, label and keys makes it anew: "
+                f"{init_command(self.store.name, self._any_suite())}",
             ) from error
 
     @contextmanager
@@ -137,12 +141,54 @@ class State:
         """Where a suite stands; None if nothing was published to it.
 
         Raises:
-            CheckFailed: Its InRelease is not one of ours.
+            CheckFailed: Its InRelease is not one of ours, or was lost.
         """
         path = f"{layout.suite_folder(suite)}/InRelease"
-        signed = self.store.read(path)
-        if signed is None:
-            return None
+        if (signed := self.store.read(path)) is not None:
+            return self._pointer(suite, path, signed)
+        if (serial := self._switches(suite)) > 1:
+            raise CheckFailed(
+                f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
+                hint=f"bigtop-builder repo refresh {suite} brings it back; or {COPY}",
+            )
+        return None
+
+    def last_wrapper(self, suite: str) -> Pointer | None:
+        """The newest wrapper that was signed for a suite, whether it was switched to or not; None if there is none.
+
+        Raises:
+            CheckFailed: It is not one of ours.
+        """
+        for serial in sorted(self._serials("releases", suite), reverse=True):
+            path = f"{layout.release_folder(suite, serial)}/InRelease"
+            if (signed := self.store.read(path)) is not None:
+                return self._pointer(suite, path, signed)
+        return None
+
+    def _switches(self, suite: str) -> int:
+        """Highest serial that a suite without InRelease has had; 1 may be of a publish that was cut off.
+
+        Of a snapshot's own suite it is 0, as of one that is being removed; in a mirror too, which export completes.
+        """
+        if layout.OWN_SUITE.fullmatch(suite):
+            return 0
+        if self.store.size(layout.MIRROR) is not None or self.store.size(layout.SETTINGS) is None:
+            return 0
+        return max(self._serials("state/history", suite) | self._serials("releases", suite), default=0)
+
+    def _serials(self, folder: str, suite: str) -> set[int]:
+        found = {name.partition(".")[0] for name in self.store.names(f"{folder}/{suite}")}
+        return {int(name) for name in found if name.isdigit()}
+
+    def _any_suite(self) -> Mapping[str, str]:
+        """Fields of the Release of any suite; none if there is none of ours."""
+        for suite in self.store.names("dists"):
+            with suppress(BuilderError):
+                if pointer := self.pointer(suite):
+                    return pointer.fields
+        return {}
+
+    def _pointer(self, suite: str, path: str, signed: bytes) -> Pointer:
         fields = parse_release(signed.decode(errors="replace"), source=f"{self.store.name}/{path}")
         if not fields.get(SERIAL, "").isdigit() or SNAPSHOT not in fields:
             raise CheckFailed(

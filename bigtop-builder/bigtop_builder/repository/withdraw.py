@@ -8,7 +8,7 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import public_keys, require_signed
+from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
 from bigtop_builder.repository.layout import Notice, Notices
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rollback import predecessor
@@ -82,7 +82,7 @@ def withdraw(
             hint=f"--why 'namenode loses edits', {LONG} characters at most",
         )
     state = repository.state
-    keyring.check(state.settings().keys)
+    check_signers(keyring, state.settings().keys)
     with state.lock():
         public = public_keys(state, keyring)
         notices = state.notices(public)

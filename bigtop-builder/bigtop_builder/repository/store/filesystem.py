@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -19,6 +20,9 @@ from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.index import COPY
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Upload
+from bigtop_builder.repository.store.holder import holder
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1 << 18
 """Bytes that are read, hashed and written at a time: they stay in a core's cache. 1 MiB takes twice as long."""
@@ -27,6 +31,8 @@ SUITES = "dists"
 LOCK = "state/lock"
 LOCK_SECONDS = 600
 LOCK_PAUSE = 0.05
+LOCK_TOLD = 1.0
+"""Seconds of waiting after which it is said for whom."""
 
 
 class FilesystemStore:
@@ -242,15 +248,22 @@ class FilesystemStore:
             os.close(held)
 
     def _acquire(self, held: int) -> None:
-        end = time.monotonic() + LOCK_SECONDS
+        started = time.monotonic()
+        told = False
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
-            if time.monotonic() > end:
+            waited = time.monotonic() - started
+            if waited > LOCK_SECONDS:
                 raise PublishError(
                     f"{self.root} is being published to by another process for {LOCK_SECONDS} s",
                     hint=f"see who holds {self.root / LOCK}, as in: fuser {self.root / LOCK}",
+                )
+            if waited > LOCK_TOLD and not told:
+                told = True
+                log.warning(
+                    "waiting up to %d s for %s, who holds %s", LOCK_SECONDS, holder(held), self.root / LOCK
                 )
             time.sleep(LOCK_PAUSE)
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 LEASE = "state/lock"
 SECONDS = 60.0
 WAIT_SECONDS = 600.0
+TOLD = 1.0
+"""Seconds of waiting after which it is said for whom."""
 
 
 class Lease:
@@ -80,7 +82,7 @@ class Lease:
             )
 
     def _take(self) -> None:
-        end = time.monotonic() + self._patience
+        started = time.monotonic()
         told = False
         while True:
             found = self._bucket.get(LEASE)
@@ -94,15 +96,17 @@ class Lease:
                     hint=f"run the command again when that one has ended; a dead one's lease ends after "
                     f"{self._seconds:.0f} s",
                 )
-            if time.monotonic() > end:
+            waited = time.monotonic() - started
+            if waited > self._patience:
                 raise PublishError(
                     f"{self._bucket.name} has been published to by others for {self._patience:.0f} s",
                     details=f"now by {holder}" if holder else "",
                     hint=AGAIN,
                 )
-            if holder and not told:
+            if holder and waited > TOLD and not told:
                 told = True
-                log.info("waiting for %s, who publishes to %s", holder, self._bucket.name)
+                where = f"{self._bucket.name}/{LEASE}"
+                log.warning("waiting up to %.0f s for %s, who holds %s", self._patience, holder, where)
             time.sleep(random.uniform(0.05, 0.4))  # noqa: S311  # keeps waiting publishers from asking in step
 
     def _holder(self, found: Found | None) -> str:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways out of what happens to a repository by accident: lost settings, a copy that followed links."""
+
+import shlex
+from collections.abc import Mapping
+
+from bigtop_builder.errors import CheckFailed
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.store import Store
+
+
+def init_command(where: str, fields: Mapping[str, str]) -> str:
+    """The command that makes the settings of suites whose Release has these fields; any, if there are none."""
+    options = [("--key", key) for key in fields.get("Signed-By", "FPR").split(", ")]
+    options += [(f"--{name.lower()}", fields[name]) for name in ("Origin", "Label") if name in fields]
+    told = " ".join(f"{option} {shlex.quote(value)}" for option, value in options)
+    return f"bigtop-builder repo init {where} {told}"
+
+
+def require_link(store: Store, suite: str, serial: int) -> None:
+    """Raise if a suite is a folder where the store should have a link: it cannot be switched.
+
+    Args:
+        store: The repository's.
+        suite: A suite that is there.
+        serial: Where it stands.
+
+    Raises:
+        CheckFailed: It is, as in a copy that followed links.
+    """
+    has_links = bool(store.origin(""))
+    if has_links and store.origin(layout.suite_folder(suite)) == f"{store.origin('dists')}/{suite}":
+        place = f"{store.name}/{layout.suite_folder(suite)}"
+        target = f"../{layout.release_folder(suite, serial)}"
+        raise CheckFailed(
+            f"{place} is a folder, not a link: it was copied without links, and cannot be switched",
+            hint=f"copy the repository with rsync -a --links; or rm -r {place} && ln -s {target} {place}",
+        )
