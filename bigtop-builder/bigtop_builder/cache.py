@@ -6,7 +6,6 @@ temporary folder and renamed, so a torn one is never found. The stamp is part of
 may come back to an older step id under a newer serial.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -22,6 +21,7 @@ from pydantic import Field
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
+from bigtop_builder.folder_lock import locked
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.schema import Name, Sha256, Value
 
@@ -107,14 +107,13 @@ class ResultCache:
                 folder = stack.enter_context(
                     tempfile.TemporaryDirectory(dir=self.root, prefix=MAKING, ignore_cleanup_errors=True)
                 )
-                fcntl.flock(stack.enter_context(_opened(Path(folder))), fcntl.LOCK_EX)
+                stack.enter_context(locked(Path(folder)))
             yield Path(folder)
 
     def _sweep(self) -> None:
         for folder in self.root.glob(f"{MAKING}*/"):
             # FileNotFoundError: its owner is done with it. BlockingIOError: its owner lives.
-            with suppress(FileNotFoundError, BlockingIOError), _opened(folder) as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError, BlockingIOError), locked(folder, wait=False):
                 log.info("removing %s: the process that made it is gone", folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,15 +136,6 @@ class ResultCache:
             newest = self.root / "newest" / result.recipe / result.component
             write_whole(newest, f"{result.step}/{result.stamp}")
         return result
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def describe(folder: Path) -> tuple[ResultFile, ...]:

@@ -5,7 +5,6 @@ Nothing is walled off: commands see the machine's programs and files. Below the 
 and workdir, and no variable of the user's but those in `PASSED`.
 """
 
-import fcntl
 import logging
 import os
 import platform
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from bigtop_builder.errors import BuilderError, EnvironmentMissing
+from bigtop_builder.folder_lock import locked
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.recipe import Target
 from bigtop_builder.room import Transcript, failure
@@ -201,8 +201,7 @@ def private_folder(
     name = f"{PREFIX}{re.sub(r'[^A-Za-z0-9_.-]+', '-', purpose)}-{secrets.token_hex(4)}"
     hidden, folder = parent / f".{name}.new", parent / name
     hidden.mkdir(mode=0o755)
-    with sigterm_unwinds(), _opened(hidden) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with sigterm_unwinds(), locked(hidden):
         hidden.rename(folder)
         try:
             yield folder
@@ -213,20 +212,12 @@ def private_folder(
 def _sweep(parent: Path, remove: Callable[[Path], None]) -> None:
     for folder in parent.glob(f"{PREFIX}*-????????/"):
         # FileNotFoundError: its owner, or another sweeper, is quicker. BlockingIOError: its owner lives.
-        with suppress(FileNotFoundError, BlockingIOError), _opened(folder) as lock:
-            if os.fstat(lock).st_uid == os.getuid():
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(FileNotFoundError, BlockingIOError):
+            if folder.stat().st_uid != os.getuid():
+                continue
+            with locked(folder, wait=False):
                 log.info("removing %s: the process that opened it is gone", folder)
                 _clear(folder, remove)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _clear(folder: Path, remove: Callable[[Path], None]) -> None:

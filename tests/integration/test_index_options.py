@@ -3,7 +3,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,26 +29,6 @@ Acquire::IndexTargets::deb::Contents-deb {
   KeepCompressed "true"; DefaultEnabled "true"; };
 """
 """As apt-file configures apt."""
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
-
-
-@pytest.fixture(scope="module")
-def keyring(store: KeyStore) -> Iterator[Keyring]:
-    with store.open() as keyring:
-        yield keyring
-
-
-@pytest.fixture
-def repository(tmp_path: Path, store: KeyStore, keyring: Keyring) -> Repository:
-    return Repository.init(
-        tmp_path / "apt", origin="Ours", keyring=keyring, fingerprints=store.fingerprints(), sync=False
-    )
 
 
 @pytest.fixture

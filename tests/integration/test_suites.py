@@ -2,9 +2,8 @@
 """What a suite may lose, packages that replace or leave it, and what the history says: `repo` as a shell sees it."""
 
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from apt_host import write_deb
 from bigtop_builder.artifact import read_deb, read_debs
 from bigtop_builder.errors import PublishError, SigningError
-from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.publishing import _expected
@@ -23,39 +21,10 @@ from bigtop_builder.repository.listing import packages_of
 from bigtop_builder.repository.publish import CLOSED, Repository
 from bigtop_builder.repository.published import Published
 from bigtop_builder.repository.removal import remove
-from bigtop_builder.run import Completed, run
+from bigtop_builder.run import Completed
 from health import problems
 
 Tool = Callable[..., Completed]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
-
-
-@pytest.fixture(scope="module")
-def keyring(store: KeyStore) -> Iterator[Keyring]:
-    with store.open() as keyring:
-        yield keyring
-
-
-@pytest.fixture
-def repository(tmp_path: Path, store: KeyStore, keyring: Keyring) -> Repository:
-    return Repository.init(
-        tmp_path / "apt", origin="Ours", keyring=keyring, fingerprints=store.fingerprints(), sync=False
-    )
-
-
-@pytest.fixture
-def tool(tmp_path: Path, store: KeyStore, repository: Repository) -> Tool:
-    """The program, about the repository."""
-    env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
-    argv = [sys.executable, "-m", "bigtop_builder", "repo"]
-    where = ["--repo", repository.store.name]
-    return lambda *words: run([*argv, *map(str, words), *where], env=env, cwd=tmp_path, check=False)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.gc import remove, sweep
 from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.layout import Mirror, Mirrored, Snapshot, SuiteSettings
+from bigtop_builder.repository.layout import Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.retention import DAY
 from bigtop_builder.repository.snapshot import links_of
 from bigtop_builder.repository.state import Pointer, State
@@ -84,7 +84,8 @@ def export(
         before = there.pointers(one.suite for one in pointers)
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
-        carrier = _Carrier(source, target)
+        forms = source.settings().forms
+        carrier = _Carrier(source, target, forms)
         models = {one.snapshot: source.snapshot(one.snapshot) for one in pointers}
         every = tuple(models.values())
         carrier.packages(every)
@@ -105,7 +106,7 @@ def export(
                 target.switch(
                     one.suite,
                     layout.release_folder(one.suite, one.serial),
-                    files=places_of(models[one.snapshot], source.settings().forms),
+                    files=places_of(models[one.snapshot], forms),
                     before=standing.signed if standing else None,
                 )
         stays = {one.snapshot: ("mirrored",) for one in mirror.held}
@@ -124,9 +125,10 @@ def export(
 class _Carrier:
     """Brings files to a mirror that it does not have, and counts them."""
 
-    def __init__(self, source: State, target: Store) -> None:
+    def __init__(self, source: State, target: Store, forms: tuple[Form, ...]) -> None:
         self.source = source
         self.target = target
+        self.forms = forms
         self.files = 0
         self.size = 0
 
@@ -144,8 +146,7 @@ class _Carrier:
 
     def indices(self, models: Sequence[Snapshot]) -> None:
         """Copy indices by hash, and the blocks they are made of."""
-        forms = self.source.settings().forms
-        named = {path: place for one in models for path, place in places_of(one, forms).items()}
+        named = {path: place for one in models for path, place in places_of(one, self.forms).items()}
         places = set(named.values())
         sizes = self.source.store.held(places)
         if missing := sorted(places - sizes.keys()):
@@ -167,7 +168,7 @@ class _Carrier:
     def snapshot(self, snapshot: str, model: Snapshot) -> None:
         """Copy a model as it is: one that an older version of this tool wrote would not be written so today."""
         path = layout.snapshot_file(snapshot)
-        self.put({path: self._read(path), **links_of(snapshot, model, self.source.settings().forms)})
+        self.put({path: self._read(path), **links_of(snapshot, model, self.forms)})
 
     def records(self, models: Sequence[Snapshot]) -> None:
         """Copy manifests, public keys, and the list of withdrawn snapshots."""

@@ -12,20 +12,26 @@ import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Upload
+from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present
+from bigtop_builder.repository.store.files import (
+    Write,
+    bring,
+    make_folders,
+    rename,
+    sync_all,
+    sync_folder,
+    write,
+)
 from bigtop_builder.repository.store.holder import holder
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 18
-"""Bytes that are read, hashed and written at a time: they stay in a core's cache. 1 MiB takes twice as long."""
 TEMPORARY = "state/tmp"
 SUITES = "dists"
 LOCK = "state/lock"
@@ -65,7 +71,7 @@ class FilesystemStore:
     def size(self, path: str) -> int | None:
         """Bytes of a file; None if there is none."""
         try:
-            return os.stat(f"{self.root}/{path}").st_size  # noqa: PTH116  # asked ten thousand times: see _Write
+            return os.stat(f"{self.root}/{path}").st_size  # noqa: PTH116  # asked ten thousand times: see Write
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -136,9 +142,9 @@ class FilesystemStore:
         places = {f"{root}/{path}": content for path, content in files.items()}
         fresh = {place: one for place, one in places.items() if not isinstance(one, Present)}
         stamp = modified.timestamp() if modified else None
-        os.makedirs(f"{root}/{TEMPORARY}", exist_ok=True)  # noqa: PTH103  # paths are text here: see _Write
+        os.makedirs(f"{root}/{TEMPORARY}", exist_ok=True)  # noqa: PTH103  # paths are text here: see Write
         writes = [
-            _Write(
+            Write(
                 root=root,
                 place=place,
                 temporary=f"{root}/{TEMPORARY}/{os.getpid()}.{next(self._serial)}",
@@ -152,20 +158,20 @@ class FilesystemStore:
         if len(places) >= MANY:
             self._put_many(writes, folders)
             return
-        on_all_cores(_write, writes)
-        folders |= _make_folders(folders)
-        on_all_cores(_rename, writes)
+        on_all_cores(write, writes)
+        folders |= make_folders(folders)
+        on_all_cores(rename, writes)
         if self._sync:
-            on_all_cores(_sync_folder, list(folders))
+            on_all_cores(sync_folder, list(folders))
 
-    def _put_many(self, writes: "Sequence[_Write]", folders: set[str]) -> None:
+    def _put_many(self, writes: "Sequence[Write]", folders: set[str]) -> None:
         """The same for thousands: whoever renames makes the folder, and the file system is synced as a whole."""
-        _make_folders({os.path.dirname(folder) for folder in folders})  # noqa: PTH120
-        steps = (_write, _rename) if self._sync else (_bring,)
+        make_folders({os.path.dirname(folder) for folder in folders})  # noqa: PTH120
+        steps = (write, rename) if self._sync else (bring,)
         for step in steps:
             on_all_cores(step, writes)
             if self._sync:
-                _sync_all(str(self.root))
+                sync_all(str(self.root))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -188,13 +194,13 @@ class FilesystemStore:
             for path in paths:
                 place = f"{self.root}/{path}"
                 with suppress(FileNotFoundError, NotADirectoryError):
-                    os.unlink(place)  # noqa: PTH108  # paths are text here: see _Write
+                    os.unlink(place)  # noqa: PTH108  # paths are text here: see Write
                     folders.add(os.path.dirname(place))  # noqa: PTH120
             left = self._without_empty(folders)
             if self._sync and len(left) >= MANY:
-                _sync_all(str(self.root))
+                sync_all(str(self.root))
             elif self._sync:
-                on_all_cores(_sync_folder, sorted(left))
+                on_all_cores(sync_folder, sorted(left))
 
     def _without_empty(self, folders: set[str]) -> set[str]:
         """Remove those of the folders that are empty, and their parents then; answer what is left of them."""
@@ -275,14 +281,14 @@ class FilesystemStore:
         if (self.root / TEMPORARY).is_dir():
             self._empty()
             if self._sync:
-                _sync_all(str(self.root))
+                sync_all(str(self.root))
 
     def _settle(self) -> None:
         """Make the suites durable where a publisher may have been killed just after it switched one."""
         if self._sync and (self.root / TEMPORARY).is_dir():
             for folder in (self.root / SUITES, self.root):
                 with self._complaints(), suppress(FileNotFoundError):
-                    _sync_folder(str(folder))
+                    sync_folder(str(folder))
 
     def _empty(self) -> None:
         with suppress(OSError):
@@ -302,125 +308,8 @@ class FilesystemStore:
             raise PublishError(f"{error.filename or self.root}: {error.strerror}", hint=hint) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Write:
-    """A file that is to be written. Paths are text: for ten thousand small files, Path takes longer than the disk.
-
-    Attributes:
-        root: Folder of the store.
-        place: Where it is to be.
-        temporary: Where it is until then.
-        modified: Modification time, seconds since 1970; now, if None.
-        sync: Wait until it is on the disk.
-    """
-
-    root: str
-    place: str
-    temporary: str
-    content: bytes | Upload | Alias
-    modified: float | None
-    sync: bool
-
-
-def _write(one: _Write) -> None:
-    content = one.content
-    if isinstance(content, Alias):
-        parent = os.path.dirname(one.place)  # noqa: PTH120
-        os.symlink(os.path.relpath(f"{one.root}/{content.target}", parent), one.temporary)  # noqa: PTH211
-        return
-    descriptor = os.open(one.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        if isinstance(content, Upload):
-            _copy(content, descriptor)
-        else:
-            _fill(descriptor, content)
-        if one.modified is not None:
-            os.utime(descriptor, (one.modified, one.modified))
-        if one.sync:
-            os.fsync(descriptor)
-    except OSError as error:
-        error.filename = error.filename or one.place  # calls on a descriptor know none
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _rename(one: _Write) -> None:
-    try:
-        os.replace(one.temporary, one.place)  # noqa: PTH105
-    except FileNotFoundError:
-        with suppress(FileExistsError):  # another process made it
-            os.mkdir(os.path.dirname(one.place))  # noqa: PTH102, PTH120
-        os.replace(one.temporary, one.place)  # noqa: PTH105
-
-
-def _bring(one: _Write) -> None:
-    _write(one)
-    _rename(one)
-
-
-def _fill(descriptor: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _copy(content: Upload, descriptor: int) -> None:
-    whole = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK))
-    source = os.open(content.path, os.O_RDONLY)
-    try:
-        while count := os.readv(source, [buffer]):
-            whole.update(buffer[:count])
-            _fill(descriptor, buffer[:count])
-    finally:
-        os.close(source)
-    if whole.hexdigest() != content.sha256:
-        raise PublishError(
-            f"{content.path} changed while it was being published",
-            hint="run the command again when nothing writes to it any more",
-        )
-
-
 def _listed(entry: "os.DirEntry[str]", cut: int) -> Listed:
     found = entry.stat(follow_symlinks=False)
     return Listed(
         path=entry.path[cut:], size=found.st_size, modified=datetime.fromtimestamp(found.st_mtime, UTC)
     )
-
-
-def _make_folders(folders: set[str]) -> set[str]:
-    """Make folders; answer those that got a new one in them, because their entries must be fsynced too."""
-    changed: set[str] = set()
-    for folder in sorted(folders):
-        missing: list[str] = []
-        while folder not in changed and not os.path.isdir(folder):  # noqa: PTH112
-            missing.append(folder)
-            folder = os.path.dirname(folder)  # noqa: PLW2901, PTH120  # up to the first that is there
-        for path in reversed(missing):
-            os.mkdir(path)  # noqa: PTH102
-            changed.add(os.path.dirname(path))  # noqa: PTH120
-    return changed
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_all(folder: str) -> None:
-    """Bring the whole file system to the disk (syncfs(2)): for thousands of files faster than each for itself.
-
-    Errors of writing back are reported since Linux 5.8.
-    """
-    from ctypes import CDLL, get_errno
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(get_errno(), os.strerror(get_errno()), folder)
-    finally:
-        os.close(descriptor)
