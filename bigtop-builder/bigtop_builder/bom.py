@@ -7,13 +7,13 @@ takes milliseconds. Only the Groovy that Bigtop's releases use is known; all els
 
 import heapq
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
-from bigtop_builder.config_slurper import Value, groovy_text, read_config
+from bigtop_builder.config_slurper import Value, find_blocks, groovy_text, read_config
 from bigtop_builder.errors import InputError, TreeError
 
 
@@ -192,6 +192,51 @@ def overlay(name: str, *, version: str, tarball_source: str, tarball_destination
         "  git = [:]\n"
         "} } }\n"
     )
+
+
+def block_of(text: str, name: str, *, source: str = "bigtop.bom") -> str:
+    """Return a component's block as it stands in the file, name and braces included; empty if there is none.
+
+    Raises:
+        TreeError: The file holds Groovy that is not known here.
+    """
+    spans = find_blocks(text, "bigtop", "components", name, source=source)
+    return "\n    ".join(text[span.start : span.end] for span in spans)
+
+
+def graft(
+    text: str, blocks: Sequence[str], dependents: Mapping[str, Iterable[str]], *, source: str = "bigtop.bom"
+) -> str:
+    """Return the file with further components, and with another map of dependencies.
+
+    The blocks go to the end of the block `components`, since only there their names mean for ConfigSlurper what
+    they mean for the components around them: in a block opened anew at the end of the file, `apache` would
+    quietly be an empty block. The map is a value, which a later one of its name replaces.
+
+    Args:
+        text: The file.
+        blocks: Blocks of components, as `block_of` returns them.
+        dependents: The whole map: a component, and those that are built after it.
+        source: The file's name, for errors.
+
+    Raises:
+        TreeError: The file holds Groovy that is not known here, or has no block `components`.
+    """
+    spans = find_blocks(text, "bigtop", "components", source=source)
+    if not spans:
+        raise TreeError(f"{source}: bigtop.components is missing")
+    end = spans[-1].end - 1
+    added = "".join(f"\n    {block}" for block in blocks)
+    rows = [
+        f"    {_quoted(name)}: [{', '.join(map(_quoted, names))}],\n" for name, names in dependents.items()
+    ]
+    edges = f"[\n{''.join(rows)}  ]" if rows else "[:]"
+    return f"{text[:end]}{added}\n  {text[end:]}\nbigtop {{\n  dependencies = {edges}\n}}\n"
+
+
+def _quoted(text: str) -> str:
+    """A Groovy string that holds nothing but this text."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class _Section(NamedTuple):

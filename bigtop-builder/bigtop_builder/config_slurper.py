@@ -6,7 +6,7 @@ refused with line and column, never guessed.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from itertools import takewhile
@@ -33,6 +33,22 @@ def read_config(text: str, *, source: str, environment: Mapping[str, str]) -> di
         TreeError: It holds Groovy that is not known here, or a name without a value.
     """
     return _Slurper(source, environment, [_Frame(_Block(), {})]).read(text)
+
+
+class Span(NamedTuple):
+    """Where a block stands in the text: from its name's first character to behind its closing brace."""
+
+    start: int
+    end: int
+
+
+def find_blocks(text: str, *names: str, source: str) -> tuple[Span, ...]:
+    """Where all blocks of a nested name stand, as in `find_blocks(text, "bigtop", "components")`.
+
+    Raises:
+        TreeError: The text holds Groovy that is not known here.
+    """
+    return _Slurper(source, {}, []).find(text, names)
 
 
 _GRAMMAR: Final = r"""
@@ -155,6 +171,19 @@ class _Slurper:
         """Evaluate a whole file."""
         self._value(self._parse(text, "body"))
         return self._frames[0].block
+
+    def find(self, text: str, names: Sequence[str]) -> tuple[Span, ...]:
+        """Where all blocks of a nested name stand."""
+        bodies = [self._parse(text, "body")]
+        for name in names:
+            blocks = [block for body in bodies for block in self._blocks(body, name)]
+            bodies = [cast("Tree[Token]", block.children[1]) for block in blocks]
+        return tuple(Span(block.meta.start_pos, block.meta.end_pos) for block in blocks)
+
+    def _blocks(self, body: "Tree[Token]", name: str) -> Iterator["Tree[Token]"]:
+        for statement in cast("list[Tree[Token]]", body.children):
+            if statement.data == "block" and self._key(cast("Token", statement.children[0])) == name:
+                yield statement
 
     def _parse(self, text: str, rule: str) -> "Tree[Token]":
         from lark import UnexpectedCharacters, UnexpectedToken  # as in _parser

@@ -12,11 +12,12 @@ from typing import Literal, Protocol
 from bigtop_builder.cache import Result, changes
 from bigtop_builder.errors import InputError
 from bigtop_builder.lock import Lock
+from bigtop_builder.packaging import PACKAGING, folders_of
 from bigtop_builder.recipe import Component, Recipe, Source
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
-from bigtop_builder.tree import PACKAGING, Tree
+from bigtop_builder.tree import Tree
 
 BUILD_CONTRACT = "1"
 """Rises when the tool itself builds the same inputs into other bytes."""
@@ -281,7 +282,7 @@ def _inputs(
     bom = tree.bom.components[component.name]
     if (bom.tarball_source and not (source and source.sha512)) or any(not step.id for step in needs.values()):
         return {}
-    packaging = tree.ids(*(f"{PACKAGING}/{part}/{component.name}" for part in ("common", "deb")))
+    packaging = tree.ids(*folders_of(component.name))
     versions = {name: entry.base_version for name, entry in tree.bom.components.items()}
     properties = {
         "gradle": {**recipe.gradle.properties, **component.gradle_properties},

@@ -191,6 +191,26 @@ class Component(Value):
     services: tuple[Service, ...] = Field((), description="Daemons to start after the install")
 
 
+class Carry(Value):
+    """A component that this Bigtop lacks: its packaging and its block of bigtop.bom come from another commit.
+
+    What it needs and this Bigtop lacks too comes with it.
+    """
+
+    component: Name = Field(
+        description="Its name in that commit's bigtop.bom; one of the recipe's components"
+    )
+    commit: Commit = Field(
+        alias="from", description="Commit id of Bigtop that has it, in the same repository"
+    )
+    ref: str = Field("", description="Tag or branch that has the commit: shown to people, and fetched first")
+
+    @property
+    def where(self) -> str:
+        """The commit in one word, for people."""
+        return self.ref or self.commit[:12]
+
+
 class LintianException(Value):
     """A lintian error that is let pass, with the reason that a reviewer reads."""
 
@@ -214,6 +234,9 @@ class Recipe(Value):
     patches: tuple[PatchId, ...] = Field(
         (), description="Local patches `target/id`, in the order of application"
     )
+    carry: tuple[Carry, ...] = Field(
+        (), description="Components whose packaging comes from another commit of Bigtop"
+    )
     components: tuple[Component, ...] = Field(min_length=1, description="Components to build")
     roles: dict[str, tuple[Name, ...]] = Field(
         default_factory=dict,
@@ -223,10 +246,14 @@ class Recipe(Value):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        for kind, names in (("component", [c.name for c in self.components]), ("patch", list(self.patches))):
+        components, carried = [c.name for c in self.components], [c.component for c in self.carry]
+        listed = (("component", components), ("patch", list(self.patches)), ("carried component", carried))
+        for kind, names in listed:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{kind} {twice[0]!r} is listed twice")
+        if missing := [name for name in carried if name not in components]:
+            raise ValueError(f"carried component {missing[0]!r} is not built: add it to `components`")
         return self
 
     @property

@@ -12,10 +12,10 @@ from typing import Self
 
 from bigtop_builder.base import unknown_suite
 from bigtop_builder.cache import ResultCache, sha256_of
+from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
-from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
@@ -168,14 +168,7 @@ def survey(
     lock_sha256 = sha256_of(lock_path) if lock_path.is_file() else ""
     workspace = Workspace(settings.cache_dir)
     patches = load_patches(project.patches, recipe)
-    mirror = Mirror.ensure(
-        recipe.bigtop.repository,
-        recipe.bigtop.commit,
-        ref=recipe.bigtop.ref,
-        workspace=workspace,
-        settings=settings,
-        base=path.parent,
-    )
+    mirror = mirror_of(recipe, workspace=workspace, settings=settings, base=path.parent)
     tree = make_tree(recipe, patches, mirror=mirror, objects=workspace.objects)
     image, image_id = _host() if host else _image(recipe, settings)
     return Survey(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Bigtop tree: a pinned commit, less what no build reads, plus the local patches; a git tree, not a folder.
 
-Left out are the recipe's `exclude` paths and the packaging of components that the recipe does not build.
+Left out are the recipe's `exclude` paths and the packaging of components that the recipe does not build; what
+the recipe carries from other commits is in it, before any patch.
 Everything happens in a git index beside the mirror, so no work tree is written and the result is named by its
 content: recipe, patches and commit give the same tree id on every machine (design, invariant 7).
 """
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import IO
 
 from bigtop_builder.bom import Bom, overlay, parse_bom
+from bigtop_builder.carry import base_tree
 from bigtop_builder.errors import TreeError
+from bigtop_builder.git_index import Index
+from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.packaging import BOM, PACKAGING, folders_of
+from bigtop_builder.patches.component import MOST_LOCAL, local_name
 from bigtop_builder.patches.explain import explain
 from bigtop_builder.patches.queue import TREE, Patch
 from bigtop_builder.recipe import Component, Recipe
-from bigtop_builder.run import Completed
-
-BOM = "bigtop.bom"
-PACKAGING = "bigtop-packages/src"
-FIRST_LOCAL_PATCH = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Tree:
     commit: str
     epoch: int
     bom: Bom
-    git: "Index" = field(repr=False, compare=False)
+    git: Index = field(repr=False, compare=False)
 
     def ids(self, *paths: str) -> Mapping[str, str]:
         """Git object ids of those of the given paths that exist; of all entries at the top if none is given."""
@@ -62,73 +62,12 @@ class Tree:
     @contextmanager
     def archive(self) -> Iterator[IO[bytes]]:
         """The tree as an open tar file, each member dated with the commit, so that builds see no clock."""
-        dated = f"@{self.epoch} +0000"
         self.git.complete(self.id)
-        author = {
-            f"GIT_{who}_{what}": "bigtop-builder"
-            for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        }
-        dates = {"GIT_AUTHOR_DATE": dated, "GIT_COMMITTER_DATE": dated}
-        commit = self.git("commit-tree", self.id, "-m", "tree", env={**author, **dates}).text
+        commit = self.git.commit(self.id, message="tree", epoch=self.epoch)
         with tempfile.TemporaryFile() as tar:
             self.git("archive", "--format=tar", commit, stdout=tar)
             tar.seek(0)
             yield tar
-
-
-class Index:
-    """A git index of its own over a mirror's objects. New objects go to a store of ours, not to the mirror."""
-
-    def __init__(self, mirror: Mirror, objects: Path, file: Path) -> None:
-        self._mirror = mirror
-        objects.mkdir(parents=True, exist_ok=True)
-        theirs = mirror.git("rev-parse", "--path-format=absolute", "--git-path", "objects").text
-        self._env = {
-            "GIT_INDEX_FILE": str(file),
-            "GIT_OBJECT_DIRECTORY": str(objects),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs,
-            "GIT_WORK_TREE": str(file.parent),
-        }
-
-    def __call__(
-        self,
-        *words: str | os.PathLike[str],
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | None = None,
-        stdout: IO[bytes] | None = None,
-        check: bool = True,
-    ) -> Completed:
-        """Run git on this index.
-
-        Raises:
-            TreeError: git failed and `check` is set.
-        """
-        return self._mirror.git(
-            *words, env={**self._env, **(env or {})}, stdin=stdin, stdout=stdout, check=check, error=TreeError
-        )
-
-    def complete(self, tree: str) -> None:
-        """Fetch what a partial clone still lacks of a tree."""
-        self._mirror.complete(tree, env=self._env)
-
-    def add(self, path: str, content: bytes) -> None:
-        """Put a file into the index."""
-        blob = self("hash-object", "-w", "--stdin", stdin=content).text
-        self("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
-
-    def remove(self, *paths: str) -> bool:
-        """Take files and folders out; False if the index has none of them."""
-        listed = self("ls-files", "-z", "--", *paths).stdout if paths else b""
-        if listed:
-            self("update-index", "-z", "--force-remove", "--stdin", stdin=listed)
-        return bool(listed)
-
-    def read(self, path: str) -> str | None:
-        """Text of a file in the index."""
-        if not self("ls-files", "-z", "--", path).stdout:
-            return None
-        return self("cat-file", "blob", f":{path}").stdout.decode(errors="replace")
 
 
 def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, objects: Path) -> Tree:
@@ -137,28 +76,27 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
     Args:
         recipe: The recipe.
         patches: Its patches, in order.
-        mirror: Has the recipe's commit.
+        mirror: Has the recipe's commit, and those that it carries from.
         objects: Folder for new git objects (cache).
 
     Raises:
-        TreeError: A patch does not apply with its exact context, a patch to leave out is not there, or the
-            bill of materials cannot be read.
+        TreeError: A patch does not apply with its exact context, a patch to leave out is not there, what is
+            carried does not fit, or the bill of materials cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="bigtop-builder-index-") as folder:
-        index = Index(mirror, objects, Path(folder) / "index")
-        index("read-tree", recipe.bigtop.commit)
+    with Index.temporary(mirror, objects) as index:
+        index.load(base_tree(index, recipe))
         index.remove(*recipe.bigtop.exclude)
         for patch in patches:
             if patch.target == TREE:
                 _apply(index, patch)
-        _lay_component_patches(index, patches)
         for component in recipe.components:
             _omit_patches(index, component)
+        _lay_component_patches(index, patches)
         bom = _overlay_bom(index, recipe)
         built = {component.name for component in recipe.components}
         others = [name for name in bom.components if name not in built]
-        index.remove(*(f"{PACKAGING}/{part}/{name}" for part in ("common", "deb") for name in others))
-        tree = index("write-tree", "--missing-ok").text
+        index.remove(*(folder for name in others for folder in folders_of(name)))
+        tree = index.write_tree()
         epoch = int(index("show", "-s", "--format=%ct", recipe.bigtop.commit).text)
     return Tree(id=tree, commit=recipe.bigtop.commit, epoch=epoch, bom=bom, git=index)
 
@@ -178,20 +116,27 @@ def _apply(index: Index, patch: Patch) -> None:
 
 def _lay_component_patches(index: Index, patches: tuple[Patch, ...]) -> None:
     """Component patches become patch9NN-<id>.diff: last under both of Bigtop's orders (BIGTOP-4357)."""
-    counts: dict[str, int] = {}
-    for patch in patches:
-        if patch.target == TREE:
-            continue
-        number = FIRST_LOCAL_PATCH + counts.get(patch.target, 0)
-        counts[patch.target] = counts.get(patch.target, 0) + 1
-        if number > FIRST_LOCAL_PATCH + 99:
-            raise TreeError(f"component {patch.target} has more than 100 local patches")
-        index.add(f"{PACKAGING}/common/{patch.target}/patch{number}-{patch.name}.diff", patch.diff)
+    laid: dict[str, TreeEntry] = {}
+    for target in dict.fromkeys(patch.target for patch in patches if patch.target != TREE):
+        own = [patch for patch in patches if patch.target == target]
+        if len(own) > MOST_LOCAL:
+            raise TreeError(f"component {target} has more than {MOST_LOCAL} local patches")
+        taken = set(index("ls-files", "-z", "--", *folders_of(target)).text.split("\0"))
+        for position, patch in enumerate(own):
+            paths = [f"{folder}/{local_name(position, patch.name)}" for folder in folders_of(target)]
+            if there := taken.intersection(paths):
+                raise TreeError(
+                    f"patch {patch.id} goes into the tree as {paths[0]}, and Bigtop has {there.pop()}",
+                    hint="give the patch another name",
+                )
+            laid[paths[0]] = TreeEntry("100644", index.blob(patch.diff))
+    if laid:
+        index.put(laid)
 
 
 def _omit_patches(index: Index, component: Component) -> None:
     for name in component.omit_patches:
-        if not index.remove(*(f"{PACKAGING}/{part}/{component.name}/{name}" for part in ("common", "deb"))):
+        if not index.remove(*(f"{folder}/{name}" for folder in folders_of(component.name))):
             raise TreeError(
                 f"component {component.name} has no upstream patch {name!r} to leave out",
                 hint="see `omit_patches` in the recipe",

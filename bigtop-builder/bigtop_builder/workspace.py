@@ -99,6 +99,16 @@ class Workspace:
         return self.root / "trees"
 
     @property
+    def bases(self) -> Path:
+        """What patches lie on, by the hash of what that is made of."""
+        return self.root / "bases"
+
+    @property
+    def histories(self) -> Path:
+        """What the histories of repositories have, one file a repository."""
+        return self.root / "histories"
+
+    @property
     def locks(self) -> Path:
         """Lock files that keep two runs apart."""
         return self.root / "locks"
@@ -107,7 +117,7 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         """The cache and all folders in it."""
         parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
-        return (self.root, *parts, self.objects, self.locks)
+        return (self.root, *parts, self.objects, self.bases, self.histories, self.locks)
 
 
 @dataclass(frozen=True)

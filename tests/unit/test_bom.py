@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bigtop_builder.bom import Bom, Component, overlay, parse_bom
+from bigtop_builder.bom import Bom, Component, block_of, graft, overlay, parse_bom
 from bigtop_builder.errors import InputError, TreeError
 
 STACK = """
@@ -322,3 +322,32 @@ def test_an_overlay_takes_no_value_that_could_leave_its_quotes_or_its_folder(val
     for key in good:
         with pytest.raises(InputError, match=r"does not fit into bigtop\.bom"):
             overlay("x", **{**good, key: value})
+
+
+def test_a_block_is_found_as_it_is_written_whatever_stands_around_it() -> None:
+    text = "bigtop { components { // 'a' { }\n  b { x = '}' }\n  'a' { x = 1 /* } */; y { z = 2 } } } }\n"
+    assert block_of(text, "a") == "'a' { x = 1 /* } */; y { z = 2 } }"
+    assert block_of(text, "b") == "b { x = '}' }"
+    assert block_of(text, "y") == ""
+
+
+def test_blocks_of_one_name_are_taken_together() -> None:
+    text = "bigtop { components { a { x = 1 } } }\nother { a { x = 2 } }\nbigtop { components { 'a' { y = 3 } } }\n"
+    assert block_of(text, "a") == "a { x = 1 }\n    'a' { y = 3 }"
+
+
+def test_grafted_blocks_see_what_their_neighbours_see(stack: Bom) -> None:
+    grafted = graft(STACK, ["'lagoon' { name = 'lagoon'; version { base = bigtop.version } }"], {})
+    read = parse_bom(grafted).components
+    assert read["lagoon"].base_version == stack.version
+    assert {**read, "lagoon": None} == {**stack.components, "lagoon": None}
+
+
+def test_a_grafted_map_of_dependencies_stands_in_for_the_files_own() -> None:
+    dependents = {"it's": ("river", "back\\slash"), "river": ()}
+    assert parse_bom(graft(STACK, [], dependents)).dependents == dependents
+
+
+def test_a_file_without_components_takes_no_graft() -> None:
+    with pytest.raises(TreeError, match=r"a file: bigtop\.components is missing"):
+        graft("bigtop { version = '1' }", [], {}, source="a file")

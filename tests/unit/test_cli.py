@@ -5,11 +5,13 @@ import json
 import logging
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
@@ -225,6 +227,25 @@ def test_a_plan_as_json_is_json_alone(call: Call) -> None:
         "herald",
     ]
     assert {step["action"] for step in value["steps"]} == {"refuse"}
+
+
+def test_a_plan_lists_what_is_left_out_of_upstreams_patches_and_what_is_carried(
+    call: Call, project: Project
+) -> None:
+    upstreams = "bigtop-packages/src/common/salute/patch3-old.diff"
+    write_patch(project, "bigtop/as-upstream", diff_of(upstreams, "", "upstream's\n"))
+    list_patches(project, "bigtop/as-upstream")
+    path = project.recipes / "1.0.0.toml"
+    commit = tomllib.loads(path.read_text())["bigtop"]["commit"]
+    left_out = 'name = "salute"\nomit_patches = ["patch3-old.diff"]\n'
+    carried = f'\n[[carry]]\ncomponent = "herald"\nfrom = "{commit}"\nref = "rel/1.0.0"\n'
+    path.write_text(path.read_text().replace('name = "salute"\n', left_out, 1) + carried)
+    steps = {step["component"]: step for step in json.loads(call("plan", "1.0.0", "--json").out)["steps"]}
+    assert steps["salute"]["omitted_patches"] == ["patch3-old.diff"]
+    assert (steps["herald"]["omitted_patches"], steps["herald"]["carried_from"]) == ([], commit)
+    told = call("plan", "1.0.0").out.splitlines()
+    assert "carried herald: packaging of rel/1.0.0" in told
+    assert "left out of salute 1.0.0: upstream's patch3-old.diff" in told
 
 
 def test_a_bump_writes_the_lock_and_the_next_plan_is_ready(call: Call, project: Project) -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
     "image": ("image", "Builder images: build, list, pin."),
     "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),
+    "patch": ("patch", "The patch queue: new, import, edit, export, refresh, rebase, status, lint, drop."),
     "plan": ("release", "Show what a release takes, and why."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
     "release": ("release", "Build, verify, sign and publish in one."),

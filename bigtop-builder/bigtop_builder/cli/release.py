@@ -217,6 +217,7 @@ def _survey(context: click.Context, name: str, builder: str, components: tuple[s
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
+    carried = {carry.component: carry.commit for carry in road.recipe.carry}
     return {
         "release": road.recipe.release,
         "target": road.recipe.target.tag,
@@ -237,6 +238,8 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
                 "source": step.source.where if step.source else "",
                 "pinned": bool(step.source.sha512) if step.source else None,
                 "after": step.after,
+                "omitted_patches": step.component.omit_patches,
+                "carried_from": carried.get(step.name, ""),
             }
             for step in planned.steps
         ],
@@ -258,7 +261,13 @@ def _plan_text(road: Survey, planned: Plan) -> str:
     return "\n".join(
         [
             f"{road.recipe.release} for {road.recipe.target.tag}, tree {road.tree.id}, image {planned.image}",
+            *(f"carried {carry.component}: packaging of {carry.where}" for carry in road.recipe.carry),
             *(f"patch {patch.id}: {patch.facts.title}" for patch in road.patches),
+            *(
+                f"left out of {step.name} {step.version}: upstream's {name}"
+                for step in planned.steps
+                for name in step.component.omit_patches
+            ),
             "",
             table(("action", "component", "version", "step", "source", "reason"), rows),
             *(["", "To go on:", *(f"  {way}" for way in planned.ways_out)] if planned.ways_out else []),

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options and answers that the commands of the queue share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+dir_option = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The work tree [default: build/patches/<release>/<target> in the project].",
+)
+apart_option = click.option(
+    "--apart",
+    is_flag=True,
+    help="Write changed diffs to <release>.patch where other releases use the same file.",
+)
+
+
+def written(files: Sequence[str], *, dry_run: bool) -> list[str]:
+    """Lines that say which files were written."""
+    if not files:
+        return ["nothing to write"]
+    return [f"{'would write' if dry_run else 'wrote'} {len(files)} files:", *(f"  {file}" for file in files)]

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the patches of a recipe lie on, and how its own ones apply one after another, kept in the cache.
+
+Both follow from the recipe and its diffs alone, so they are kept under the hash of these, and asking again runs no
+git at all.
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TypeVar
+
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.errors import InputError
+from bigtop_builder.patches.apply import Applied, apply_series, told
+from bigtop_builder.patches.evidence import State
+from bigtop_builder.patches.ground import Ground, grounds
+from bigtop_builder.patches.queue import Patch
+from bigtop_builder.patches.upstreams import Unfit, unfit_patches
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.schema import Commit, Value, digest
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Project, Workspace
+
+VERSION = "1"
+"""Part of the name of what is kept: another one has all of it made anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One target of one recipe.
+
+    Attributes:
+        recipe: The recipe.
+        path: Its file.
+        target: `bigtop` or a component.
+        before: Hashes of the diffs that the base itself is made with: those to Bigtop, for a component.
+        series: The recipe's patches to that target, in its order.
+    """
+
+    recipe: Recipe
+    path: Path
+    target: str
+    before: tuple[str, ...] = field(repr=False)
+    series: tuple[Patch, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return self.path.stem
+
+
+class Tried(Value):
+    """A patch of a series on what was before it."""
+
+    before: Commit
+    state: State
+    detail: str
+
+
+class Base(Value):
+    """What the patches of a site lie on, and what became of the recipe's own."""
+
+    tree: Commit
+    series: tuple[Tried, ...]
+
+
+class Upstreams(Value):
+    """What became of upstream's own patches to a component."""
+
+    unfit: tuple[Unfit, ...]
+
+
+Kept = TypeVar("Kept", Base, Upstreams)
+
+
+class Bases:
+    """Finds bases. A context manager: the indices that it opened go at its end.
+
+    Args:
+        project: Has the queue.
+        settings: Site settings.
+        fresh: Take nothing from the cache.
+    """
+
+    def __init__(self, project: Project, settings: Settings, *, fresh: bool = False) -> None:
+        self._project = project
+        self._settings = settings
+        self._fresh = fresh
+        self._folder = Workspace(settings.cache_dir).bases
+        self._open = ExitStack()
+        self._grounds: dict[tuple[str, str], Ground] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def of(self, site: Site) -> Base:
+        """The base of a site.
+
+        Raises:
+            TreeError: The commit cannot be had, a clone lacks an object, or an earlier patch does not apply.
+            SourceError: The component's source is not on this machine.
+        """
+        kept = self._folder / f"{self._key(site)}.json"
+        if (known := self._known(kept, Base)) is not None:
+            return known
+        ground = self.ground(site)
+        diffs, names = [one.diff for one in site.series], [str(one.path) for one in site.series]
+        done = apply_series(ground.index, ground.tree, diffs, sources=names) if diffs else ()
+        base = Base(tree=ground.tree, series=tuple(_series(ground.tree, done)))
+        write_whole(kept, base.to_json())
+        return base
+
+    def unfit(self, site: Site) -> tuple[Unfit, ...]:
+        """Upstream's own patches to a component that do not apply; none if its source is not on this machine.
+
+        Raises:
+            TreeError: The Bigtop tree cannot be made, or a clone lacks an object.
+            SourceError: The component's source is damaged.
+        """
+        kept = self._folder / f"{self._key(site)}.upstream.json"
+        if (known := self._known(kept, Upstreams)) is not None:
+            return known.unfit
+        project, settings = self._project, self._settings
+        found = unfit_patches(site.recipe, site.path, site.target, project=project, settings=settings)
+        if found is not None:
+            write_whole(kept, Upstreams(unfit=found).to_json())
+        return found or ()
+
+    def ground(self, site: Site) -> Ground:
+        """The site's ground, opened once. One thread at a time may ask for a site's."""
+        key = site.name, site.target
+        if key not in self._grounds:
+            opened = grounds(site.target, str(site.path), project=self._project, settings=self._settings)
+            (self._grounds[key],) = self._open.enter_context(opened)
+        return self._grounds[key]
+
+    def _known(self, kept: Path, model: type[Kept]) -> Kept | None:
+        if not self._fresh:
+            with suppress(FileNotFoundError, InputError):
+                return model.from_json(kept.read_bytes(), source=str(kept))
+        return None
+
+    def _key(self, site: Site) -> str:
+        kinds = self._settings.sources.kinds
+        diffs = (one.sha256 for one in site.series)
+        return digest(VERSION, site.target, site.path.read_bytes(), *kinds, "", *site.before, "", *diffs)
+
+
+def _series(tree: str, done: Iterable[Applied]) -> Iterable[Tried]:
+    for one in done:
+        yield Tried(before=tree, state=one.state, detail=told(one))
+        tree = one.tree or tree

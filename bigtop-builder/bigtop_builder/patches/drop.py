@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`patch drop`: a patch goes from a release that has it upstream, which its evidence must prove."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.patches.change import changing
+from bigtop_builder.patches.evidence import Finding, load_evidence
+from bigtop_builder.patches.listed import with_patches
+from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.workspace import Project
+
+Prove = Callable[[str, str], Finding | None]
+"""Patch id and name of a recipe -> what is so now, found anew; None if this machine cannot know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """What a drop did.
+
+    Attributes:
+        id: The patch.
+        release: Recipe that does not list it any more.
+        commit: Upstream commit that has it.
+        by: How that was found.
+        since: First release tag with that commit.
+        elsewhere: Recipes that still list it.
+        removed: Whether its folder went: no recipe lists it any more.
+    """
+
+    id: str
+    release: str
+    commit: str
+    by: str
+    since: str
+    elsewhere: tuple[str, ...]
+    removed: bool
+
+
+def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, project: Project) -> Dropped:
+    """Take a patch out of a recipe, and out of the queue when no other recipe lists it.
+
+    Args:
+        patch_id: `target/name`.
+        release: Recipe's name or path.
+        prove: Finds out anew what the evidence says.
+        dry_run: Write nothing.
+        project: Has the queue.
+
+    Raises:
+        InputError: No such recipe, or it does not list the patch.
+        CheckFailed: There is no proof that this release has it: no evidence, or stale, or of another state.
+    """
+    with changing(project, dry_run=dry_run) as change:
+        recipe, path = load_recipe(release, project.recipes)
+        if patch_id not in recipe.patches:
+            raise InputError(
+                f"recipe {release} lists no patch {patch_id!r}",
+                hint=f"it lists {', '.join(recipe.patches) or 'none'}",
+            )
+        entry = load_entry(project.patches, patch_id)
+        finding = load_evidence(entry.folder).releases.get(path.stem)
+        _require_proof(patch_id, path.stem, finding, prove)
+        left = [one for one in recipe.patches if one != patch_id]
+        change.write(path, with_patches(path.read_text(encoding="utf-8"), left))
+        others = (file for file in sorted(project.recipes.glob("*.toml")) if file != path)
+        elsewhere = tuple(
+            file.stem for file in others if patch_id in load_recipe(str(file), project.recipes)[0].patches
+        )
+        if not elsewhere:
+            change.remove(entry.folder)
+    return Dropped(
+        id=patch_id,
+        release=path.stem,
+        commit=finding.commit if finding else "",
+        by=finding.by if finding else "",
+        since=finding.since if finding else "",
+        elsewhere=elsewhere,
+        removed=not elsewhere,
+    )
+
+
+def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:
+    """Evidence counts when it names a commit that a tag of the release has, and when it is so today."""
+    look = f"bigtop-builder patch status {patch_id} --release {release}"
+    if finding is None:
+        raise CheckFailed(f"patch {patch_id} has no evidence on {release}", hint=f"{look} finds it")
+    if finding.state != "already-upstream":
+        raise CheckFailed(
+            f"patch {patch_id} is {finding.state} on {release}, not already upstream",
+            details=finding.detail,
+            hint="a patch that is not wanted any more is taken out of the recipe's `patches` by hand, for review",
+        )
+    if not (finding.commit and finding.since):
+        lacks = "no upstream commit is known" if not finding.commit else "no release tag has its commit"
+        raise CheckFailed(
+            f"that {release} has patch {patch_id} is not proved: {lacks}",
+            details=finding.detail,
+            hint=f"fetch the whole history of its upstream, tags included, and run {look} again",
+        )
+    if (now := prove(patch_id, release)) != finding:
+        said = (
+            f"now it is {now.state} {now.commit[:12]}" if now else "this machine cannot tell what it is now"
+        )
+        raise CheckFailed(
+            f"the evidence of patch {patch_id} on {release} does not hold: {said}",
+            details=now.detail if now else "",
+            hint=f"{look} writes it anew",
+        )

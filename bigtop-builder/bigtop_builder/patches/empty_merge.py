@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a release's files have a patch's whole effect already: merged three-way, it changes nothing.
+
+The patch's base, the release's tree and the patched base are merged, all reduced to the files of the patch. An
+empty merge alone proves nothing: a patch that takes out a line leaves nothing to do where that line never was.
+So the commit is sought that made the merge empty, and it must change lines as the patch does.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bigtop_builder.git_index import Index
+from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.blocks import BLANK, read_blocks
+
+Line = tuple[bytes, bytes]
+"""A sign and a line, without white space."""
+TELLING = 4
+"""Bytes, white space not counted, from which on a line says something."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a diff makes of its files.
+
+    Attributes:
+        diff: The diff.
+        paths: Its files, old and new names.
+        lines: Path -> its telling lines.
+    """
+
+    diff: bytes = field(repr=False)
+    paths: frozenset[str]
+    lines: dict[str, frozenset[Line]] = field(repr=False)
+
+
+def effect_of(diff: bytes) -> Effect:
+    """Read a diff's effect."""
+    lines: dict[str, set[Line]] = {}
+    for block in read_blocks(diff.split(b"\n")):
+        here = lines.setdefault(os.fsdecode(block.path), set())
+        for sign, some in ((b"-", block.removed), (b"+", block.added)):
+            here |= {(sign, line) for line in map(_bare, some) if len(line) >= TELLING}
+    renamed = {
+        os.fsdecode(line.split(b" ", 2)[2].strip())
+        for line in diff.split(b"\n")
+        if line.startswith((b"rename from ", b"rename to "))
+    }
+    return Effect(
+        diff=diff,
+        paths=frozenset(renamed | set(lines)),
+        lines={path: frozenset(some) for path, some in lines.items()},
+    )
+
+
+class Contents:
+    """Files of one commit as sets of lines, read once, many at a time."""
+
+    def __init__(self, mirror: Mirror, commit: str) -> None:
+        self._mirror = mirror
+        self._commit = commit
+        self._files: dict[str, frozenset[bytes] | None] = {}
+
+    def load(self, paths: Iterable[str]) -> None:
+        """Read files that were not read before."""
+        wanted = sorted(path for path in set(paths) - self._files.keys() if "\n" not in path)
+        if not wanted:
+            return
+        asked = "".join(f"{self._commit}:{path}\n" for path in wanted)
+        data, at = self._mirror.git("cat-file", "--batch", stdin=os.fsencode(asked)).stdout, 0
+        for path in wanted:
+            end = data.index(b"\n", at)
+            head, at = data[at:end].rsplit(b" ", 2), end + 1
+            self._files[path] = None
+            if head[-1].isdigit():
+                size = int(head[-1])
+                self._files[path] = frozenset(map(_bare, data[at : at + size].split(b"\n")))
+                at += size + 1
+
+    def may_have(self, effect: Effect) -> bool:
+        """False if the commit's files certainly lack a part of the effect: a line that comes is not there."""
+        self.load(effect.lines)
+        for path, lines in effect.lines.items():
+            there = self._files.get(path) or frozenset()
+            if any(sign == b"+" and line not in there for sign, line in lines):
+                return False
+        return bool(effect.lines)
+
+    def has_none_left(self, effect: Effect) -> bool:
+        """Whether the commit has the files, and of all lines that come not one."""
+        self.load(effect.lines)
+        files = {path: self._files.get(path) for path in effect.lines}
+        added = [(path, line) for path, lines in effect.lines.items() for sign, line in lines if sign == b"+"]
+        return bool(added) and all(
+            there is not None and line not in there for path, line in added for there in (files[path],)
+        )
+
+
+def landing(effect: Effect, release: str, *, index: Index, base: str = "") -> str | None:
+    """The commit of a release's history that completed a patch's effect; empty if it is not there as a whole.
+
+    None if it cannot be known: the patch does not apply to its base, or the files that it names are not here.
+
+    Args:
+        effect: The patch's.
+        release: Commit whose history is searched.
+        index: Has the objects of release and base. What it holds is lost.
+        base: Tree or commit that the patch applies to; if empty, its files are those that the diff names by
+            their ids (full index), where the repository has them.
+    """
+    sides = _sides(effect, index, base)
+    if sides is None:
+        return None
+    if not _empty(release, effect.paths, sides, index):
+        return ""
+    words = ("rev-list", "--topo-order", "--reverse", release, "--", *sorted(effect.paths))
+    commits = index(*words, env={"GIT_LITERAL_PATHSPECS": "1"}).text.split()
+    done = _first_empty(commits, effect.paths, sides, index)
+    return done if done and _does_likewise(done, effect, index) else ""
+
+
+def _sides(effect: Effect, index: Index, base: str) -> tuple[str, str] | None:
+    """Trees of the patch's files before and after it; None if it does not apply to its base."""
+    if base:
+        index.load(base, effect.paths)
+    else:
+        with tempfile.TemporaryDirectory(prefix="bigtop-builder-ancestor-") as folder:
+            file = Path(folder) / "index"
+            made = index("apply", f"--build-fake-ancestor={file}", "-", stdin=effect.diff, check=False)
+            if made.returncode != 0 or not file.is_file():
+                return None
+            tree = index("write-tree", "--missing-ok", env={"GIT_INDEX_FILE": str(file)}).text
+        index.load(tree)
+    before = index("write-tree", "--missing-ok").text
+    applied = index("apply", "--cached", "--whitespace=nowarn", "-", stdin=effect.diff, check=False)
+    if applied.returncode != 0:
+        return None
+    return before, index("write-tree", "--missing-ok").text
+
+
+def _empty(commit: str, paths: Iterable[str], sides: tuple[str, str], index: Index) -> bool:
+    index.load(commit, paths)
+    ours = index("write-tree", "--missing-ok").text
+    merged = index.merge(sides[0], ours, sides[1])
+    return not merged.conflicts and merged.tree == ours
+
+
+def _first_empty(commits: Sequence[str], paths: Iterable[str], sides: tuple[str, str], index: Index) -> str:
+    """A commit from which on the merge is empty, found by halving; empty if there is none."""
+    low, high = 0, len(commits) - 1
+    if high < 0 or not _empty(commits[high], paths, sides, index):
+        return ""
+    while low < high:
+        middle = (low + high) // 2
+        if _empty(commits[middle], paths, sides, index):
+            high = middle
+        else:
+            low = middle + 1
+    return commits[high]
+
+
+def _does_likewise(commit: str, effect: Effect, index: Index) -> bool:
+    """Whether a commit takes out a telling line that the patch takes out, and adds one that it adds.
+
+    Else the lines may have been so from the start, as where a patch goes back to what an old release has.
+    """
+    words = ("diff-tree", "-p", "--root", "--no-renames", "-m", "--first-parent", commit)
+    theirs = effect_of(index(*words).stdout).lines
+    shared = {
+        sign for path, lines in effect.lines.items() for sign, _ in lines & theirs.get(path, frozenset())
+    }
+    return shared == {sign for lines in effect.lines.values() for sign, _ in lines}
+
+
+def _bare(line: bytes) -> bytes:
+    return line.translate(None, BLANK)

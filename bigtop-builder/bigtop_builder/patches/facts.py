@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing `patch.toml`: that of a new patch, and a changed fact in one that is there, its comments kept."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomlkit
+
+from bigtop_builder.patches.queue import TREE, PatchFacts
+
+TICKET = re.compile(r"\b(?!CVE-)[A-Z][A-Z0-9]+-\d+\b")
+PREFIX = re.compile(
+    r"^(?:\[[A-Za-z][A-Za-z0-9]*-\d+\]\s*|[A-Z][A-Z0-9]+-\d+[.:]?\s+)+(?:\[[A-Z][A-Z0-9, -]*\]\s*)*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Facts that the user gave with the command; what is empty is taken from the mail, or left for lint to miss.
+
+    Attributes:
+        title: One line, without the ticket.
+        why: Why the fleet needs it.
+        ticket: Ticket id.
+        drop_when: When it can go.
+        state: State upstream.
+        state_why: Its reason.
+        ai: Disclosure of generative AI.
+        commit: Upstream commit, for `merged`.
+    """
+
+    title: str = ""
+    why: str = ""
+    ticket: str = ""
+    drop_when: str = ""
+    state: str = ""
+    state_why: str = ""
+    ai: str = ""
+    commit: str = field(default="")
+
+
+FORMS = {"hive": "{}: {}", "spark": "[{}] {}", "oozie": "{} {}"}
+"""How a target's upstream writes ticket and title; all others as Bigtop and Hadoop do."""
+
+
+def subject_of(target: str, ticket: str, title: str) -> str:
+    """The subject of a mail, in the form that the target's upstream asks for."""
+    return FORMS.get(target, "{}. {}").format(ticket, title) if ticket else title
+
+
+def new_facts(
+    target: str, subject: str, *, given: Given, releases: tuple[str, ...], ticket: str = ""
+) -> PatchFacts:
+    """The facts of a new patch, from what the user gave and the subject of its mail.
+
+    Args:
+        target: `bigtop` or a component.
+        subject: Of the mail, with its ticket.
+        given: What the user said; it counts first.
+        releases: Recipes it is meant for.
+        ticket: What the mail's own trailers name, if the user named none.
+    """
+    found = TICKET.search(subject)
+    return PatchFacts.model_validate(
+        {
+            "kind": "tree" if target == TREE else "component",
+            "title": given.title or PREFIX.sub("", subject) or subject,
+            "why": given.why,
+            "ticket": given.ticket or ticket or (found[0] if found else ""),
+            "drop-when": given.drop_when,
+            "releases": releases,
+            "ai_disclosure": given.ai,
+            "upstream": {
+                "state": given.state or "to-forward",
+                "why": given.state_why,
+                "commit": given.commit,
+            },
+        }
+    )
+
+
+def facts_text(facts: PatchFacts) -> str:
+    """The text of a new `patch.toml`: all keys that a maintainer is asked for, and those of the rest that are set."""
+    values = facts.model_dump(mode="json", by_alias=True)
+    upstream = {key: value for key, value in values.pop("upstream").items() if value or key == "state"}
+    document = tomlkit.document()
+    for key, value in values.items():
+        document[key] = value
+    document["upstream"] = upstream
+    return tomlkit.dumps(document)
+
+
+def with_facts(text: str, changes: Mapping[str, Any]) -> str:
+    """The text of a `patch.toml` in which these keys have these values; the same text if they have them."""
+    document = tomlkit.parse(text)
+    for key, value in changes.items():
+        if document.get(key) != value:
+            document[key] = value
+    return tomlkit.dumps(document)

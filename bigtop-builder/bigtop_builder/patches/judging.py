@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging patches on what they lie on: do they apply, and does upstream have them already."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from bigtop_builder.git_index import Index
+from bigtop_builder.patches.apply import fits, told, touched
+from bigtop_builder.patches.bases import Bases, Site, Tried
+from bigtop_builder.patches.evidence import Finding, State
+from bigtop_builder.patches.ground import Ground
+from bigtop_builder.patches.history import History
+from bigtop_builder.patches.landed import Detection, Hint, Landing, seek
+from bigtop_builder.patches.mail import read_mail
+from bigtop_builder.patches.queue import Patch
+from bigtop_builder.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A patch on a base, to be judged.
+
+    Attributes:
+        site: Where.
+        patch: The patch as it is for that release.
+        base: Tree that it lies on.
+        tried: What became of it in its series; None if the recipe does not list it.
+    """
+
+    site: Site
+    patch: Patch
+    base: str
+    tried: Tried | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trace:
+    """What a release's history says of a patch."""
+
+    landing: Landing | None = None
+    hints: tuple[Hint, ...] = ()
+
+
+def judge(
+    cases: Iterable[Case], bases: Bases, threads: Executor, workspace: Workspace
+) -> Iterator[tuple[Case, Finding]]:
+    """Find what patches are on their bases; in no order.
+
+    Raises:
+        InputError: A patch cannot be read.
+        TreeError: A clone lacks objects.
+    """
+    groups = [list(group) for _, group in groupby(sorted(cases, key=_site), key=_site)]
+    grounds = list(threads.map(lambda group: _load(bases, group), groups))
+    _remember(grounds, workspace)
+    traces = threads.map(lambda ground, group: _trace(ground, group, workspace), grounds, groups)
+    tried = [
+        (case, ground.index, trace)
+        for group, ground, some in zip(groups, grounds, traces, strict=True)
+        for case, trace in zip(group, some, strict=True)
+    ]
+    yield from threads.map(lambda one: (one[0], _finding(*one)), tried)
+
+
+def _site(case: Case) -> tuple[str, str]:
+    return case.site.target, case.site.name
+
+
+def _load(bases: Bases, cases: Sequence[Case]) -> Ground:
+    """The ground, its index loaded with the files of all patches: the thousands besides would cost each check."""
+    ground = bases.ground(cases[0].site)
+    paths = (touched(case.patch.diff, source=str(case.patch.path)) for case in cases)
+    ground.index.load(ground.tree, frozenset[str]().union(*paths))
+    return ground
+
+
+def _remember(grounds: Iterable[Ground], workspace: Workspace) -> None:
+    """Bring the histories of all repositories up to date, each once."""
+    tips: dict[str, list[Ground]] = {}
+    for ground in grounds:
+        if ground.history:
+            tips.setdefault(str(ground.index.mirror.path), []).append(ground)
+    for some in tips.values():
+        with History.of(some[0].index.mirror, workspace.histories) as history:
+            history.include(*dict.fromkeys(ground.history for ground in some))
+
+
+def _trace(ground: Ground, cases: Sequence[Case], workspace: Workspace) -> list[_Trace]:
+    """What the history of a release has of patches. All of it in one thread: SQLite's connections are not shared."""
+    if not ground.history:
+        return [_Trace()] * len(cases)
+    mirror = ground.index.mirror
+    with (
+        History.of(mirror, workspace.histories) as history,
+        Index.temporary(mirror, workspace.objects) as index,
+    ):
+        mails = [read_mail(case.patch.diff, source=str(case.patch.path)) for case in cases]
+        sought = seek(
+            history,
+            [(mail.diff, mail.subject) for mail in mails],
+            tickets=[case.patch.facts.ticket for case in cases],
+        )
+        detection = Detection(history, index)
+        detection.prepare(sought, ground.history)
+        return [
+            _Trace(landing=detection.find(one, ground.history), hints=detection.hints(one, ground.history))
+            for one in sought
+        ]
+
+
+def _finding(case: Case, index: Index, trace: _Trace) -> Finding:
+    patch = case.patch
+    landing = trace.landing
+    if landing and landing.certain and landing.stands:
+        return Finding(
+            patch=patch.sha256,
+            base=case.base,
+            state="already-upstream",
+            commit=landing.commit,
+            by=landing.by,
+            since=landing.since,
+        )
+    state, detail = (case.tried.state, case.tried.detail) if case.tried else _apply(case, index)
+    return Finding(
+        patch=patch.sha256,
+        base=case.base,
+        state=state,
+        detail="; ".join(filter(None, [detail, _hint(trace)])),
+    )
+
+
+def _apply(case: Case, index: Index) -> tuple[State, str]:
+    applied = fits(index, case.patch.diff, source=str(case.patch.path))
+    return applied.state, told(applied)
+
+
+def _hint(trace: _Trace) -> str:
+    """What a history says short of proof."""
+    if landing := trace.landing:
+        share = "" if landing.cover == 1 else f" {landing.cover:.0%} of"
+        if landing.reverted_by:
+            return f"upstream had{share} it in {landing.commit} and took it back in {landing.reverted_by}"
+        return f"upstream seems to have{share} it in {landing.commit} ({landing.by})"
+    names = [
+        f"{hint.commit} {'has the same subject' if hint.why == 'subject' else f'names {hint.why}'}"
+        for hint in trace.hints
+    ]
+    return f"upstream's {names[0]}" if names else ""

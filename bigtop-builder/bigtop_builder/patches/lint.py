@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a patch before anyone tries to apply it: its facts, its mail, its diff, its neighbours."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bigtop_builder.patches.diff import FileDiff, scan_diff
+from bigtop_builder.patches.facts import PREFIX
+from bigtop_builder.patches.finding import Finding
+from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail_header import MalformedMail
+from bigtop_builder.patches.overlap import find_overlaps
+from bigtop_builder.patches.queue import FACTS, TREE, Diff, Entry
+from bigtop_builder.patches.style import style
+from bigtop_builder.schema import nearest_line, read_toml
+
+WITHOUT_TICKET = {"local-only", "to-forward"}
+REWRITE = "bigtop-builder patch refresh RELEASE writes it anew"
+WHOLE_ID = 40
+
+__all__ = ["Finding", "lint"]
+
+
+def lint(
+    entry: Entry, others: Sequence[Entry] = (), orders: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Finding, ...]:
+    """All that is to be said of a patch, by file and line.
+
+    Args:
+        entry: The patch.
+        others: The queue's patches, to compare it with.
+        orders: Recipe -> its patches, in order, for what overlaps.
+    """
+    found = [*_facts(entry), *find_overlaps(entry, others, orders or {})]
+    for diff in entry.diffs:
+        found += _diff(entry, diff)
+        found += _twins(entry, diff, others)
+    return tuple(sorted(set(found)))
+
+
+def _facts(entry: Entry) -> Iterator[Finding]:
+    """What `patch.toml` lacks."""
+    facts, upstream = entry.facts, entry.facts.upstream
+    path = entry.folder / FACTS
+    state = upstream.state
+    ticketless = state in WITHOUT_TICKET
+    wanted = (
+        ("title", facts.title, "", "say in one line what the patch does"),
+        ("why", facts.why, "", "say why the fleet needs it"),
+        ("drop-when", facts.drop_when, "", "say what must have happened before it can go"),
+        (
+            "ticket",
+            facts.ticket or ticketless,
+            f"state {state!r} ",
+            "name upstream's ticket, as in BIGTOP-4032",
+        ),
+        (
+            "upstream.why",
+            upstream.why or state not in {"local-only", "closed"},
+            f"state {state!r} ",
+            "say why",
+        ),
+        (
+            "upstream.commit",
+            upstream.commit or state != "merged",
+            f"state {state!r} ",
+            "name upstream's commit",
+        ),
+        ("upstream.url", upstream.url or state != "pr-open", f"state {state!r} ", "name the pull request"),
+    )
+    lines = _numbers(path)
+    for key, value, needs, hint in wanted:
+        if not value or (isinstance(value, str) and not value.strip()):
+            line = nearest_line(tuple(key.split(".")), lines)
+            text = f"`{key}` is missing: {needs}needs it" if needs else f"`{key}` is missing"
+            yield Finding(file=str(path), line=line, rule=key.rpartition(".")[2], text=text, hint=hint)
+    for number, release in enumerate(facts.releases):
+        if entry.diff_for(release) is None:
+            line = nearest_line(("releases", number), lines)
+            text = f"it is meant for {release}, and no diff is for that"
+            base = next((one for one in facts.releases if entry.diff_for(one)), "RELEASE")
+            hint = f"bigtop-builder patch rebase {base} {entry.id} --onto {release}, or take it off the list"
+            yield Finding(file=str(path), line=line, rule="releases", text=text, hint=hint)
+
+
+def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
+    """What is wrong with one of its diffs."""
+    data, say = diff.data, _at(diff.path)
+    files, faults = scan_diff(data)
+    for fault in faults:
+        text = f"{fault.path}: {fault.text}" if fault.path else fault.text
+        yield say(fault.line, fault.rule, text, fault.hint)
+    try:
+        mail = read_mail(data, source=str(diff.path))
+    except MalformedMail as error:
+        yield say(error.line, "header", error.text, error.hint)
+        return
+    yield from _mail(entry, mail, data, diff.path)
+    yield from _bytes(data, files, diff.path)
+    if entry.target != TREE:
+        yield from _unbuildable(files, diff.path)
+    yield from style(entry, mail, files, diff.path)
+    if not faults and (
+        write_mail(mail) != data or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files)
+    ):
+        yield say(
+            1, "form", "it is not in the queue's own form, so the next export changes it", REWRITE, "note"
+        )
+
+
+def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding]:
+    """Headers and description, and whether they agree with `patch.toml`."""
+    say = _at(path)
+    for header, value in (
+        ("From", mail.author and mail.email),
+        ("Date", mail.date != NO_DATE),
+        ("Subject", mail.subject),
+    ):
+        if not value:
+            yield say(
+                1,
+                "header",
+                f"there is no `{header}`, or half of it",
+                "write who, when or what in the first lines, as git format-patch does",
+            )
+    if not mail.body:
+        hint = "say below the subject what was wrong and what the patch does about it"
+        yield say(1, "description", "it has no description", hint)
+    title, subject = (PREFIX.sub("", text) for text in (entry.facts.title, mail.subject))
+    if subject and " ".join(title.split()) != subject:
+        text = f"the subject says {subject!r}, and {FACTS} {title!r}"
+        yield say(_line_of(data, b"Subject:"), "title", text, "let them say the same")
+    for name, value in trailers_of(entry.facts, mail):
+        if name in DEP3 and mail.trailer(name) != value:
+            there = f"is {mail.trailer(name)!r}" if mail.trailer(name) else "is missing"
+            text = f"trailer `{name}` {there}, and would be {value!r} after {FACTS}"
+            yield say(_line_of(data, name.encode() + b":"), "trailers", text, f"{FACTS} counts: {REWRITE}")
+
+
+def _bytes(data: bytes, files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
+    """Encodings and ends of lines. In hunks they are the source's own, and so left to the reviewer."""
+    say = _at(path)
+    lines = data.split(b"\n")
+    inside = {
+        number
+        for file in files
+        for hunk in file.hunks
+        for number in range(hunk.line + 1, hunk.line + 1 + len(hunk.lines))
+    }
+    first: dict[tuple[str, bool], int] = {}
+    for number, line in enumerate(lines, 1):
+        if line.endswith(b"\r"):
+            first.setdefault(("crlf", number in inside), number)
+        if not line.isascii() and not _is_utf8(line):
+            first.setdefault(("encoding", number in inside), number)
+    for (rule, in_hunk), number in first.items():
+        if in_hunk:
+            what = "ends in CRLF" if rule == "crlf" else "is not in UTF-8"
+            hint = "right if the file is so upstream; git diff keeps it, most editors do not"
+            yield say(number, rule, f"a line of a hunk {what}", hint, "note")
+        elif rule == "crlf":
+            hint = "write the lines outside of hunks with LF alone; " + REWRITE
+            yield say(
+                number,
+                rule,
+                "a header ends in CRLF, and patch refuses such a diff or strips all its CRs",
+                hint,
+            )
+        else:
+            yield say(
+                number, rule, "a header or the description is not in UTF-8", f"save it as UTF-8; {REWRITE}"
+            )
+
+
+def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
+    """What dpkg-source does not do as git does (dpkg-source(1), Format: 3.0 (quilt))."""
+    say, seen = _at(path), set[str]()
+    for file in files:
+        if file.kind == "new" and not file.hunks:
+            hint = "give it a line, if only a comment; or make it in debian/rules"
+            yield say(
+                file.line,
+                "empty-file",
+                f"{file.path}: a new empty file, which dpkg-source does not make",
+                hint,
+            )
+        if file.kind == "change" and any(hunk.new_start == hunk.new_count == 0 for hunk in file.hunks):
+            hint = "leave a line in it, or delete it as a patch does"
+            yield say(
+                file.line, "empty-file", f"{file.path}: it becomes empty, and patch then removes it", hint
+            )
+        if "160000" in (file.old_mode, file.new_mode):
+            yield say(
+                file.line,
+                "submodule",
+                f"{file.path}: a submodule, which no source package has",
+                "take it out",
+            )
+        if file.path in seen:
+            hint = "merge them: git format-patch of one commit has each file once"
+            yield say(
+                file.line,
+                "twice",
+                f"{file.path}: a second diff of this file, which dpkg-source refuses",
+                hint,
+            )
+        seen.add(file.path)
+
+
+def _twins(entry: Entry, diff: Diff, others: Sequence[Entry]) -> Iterator[Finding]:
+    """Patches of the same target with the same diff under another id."""
+    for other in others:
+        if other.target == entry.target and other.id < entry.id:
+            twin = next((one for one in other.diffs if _change(one.data) == _change(diff.data)), None)
+            if twin and _change(diff.data):
+                text = f"it changes the same lines as {twin.path}: one patch under two ids"
+                yield _at(diff.path)(1, "duplicate", text, f"remove {entry.id} or {other.id}")
+
+
+def _change(data: bytes) -> tuple[tuple[str, str, tuple[bytes, ...]], ...]:
+    files = scan_diff(data)[0]
+    return tuple(
+        (file.old, file.new, tuple(line for hunk in file.hunks for line in hunk.lines)) for file in files
+    )
+
+
+Say = Callable[..., Finding]
+
+
+def _at(path: Path) -> Say:
+    """Findings of one file."""
+
+    def say(line: int, rule: str, text: str, hint: str, level: str = "error") -> Finding:
+        return Finding(
+            file=str(path),
+            line=line,
+            rule=rule,
+            text=text,
+            hint=hint,
+            level="note" if level == "note" else "error",
+        )
+
+    return say
+
+
+def _numbers(path: Path) -> dict[tuple[str | int, ...], int]:
+    return read_toml(path)[1]
+
+
+def _line_of(data: bytes, start: bytes) -> int:
+    """Number of the first line that starts so; 1 if none does."""
+    found = re.search(rb"^" + re.escape(start), data, re.MULTILINE | re.IGNORECASE)
+    return data.count(b"\n", 0, found.start()) + 1 if found else 1
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids of patches, and the names that are made of subjects and file names."""
+
+import re
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from bigtop_builder.errors import InputError
+from bigtop_builder.patches.queue import SUFFIX, Entry
+from bigtop_builder.recipe import PatchId
+
+NUMBERED = re.compile(r"^(?:\d{1,5}[-_.]|patch\d+[-_.])(?=.)", re.IGNORECASE)
+ENDING = re.compile(r"\.(?:patch|diff|txt)$", re.IGNORECASE)
+LONGEST = 60
+ID: TypeAdapter[str] = TypeAdapter(PatchId)
+
+
+def name_of(subject: str) -> str:
+    """A patch's name made of its subject: `HADOOP-18583. Fix loading` -> `HADOOP-18583-fix-loading`."""
+    words = re.findall(r"[A-Z][A-Z0-9]+-\d+|[A-Za-z0-9]+(?:[.+][A-Za-z0-9]+)*", subject)
+    name = ""
+    for word in words:
+        word = word if re.fullmatch(r"[A-Z][A-Z0-9]+-\d+", word) else word.lower()  # noqa: PLW2901  # a ticket stays
+        if len(name) + len(word) >= LONGEST:
+            break
+        name = f"{name}-{word}" if name else word
+    return name or "patch"
+
+
+def name_of_file(file: str) -> str:
+    """A patch's name made of its file's: `0001-fix.patch` and `patch12-fix.diff` -> `fix`."""
+    bare = ENDING.sub("", file)
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", NUMBERED.sub("", bare)).strip("-.")
+    return name or "patch"
+
+
+def require_id(patch_id: str, where: str) -> None:
+    """Raise unless this can be the id of a patch.
+
+    Raises:
+        InputError: It cannot; `where` says what named it so.
+    """
+    try:
+        ID.validate_python(patch_id)
+    except ValidationError as error:
+        raise InputError(
+            f"{where}: {patch_id!r} is no id of a patch",
+            hint="`target/name`: the target in small letters, the name of letters, digits, `.`, `_`, `+` and `-`",
+        ) from error
+
+
+def own_file(entry: Entry, release: str) -> Path:
+    """The file of a diff that is for one release alone.
+
+    Raises:
+        InputError: The release lies in a range that is for others too.
+    """
+    own = entry.folder / f"{release}{SUFFIX}"
+    diff = entry.diff_for(release)
+    if diff and not diff.is_default and diff.path != own:
+        raise InputError(
+            f"{diff.path} is for {release} and others, so {own.name} cannot stand beside it",
+            hint=f"rename it so that its range leaves {release} out",
+        )
+    return own

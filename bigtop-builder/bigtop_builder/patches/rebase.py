@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`patch rebase`: the patches of one release carried to another, three-way, past every one that cannot be.
+
+What a patch is merged from is the release that it was for. Where it does not apply there either, it is what git's
+object ids in the diff name, as `git am --3way` does it, if the repository has those objects.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from bigtop_builder.errors import BuilderError, InputError
+from bigtop_builder.git_index import Index, Merge
+from bigtop_builder.git_tree import TreeEntry
+from bigtop_builder.patches.apply import check
+from bigtop_builder.patches.change import Change, changing
+from bigtop_builder.patches.clash import Clash, clashes, refusals
+from bigtop_builder.patches.diff import parse_diff
+from bigtop_builder.patches.facts import with_facts
+from bigtop_builder.patches.ground import Ground, Stage, grounds, series_of, walk
+from bigtop_builder.patches.listed import in_order, inserted, is_chosen, require_listed, with_patches
+from bigtop_builder.patches.mail import read_mail, write_mail
+from bigtop_builder.patches.queue import FACTS, SUFFIX, Diff, Entry, Patch, load_entry
+from bigtop_builder.patches.worktree import DIFF
+from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Project
+
+PLAIN = "100644"
+WHOLE_ID = 40
+"""Digits of an object id."""
+Outcome = Literal["clean", "offset", "merged", "already-upstream", "conflict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One patch carried to another release.
+
+    Attributes:
+        patch: The patch, as the new release would get it.
+        outcome: `clean` and `offset`: it applies as it is; `merged`: with another diff; `already-upstream`: the
+            merge leaves nothing to do; `conflict`: a maintainer must mend it.
+        before: Tree that it was tried on.
+        tree: Tree with it; None if it is not in it.
+        diff: The new diff of one that merged.
+        merge: The three-way merge, if there was one.
+        clashes: What it could not settle.
+        note: Why, in words.
+    """
+
+    patch: Patch
+    outcome: Outcome
+    before: str
+    tree: str | None
+    diff: bytes = field(default=b"", repr=False)
+    merge: Merge | None = field(default=None, repr=False)
+    clashes: tuple[Clash, ...] = ()
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """The patch's id."""
+        return self.patch.id
+
+    @property
+    def fits(self) -> bool:
+        """Whether the patch applies as it is."""
+        return self.outcome in {"clean", "offset"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A target none of whose patches could be tried.
+
+    Attributes:
+        target: `bigtop` or a component.
+        error: Why: its source is not here, or one of upstream's own patches does not apply.
+    """
+
+    target: str
+    error: BuilderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What became of each patch.
+
+    Attributes:
+        moves: In the new release's order, target by target.
+        failures: Targets that could not be tried.
+        written: Files that were written, of those that would be with `dry_run`.
+        listed: Patches that the new release's recipe did not list before.
+    """
+
+    moves: tuple[Move, ...]
+    failures: tuple[Failure, ...]
+    written: tuple[str, ...]
+    listed: tuple[str, ...]
+
+    @property
+    def conflicts(self) -> tuple[Move, ...]:
+        """Those that a maintainer must mend."""
+        return tuple(move for move in self.moves if move.outcome == "conflict")
+
+
+def rebase(
+    release: str,
+    onto: str,
+    *,
+    only: Sequence[str] = (),
+    since: bool = False,
+    dry_run: bool = False,
+    project: Project,
+    settings: Settings,
+) -> Report:
+    """Carry a release's patches to another one: new diffs are written, and the recipe lists what applies.
+
+    Args:
+        release: Recipe whose patches are carried.
+        onto: Recipe that they are carried to.
+        only: Patch ids or targets; all if empty.
+        since: Let a new diff be for all later releases too.
+        dry_run: Write nothing.
+        project: Has the queue.
+        settings: Site settings.
+
+    Raises:
+        InputError: No such recipe or patch.
+    """
+    with changing(project, dry_run=dry_run) as change:
+        old, _ = load_recipe(release, project.recipes)
+        new, path = load_recipe(onto, project.recipes)
+        if old.release == new.release:
+            raise InputError(
+                f"{release} and {onto} are the same release", hint="name another one with --onto"
+            )
+        require_listed(only, old.patches, old.release)
+        moves: list[Move] = []
+        failures: list[Failure] = []
+        ids = list(new.patches)
+        for target in dict.fromkeys(one.partition("/")[0] for one in old.patches):
+            wanted = [one for one in _of(old.patches, target) if is_chosen(one, only)]
+            if not wanted:
+                continue
+            try:
+                with grounds(target, onto, release, project=project, settings=settings) as (there, here):
+                    series = series_of(project, here.recipe, target)
+                    entries = queue_for(project, here, there, wanted)
+                    tried = list(move(here, there, series, entries, since=since))
+            except BuilderError as error:
+                failures.append(Failure(target=target, error=error))
+                continue
+            moves += tried
+            for one in tried:
+                _settle(one, new, change, project, since=since)
+            order = [one.id for one in moves if one.patch.target == target and one.tree is not None]
+            ids = in_order(ids, target, inserted(_of(ids, target), order))
+        change.write(path, with_patches(path.read_text(encoding="utf-8"), ids))
+        written = tuple(str(file.relative_to(project.root)) for file in change.real())
+    return Report(
+        moves=tuple(moves),
+        failures=tuple(failures),
+        written=written,
+        listed=tuple(one for one in ids if one not in new.patches),
+    )
+
+
+def queue_for(project: Project, old: Ground, new: Ground, wanted: Iterable[str] | None = None) -> list[Entry]:
+    """The patches of a target that a release would have with those of another: its own order counts first."""
+    carried = _of(old.recipe.patches if wanted is None else wanted, old.target)
+    return [
+        load_entry(project.patches, one)
+        for one in inserted(_of(new.recipe.patches, new.target), carried, among=old.recipe.patches)
+    ]
+
+
+def move(
+    old: Ground,
+    new: Ground,
+    series: Sequence[Patch],
+    entries: Sequence[Entry],
+    *,
+    since: bool = False,
+    keep: bool = False,
+) -> Iterator[Move]:
+    """Try each patch on the new release; where it does not apply, merge it from its base in the old one.
+
+    Args:
+        old: Base of the old release.
+        new: Base of the new one.
+        series: All patches of the old release to the target.
+        entries: What the new release is to have.
+        since: A new diff is for all later releases too.
+        keep: Try what comes after a conflict on what the merge left, markers and all.
+    """
+    stages = {stage.patch.id: stage for stage in walk(old, series)}
+    tree = new.tree
+    earlier: list[Patch] = []
+    for entry in entries:
+        done = _move(new, tree, entry, stages.get(entry.id), old=old.history, earlier=earlier, since=since)
+        earlier.append(done.patch)
+        left = done.merge.tree if keep and done.merge else None
+        tree = done.tree or left or tree
+        yield done
+
+
+def _move(
+    new: Ground,
+    tree: str,
+    entry: Entry,
+    stage: Stage | None,
+    *,
+    old: str,
+    earlier: Sequence[Patch],
+    since: bool,
+) -> Move:
+    if entry.diff_for(new.release):
+        patch = entry.at(new.release)
+    elif stage:
+        patch = stage.patch
+    else:
+        raise InputError(f"patch {entry.id!r} has no diff for {new.release}")
+    applied = check(new.index, tree, patch.diff, source=str(patch.path))
+    if applied.state != "conflict":
+        return Move(patch=patch, outcome=applied.state, before=tree, tree=applied.tree)
+    found = _base(new.index, tree, patch, stage)
+    if found is None:
+        note = "not merged: what it was made on is not known, and it does not apply to the old release either"
+        clashed = refusals(patch, applied.refusals)
+        return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, clashes=clashed)
+    base, theirs = found
+    patch = stage.patch if stage else patch
+    merge = new.index.merge(base, tree, theirs)
+    if merge.conflicts:
+        clashed = clashes(
+            new.index,
+            merge,
+            patch,
+            ours=tree,
+            before=base,
+            history=new.history,
+            old_history=old,
+            earlier=earlier,
+        )
+        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, clashes=clashed)
+    if merge.tree == tree:
+        note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
+        return Move(patch=patch, outcome="already-upstream", before=tree, tree=None, merge=merge, note=note)
+    if other := _in_the_way(entry, new.release, since=since):
+        note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
+        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, note=note)
+    made = new.index(*DIFF, tree, merge.tree).stdout
+    return Move(patch=patch, outcome="merged", before=tree, tree=merge.tree, diff=made, merge=merge)
+
+
+def _base(index: Index, tree: str, patch: Patch, stage: Stage | None) -> tuple[str, str] | None:
+    """Trees before and after a patch, to merge from: in the old release, else of the objects that its diff names."""
+    if stage and stage.applied.tree:
+        return stage.before, stage.after
+    patch = stage.patch if stage else patch
+    files = parse_diff(patch.diff, source=str(patch.path))
+    named = {file.old: file.old_blob for file in files if file.old and file.hunks}
+    asked = "".join(f"{oid}\n" for oid in named.values()).encode()
+    if not all(len(oid) == WHOLE_ID for oid in named.values()):
+        return None
+    if b" missing\n" in index("cat-file", "--batch-check", stdin=asked).stdout:
+        return None
+    modes = index.entries(tree, named)
+    index.load(tree, {path for file in files for path in (file.old, file.new) if path})
+    index.remove(*(file.new for file in files if file.kind == "new"))
+    index.put(
+        {path: TreeEntry(modes[path].mode if path in modes else PLAIN, oid) for path, oid in named.items()}
+    )
+    base = index.write_tree()
+    theirs = check(index, base, patch.diff, source=str(patch.path)).tree
+    return (base, theirs) if theirs else None
+
+
+def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: bool) -> None:
+    """Let the queue have what came of a move."""
+    if one.tree is None:
+        return
+    entry = load_entry(project.patches, one.id)
+    if one.outcome == "merged":
+        mail = replace(read_mail(one.patch.diff, source=str(one.patch.path)), diff=one.diff)
+        change.write(_place(entry, new.release, since=since), write_mail(mail))
+    facts = entry.folder / FACTS
+    if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
+        text = facts.read_text(encoding="utf-8")
+        change.write(facts, with_facts(text, {"releases": [*entry.facts.releases, new.release]}))
+
+
+def _place(entry: Entry, release: str, *, since: bool) -> Path:
+    return entry.folder / f"{'since-' if since else ''}{release}{SUFFIX}"
+
+
+def _in_the_way(entry: Entry, release: str, *, since: bool) -> Diff | None:
+    """A diff of the patch, other than the one that would be written, that is for the same releases."""
+    place = _place(entry, release, since=since)
+    planned = Diff(path=place, data=b"", first=release, last="" if since else release)
+    others = (diff for diff in entry.diffs if not diff.is_default and diff.path != place)
+    return next((diff for diff in others if diff.overlaps(planned)), None)
+
+
+def _of(ids: Iterable[str], target: str) -> list[str]:
+    return [one for one in ids if one.partition("/")[0] == target]

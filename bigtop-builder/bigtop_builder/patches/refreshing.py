@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`patch refresh`: diffs written anew: each hunk where its header says, all of it in the queue's own form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bigtop_builder.patches.change import Change, changing
+from bigtop_builder.patches.diff import parse_diff
+from bigtop_builder.patches.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.patches.listed import is_chosen, require_listed
+from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
+from bigtop_builder.patches.naming import own_file
+from bigtop_builder.patches.queue import SUFFIX, Entry, load_entry
+from bigtop_builder.patches.worktree import DIFF
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Project
+
+WHOLE_ID = 40
+"""Digits of an object id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refreshed:
+    """One patch that was written anew.
+
+    Attributes:
+        id: The patch.
+        moved: Path, number and lines of each hunk that had moved, in words; empty if only its form changed.
+        file: The file that was written.
+        others: Releases that use the same file.
+    """
+
+    id: str
+    moved: tuple[str, ...]
+    file: str
+    others: tuple[str, ...]
+
+
+def refresh(
+    release: str,
+    *,
+    only: Sequence[str] = (),
+    apart: bool = False,
+    dry_run: bool = False,
+    project: Project,
+    settings: Settings,
+) -> tuple[Refreshed, ...]:
+    """Write a release's patches anew where hunks have moved, or the form is not the queue's own; no others.
+
+    Args:
+        release: Recipe's name or path.
+        only: Patch ids or targets; all if empty.
+        apart: Write them for this release alone, where others use the same file.
+        dry_run: Write nothing.
+        project: Has the queue.
+        settings: Site settings.
+
+    Raises:
+        InputError: No such recipe or patch.
+        TreeError: A patch does not apply.
+    """
+    with changing(project, dry_run=dry_run) as change:
+        recipe, _ = load_recipe(release, project.recipes)
+        require_listed(only, recipe.patches, recipe.release)
+        done: list[Refreshed] = []
+        for target in dict.fromkeys(one.partition("/")[0] for one in recipe.patches):
+            if not any(is_chosen(one, only) for one in recipe.patches if one.partition("/")[0] == target):
+                continue
+            with grounds(target, release, project=project, settings=settings) as (ground,):
+                for stage in walk(ground, series_of(project, recipe, target)):
+                    if stage.applied.tree is None:
+                        raise refused(stage, ground.release, hint=_way_out(stage, ground))
+                    if is_chosen(stage.patch.id, only) and (text := _anew(ground, stage)) != stage.patch.diff:
+                        done.append(_refreshed(ground, stage, text, change, project, apart=apart))
+    return tuple(done)
+
+
+def _way_out(stage: Stage, ground: Ground) -> str:
+    merge = f"bigtop-builder patch rebase RELEASE --onto {ground.release}"
+    return f"mend {stage.patch.path}, or let {merge} merge it from a release that it fits"
+
+
+def _anew(ground: Ground, stage: Stage) -> bytes:
+    """The patch with a new diff where the old one says the wrong lines, or object ids that are cut short."""
+    mail, facts = read_mail(stage.patch.diff, source=str(stage.patch.path)), stage.patch.facts
+    files = parse_diff(stage.patch.diff, source=str(stage.patch.path))
+    if stage.applied.moved or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files):
+        mail = replace(mail, diff=ground.index(*DIFF, stage.before, stage.after).stdout)
+    return write_mail(replace(mail, subject=mail.subject or facts.title, trailers=trailers_of(facts, mail)))
+
+
+def _refreshed(
+    ground: Ground, stage: Stage, text: bytes, change: Change, project: Project, *, apart: bool
+) -> Refreshed:
+    entry = load_entry(project.patches, stage.patch.id)
+    file = own_file(entry, ground.release) if apart else stage.patch.path
+    change.write(file, text)
+    return Refreshed(
+        id=stage.patch.id,
+        moved=tuple(f"{one.file}, hunk {one.hunk}: {one.lines:+d} lines" for one in stage.applied.moved),
+        file=str(file.relative_to(project.root)),
+        others=() if file.name == f"{ground.release}{SUFFIX}" else _others(entry, file, ground, project),
+    )
+
+
+def _others(entry: Entry, file: Path, ground: Ground, project: Project) -> tuple[str, ...]:
+    """Other recipes that list the patch and get it from the same file."""
+    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
+    users = (
+        recipe.release
+        for recipe in recipes
+        if entry.id in recipe.patches and (diff := entry.diff_for(recipe.release)) and diff.path == file
+    )
+    return tuple(release for release in users if release != ground.release)

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A git work tree that a maintainer edits patches in: its commits read as mails, its base and owner in a marker.
+
+Nothing of the user's git configuration counts when a patch is read: a `diff.noprefix` of theirs would make
+another patch of the same commit.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from bigtop_builder.errors import InputError, TreeError
+from bigtop_builder.mirror import CLEAN, configured
+from bigtop_builder.patches.mail import Mail, tidy
+from bigtop_builder.run import Completed, run
+from bigtop_builder.schema import Value
+
+MARKER: Final = "bigtop-builder.json"
+OWNER: Final = "Patch"
+"""Trailer that says which patch a commit is; it is in work trees only."""
+CONFLICTS: Final = "Conflicts"
+"""Trailer that names the files in which a merge left conflicts; whoever has settled them takes it out."""
+DIFF: Final = (
+    *("diff-tree", "-p", "--full-index", "--binary", "--find-renames", "--no-ext-diff", "--no-textconv"),
+    *("--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--diff-algorithm=myers"),
+)
+"""How every diff of ours is made."""
+UNFINISHED: Final = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or am",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+}
+SHOWN = 10
+FEW = 3
+NOBODY: Final = ("unknown", "unknown@invalid")
+"""Stands for the author of a patch that names none; git takes no commit without one."""
+
+
+class Placed(Value):
+    """One patch of the series as it was when the work tree was made, or last exported.
+
+    Attributes:
+        id: `target/name`.
+        commit: Its commit.
+        file: Name of its diff's file.
+        sha256: Hash of that file; empty if there was none.
+        carried: Whether the commit was merged, so that the file does not hold its diff yet.
+    """
+
+    id: str
+    commit: str
+    file: str
+    sha256: str
+    carried: bool = False
+
+
+class Marker(Value):
+    """What a work tree was made of, and what of it is in the queue.
+
+    Attributes:
+        release: Recipe's release.
+        target: `bigtop` or a component.
+        base: First commit.
+        tip: Commit that was made or exported last.
+        patches: The series; also patches that have no commit any more, but are still in the recipe.
+    """
+
+    format: Literal[1] = 1
+    release: str
+    target: str
+    base: str
+    tip: str
+    patches: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkTree:
+    """A git work tree.
+
+    Attributes:
+        folder: Its top.
+    """
+
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "WorkTree":
+        """The work tree that a folder is in.
+
+        Raises:
+            InputError: It is in none.
+        """
+        found = _git(folder, "rev-parse", "--show-toplevel", check=False) if folder.is_dir() else None
+        if found is None or found.returncode or not found.text:
+            raise InputError(
+                f"{folder} is no git work tree",
+                hint="name the folder of a clone, or one that bigtop-builder patch edit made",
+            )
+        return cls(folder=Path(found.text))
+
+    def git(
+        self,
+        *words: str | os.PathLike[str],
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run git here, with no configuration but the work tree's own.
+
+        Raises:
+            TreeError: It failed and `check` is set.
+        """
+        return _git(self.folder, *words, env=env, stdin=stdin, check=check)
+
+    @property
+    def marker_path(self) -> Path:
+        """The marker's file, in the git folder."""
+        return self.folder / self.git("rev-parse", "--git-path", MARKER).text
+
+    def marker(self) -> Marker:
+        """What it was made of.
+
+        Raises:
+            InputError: `patch edit` did not make it.
+        """
+        path = self.marker_path
+        if not path.is_file():
+            raise InputError(
+                f"{self.folder} was not made by patch edit: it has no {path}",
+                hint="bigtop-builder patch edit RELEASE TARGET makes one; patch new takes changes of any work tree",
+            )
+        return Marker.from_json(path.read_bytes(), source=str(path))
+
+    def require_clean(self) -> None:
+        """Raise unless all that is in the folder is committed.
+
+        Raises:
+            InputError: A file is changed or new, or git is in the middle of something.
+        """
+        for name, what in UNFINISHED.items():
+            if (self.folder / self.git("rev-parse", "--git-path", name).text).exists():
+                raise InputError(
+                    f"{self.folder} is in the middle of {what}", hint="end it, or take it back, with git"
+                )
+        status = self.git("status", "--porcelain=v1", "--untracked-files=normal").text.splitlines()
+        if status:
+            more = [f"and {len(status) - SHOWN} more"] if len(status) > SHOWN else []
+            raise InputError(
+                f"{self.folder} is not clean: {len(status)} changes are in no commit",
+                details="\n".join([*status[:SHOWN], *more]),
+                hint="commit them (git commit --amend adds them to the newest patch), or git stash --all",
+            )
+
+    def resolve(self, revision: str) -> str:
+        """Id of a commit.
+
+        Raises:
+            InputError: There is no such commit here.
+        """
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        found = self.git(*words, check=False)
+        if found.returncode:
+            raise InputError(f"{self.folder} has no commit {revision!r}", hint=f"git -C {self.folder} log")
+        return found.text
+
+    def commits(self, base: str, tip: str = "HEAD") -> tuple[str, ...]:
+        """Commits after a base, oldest first.
+
+        Raises:
+            InputError: The tip does not come from the base, or a commit is a merge.
+        """
+        if self.git("merge-base", "--is-ancestor", base, tip, check=False).returncode:
+            raise InputError(
+                f"{tip} of {self.folder} does not come from its base {base[:12]}",
+                hint="rebase your commits onto that commit, or begin anew with patch edit",
+            )
+        listed = self.git("rev-list", "--reverse", "--topo-order", "--parents", f"{base}..{tip}").text
+        rows = [line.split() for line in listed.splitlines()]
+        for commit, *parents in rows:
+            if len(parents) != 1:
+                raise InputError(
+                    f"commit {commit[:12]} of {self.folder} is a merge: no one patch can say what it does",
+                    hint=f"make the commits a row: git -C {self.folder} rebase {base[:12]}",
+                )
+        return tuple(row[0] for row in rows)
+
+    def mail(self, commit: str) -> Mail:
+        """A commit as a mail, without our own trailer."""
+        return mail_of(self.git, commit)
+
+    def trailer(self, commit: str, name: str) -> str:
+        """What a commit says in a trailer; empty if it has none of that name."""
+        return _mail(self.git, commit, diff=b"").trailer(name)
+
+    def changes(self) -> bytes:
+        """The diff from the newest commit to all that is in the folder and not ignored.
+
+        Neither the index nor the objects of the work tree are touched.
+        """
+        with tempfile.TemporaryDirectory(prefix="bigtop-builder-changes-") as torn:
+            objects = Path(torn) / "objects"
+            objects.mkdir()
+            theirs = self.git("rev-parse", "--path-format=absolute", "--git-path", "objects").text
+            env = {
+                "GIT_INDEX_FILE": str(Path(torn) / "index"),
+                "GIT_OBJECT_DIRECTORY": str(objects),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs,
+            }
+            self.git("read-tree", "HEAD", env=env)
+            self.git("add", "--all", env=env)
+            tree = self.git("write-tree", env=env).text
+            return self.git(*DIFF, "HEAD^{tree}", tree, env=env).stdout
+
+    def identity(self) -> tuple[str, str]:
+        """Name and address of the user, as git would take them for a commit here.
+
+        Raises:
+            InputError: git knows neither.
+        """
+        found = run(["git", "-C", self.folder, "var", "GIT_AUTHOR_IDENT"], check=False)
+        name, _, rest = found.text.partition(" <")
+        if found.returncode or not name:
+            raise InputError(
+                "git does not know who you are, and a patch names its author",
+                hint='git config --global user.name NAME and user.email ADDRESS, or --author "NAME <ADDRESS>"',
+            )
+        return name, rest.partition(">")[0]
+
+
+def git_at(folder: Path) -> "Git":
+    """Runs git on a repository, bare or not.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not folder.is_dir() or _git(folder, "rev-parse", "--git-dir", check=False).returncode:
+        raise InputError(f"{folder} is no git repository", hint="name a clone's folder")
+    return partial(_git, folder)
+
+
+def some(files: Sequence[str]) -> str:
+    """A few files, for a line that people read."""
+    more = f" and {len(files) - FEW} more" if len(files) > FEW else ""
+    return f"{', '.join(files[:FEW])}{more}"
+
+
+def mail_of(git: "Git", commit: str, *, parent: str = "", env: Mapping[str, str] | None = None) -> Mail:
+    """A commit as a mail, without our own trailer.
+
+    Args:
+        git: Runs git on a repository.
+        commit: The commit.
+        parent: What its changes are counted from; its first parent if empty.
+        env: Variables for git.
+    """
+    diff = git(*DIFF, parent or f"{commit}^", commit, env=env).stdout
+    mail = _mail(git, commit, diff=diff)
+    return replace(mail, trailers=tuple(pair for pair in mail.trailers if pair[0].lower() != OWNER.lower()))
+
+
+def _mail(git: "Git", commit: str, *, diff: bytes) -> Mail:
+    shown = git("show", "-s", "--format=%an%x00%ae%x00%aI%x00%s%x00%b", commit).text
+    author, email, date, subject, body = shown.split("\0", 4)
+    author, email = ("", "") if (author, email) == NOBODY else (author, email)
+    moment = datetime.fromisoformat(date)
+    return tidy(Mail(author=author, email=email, date=moment, subject=subject, body=body, diff=diff))
+
+
+def authorship(mail: Mail) -> dict[str, str]:
+    """Variables that let git write a commit as this mail's author, at its date; the committer too: ids are stable."""
+    name, email = (mail.author, mail.email) if mail.author or mail.email else NOBODY
+    date = f"@{int(mail.date.timestamp())} {mail.date:%z}"
+    people = {"NAME": name or email, "EMAIL": email, "DATE": date}
+    return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in people.items()}
+
+
+class Git(Protocol):
+    """Runs git on a repository; what `WorkTree.git`, `Mirror.git` and `Index` have in common."""
+
+    def __call__(
+        self,
+        *words: str | os.PathLike[str],
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run git."""
+        ...  # pragma: no cover
+
+
+def _git(
+    folder: Path,
+    *words: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    check: bool = True,
+) -> Completed:
+    config = configured({"safe.directory": "*", "core.quotePath": "false", "gc.auto": "0"})
+    variables: dict[str, str] = {**CLEAN, **config, **(env or {})}
+    argv: Sequence[str | os.PathLike[str]] = ["git", "-C", folder, *words]
+    done = run(argv, env=variables, stdin=stdin, check=False)
+    return done.checked(TreeError) if check else done

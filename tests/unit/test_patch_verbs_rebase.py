@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying patches to another release: what merges is written, what does not is reported, and nothing stops it."""
+
+from pathlib import Path
+
+import pytest
+
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.patches.drop import drop
+from bigtop_builder.patches.evidence import Evidence, Finding, write_evidence
+from bigtop_builder.patches.export import export
+from bigtop_builder.patches.facts import Given
+from bigtop_builder.patches.importing import bring
+from bigtop_builder.patches.incoming import read_changes, read_commits, read_source
+from bigtop_builder.patches.listed import with_patches
+from bigtop_builder.patches.mail import Mail, read_mail
+from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.patches.rebase import Move, Report, rebase
+from bigtop_builder.patches.series import edit
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.run import run
+from bigtop_builder.settings import Settings
+from bigtop_builder.workspace import Project
+from small_queue import ADA, commit_all, git, numbered, small_project
+
+FILES = {
+    "as-it-is": {"README": "read me\nand more\n"},
+    "moves": {"build.gradle": numbered((10, "ten"))},
+    "merges": {"build.gradle": numbered((10, "ten"), (30, "thirty"))},
+    "clashes": {"build.gradle": numbered((10, "ten"), (20, "my twenty"), (30, "thirty"))},
+    "is-there": {"settings.gradle": numbered((5, "five"), last=20)},
+    "file-is-gone": {"gone.gradle": numbered((6, "six"), last=12)},
+    "after-all": {"README": "read me\nand more\nand more\n"},
+}
+"""Each patch is made on those before it."""
+
+
+@pytest.fixture(scope="module")
+def mould(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A queue for release 1.0.0 with all that can happen on 2.0.0."""
+    root = tmp_path_factory.mktemp("mould")
+    project, settings = small_project(root / "queue"), Settings(cache_dir=root / "cache")
+    clone = root / "clone"
+    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", project.root / "bigtop", clone], env=ADA)
+    for name, files in FILES.items():
+        for path, text in files.items():
+            (clone / path).write_text(text)
+        read = read_changes(clone, "bigtop", name, mail=Mail(), commit=commit_all(clone, f"Do {name}"))
+        bring([read], given=Given(), releases=("1.0.0",), project=project, settings=settings)
+    return root
+
+
+@pytest.fixture
+def queue(mould: Path, tmp_path: Path) -> Project:
+    """A copy of that queue."""
+    run(["cp", "-a", mould / "queue", tmp_path / "queue"])
+    return Project(tmp_path / "queue")
+
+
+def carried(queue: Project, settings: Settings, *only: str, **options: bool) -> Report:
+    return rebase("1.0.0", "2.0.0", only=only, project=queue, settings=settings, **options)
+
+
+def move(report: Report, name: str) -> Move:
+    return next(one for one in report.moves if one.id == f"bigtop/{name}")
+
+
+def listed(queue: Project, release: str = "2.0.0") -> list[str]:
+    return [one.partition("/")[2] for one in load_recipe(release, queue.recipes)[0].patches]
+
+
+def test_each_patch_has_its_outcome_and_none_stops_the_others(queue: Project, settings: Settings) -> None:
+    report = carried(queue, settings)
+    assert {one.id.partition("/")[2]: one.outcome for one in report.moves} == {
+        "as-it-is": "clean",
+        "moves": "offset",
+        "merges": "merged",
+        "clashes": "conflict",
+        "is-there": "already-upstream",
+        "file-is-gone": "conflict",
+        "after-all": "clean",
+    }
+
+
+def test_what_applies_is_listed_in_the_old_order_and_a_merged_diff_is_for_that_release(
+    queue: Project, settings: Settings
+) -> None:
+    report = carried(queue, settings)
+    assert listed(queue) == ["as-it-is", "moves", "merges", "after-all"]
+    assert "patches/bigtop/merges/2.0.0.patch" in report.written
+    assert [one for one in report.written if one.endswith(".patch")] == ["patches/bigtop/merges/2.0.0.patch"]
+    entry = load_entry(queue.patches, "bigtop/merges")
+    old, new = (read_mail(entry.at(release).diff, source=release) for release in ("1.0.0", "2.0.0"))
+    assert (new.author, new.date, new.subject) == (old.author, old.date, old.subject)
+    assert b"thirty-three" in new.diff
+    assert entry.facts.releases == ("1.0.0", "2.0.0")
+
+
+def test_a_second_rebase_writes_nothing(queue: Project, settings: Settings) -> None:
+    carried(queue, settings)
+    again = carried(queue, settings)
+    assert again.written == ()
+    assert move(again, "merges").outcome == "clean"
+
+
+def test_a_conflict_names_hunk_three_sides_and_the_upstream_commit(
+    queue: Project, settings: Settings
+) -> None:
+    (clash,) = move(carried(queue, settings), "clashes").clashes
+    file = queue.patches / "bigtop/clashes/default.patch"
+    assert clash.file == str(file)
+    assert file.read_text().splitlines()[clash.line - 1].startswith("@@ -17,7 +17,7 @@")
+    assert (clash.path, clash.hunk) == ("build.gradle", 1)
+    assert (clash.base, clash.ours, clash.theirs) == (("line 20",), ("twenty, upstream",), ("my twenty",))
+    assert clash.subject == "BIGTOP-9. Say twenty"
+    assert clash.commit == git(queue.root / "bigtop", "rev-parse", "rel/2.0.0").text
+
+
+def test_a_file_that_is_gone_names_the_commit_that_removed_it(queue: Project, settings: Settings) -> None:
+    (clash,) = move(carried(queue, settings), "file-is-gone").clashes
+    assert (clash.path, clash.hunk) == ("gone.gradle", 0)
+    assert "deleted" in clash.text
+    assert clash.subject == "BIGTOP-7. Remove what nobody builds"
+
+
+def test_lines_that_are_gone_name_the_commit_that_took_them(queue: Project, settings: Settings) -> None:
+    upstream = queue.root / "bigtop"
+    text = (upstream / "build.gradle").read_text()
+    (upstream / "build.gradle").write_text(text.replace("twenty, upstream\n", ""))
+    commit = commit_all(upstream, "BIGTOP-10. Twenty was too much")
+    path = queue.recipes / "2.0.0.toml"
+    old = load_recipe("2.0.0", queue.recipes)[0].bigtop.commit
+    path.write_text(path.read_text().replace(old, commit))
+    (clash,) = move(carried(queue, settings), "clashes").clashes
+    assert clash.ours == ()
+    assert clash.subject == "BIGTOP-9. Say twenty"
+
+
+def test_a_rehearsal_writes_nothing(queue: Project, settings: Settings) -> None:
+    report = carried(queue, settings, dry_run=True)
+    assert "recipes/2.0.0.toml" in report.written
+    assert listed(queue) == []
+    assert not (queue.patches / "bigtop/merges/2.0.0.patch").exists()
+
+
+def test_some_patches_can_be_carried_alone(queue: Project, settings: Settings) -> None:
+    report = carried(queue, settings, "bigtop/as-it-is", "bigtop/merges")
+    assert [one.id for one in report.moves] == ["bigtop/as-it-is", "bigtop/merges"]
+    with pytest.raises(InputError, match=r"recipe 1\.0\.0 lists no patch 'bigtop/absent'"):
+        carried(queue, settings, "bigtop/absent")
+
+
+def test_a_merged_diff_can_be_for_all_later_releases(queue: Project, settings: Settings) -> None:
+    carried(queue, settings, since=True)
+    assert (queue.patches / "bigtop/merges/since-2.0.0.patch").is_file()
+
+
+def test_a_range_that_others_use_is_not_overwritten(queue: Project, settings: Settings) -> None:
+    folder = queue.patches / "bigtop/merges"
+    (folder / "since-1.5.0.patch").write_bytes((folder / "default.patch").read_bytes())
+    report = carried(queue, settings)
+    assert move(report, "merges").outcome == "conflict"
+    assert "since-1.5.0.patch is for 2.0.0 and others" in move(report, "merges").note
+    assert listed(queue) == ["as-it-is", "moves", "after-all"]
+
+
+def test_a_release_is_not_carried_to_itself(queue: Project, settings: Settings) -> None:
+    with pytest.raises(InputError, match="are the same release"):
+        rebase("1.0.0", "1.0.0", project=queue, settings=settings)
+
+
+def settle(folder: Path, revision: str, message: str, **files: str) -> None:
+    """Give a commit other content, and lay those after it on top of it again."""
+    git(folder, "checkout", "--quiet", revision)
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    git(folder, "commit", "--quiet", "--all", "--amend", "-m", message)
+    git(folder, "rebase", "--quiet", "--onto", "HEAD", revision, "series")
+
+
+def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project, settings: Settings) -> None:
+    carried(queue, settings)
+    done = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings)
+    assert done.conflicts == {"bigtop/clashes": ("build.gradle",), "bigtop/file-is-gone": ("gone.gradle",)}
+    log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
+    assert [line.partition(" ")[2] for line in log] == [f"Do {name}" for name in FILES if name != "is-there"]
+    with pytest.raises(InputError, match=r"2 of 6 commits of .* have conflicts") as refused:
+        export("2.0.0", "bigtop", project=queue)
+    assert [line.partition(" ")[2] for line in refused.value.details.splitlines()] == [
+        "bigtop/clashes: build.gradle",
+        "bigtop/file-is-gone: gone.gradle",
+    ]
+    base = git(done.folder, "show", f"{log[2].split()[0]}:build.gradle").text + "\n"
+    settled = base.replace("twenty, upstream", "twenty of both")
+    settle(done.folder, log[3].split()[0], "Do clashes\n\nPatch: bigtop/clashes", build_gradle=settled)
+    with pytest.raises(InputError, match=r"1 of 6 commits of .* have conflicts"):
+        export("2.0.0", "bigtop", project=queue)
+    git(done.folder, "rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
+    assert "patches/bigtop/clashes/2.0.0.patch" in export("2.0.0", "bigtop", project=queue).written
+    assert b"+twenty of both" in load_entry(queue.patches, "bigtop/clashes").at("2.0.0").diff
+    assert b"+my twenty" in load_entry(queue.patches, "bigtop/clashes").at("1.0.0").diff
+    assert listed(queue) == ["as-it-is", "moves", "merges", "clashes", "after-all"]
+    assert {one.outcome for one in carried(queue, settings, "bigtop/clashes").moves} == {"clean", "offset"}
+
+
+@pytest.fixture
+def landed(queue: Project) -> Project:
+    """A queue whose recipe for 2.0.0 lists a patch that is in 2.0.0."""
+    path = queue.recipes / "2.0.0.toml"
+    path.write_text(path.read_text().replace("# What", 'patches = ["bigtop/is-there"]\n\n# What', 1))
+    return queue
+
+
+def record(queue: Project, **facts: str) -> Finding:
+    finding = Finding.model_validate(
+        {"patch": "a" * 64, "base": "b" * 40, "state": "already-upstream", **facts}
+    )
+    write_evidence(queue.patches / "bigtop/is-there", Evidence(releases={"2.0.0": finding}))
+    return finding
+
+
+def test_a_patch_with_proof_goes_and_stays_where_another_recipe_lists_it(landed: Project) -> None:
+    finding = record(landed, commit="c" * 40, by="patch-id", since="rel/2.0.0")
+    done = drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=landed)
+    assert (done.commit, done.since, done.elsewhere, done.removed) == (
+        "c" * 40,
+        "rel/2.0.0",
+        ("1.0.0",),
+        False,
+    )
+    assert listed(landed) == []
+    assert (landed.patches / "bigtop/is-there").is_dir()
+
+
+def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:
+    finding = record(landed, commit="c" * 40, by="patch-id", since="rel/2.0.0")
+    path = landed.recipes / "1.0.0.toml"
+    path.write_text(path.read_text().replace('"bigtop/is-there"', '"bigtop/other"'))
+    assert drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=landed).removed
+    assert not (landed.patches / "bigtop/is-there").exists()
+    assert (landed.patches / "bigtop/merges").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"state": "clean"}, "is clean on 2.0.0, not already upstream"),
+        ({}, "no upstream commit is known"),
+        ({"commit": "c" * 40}, "no release tag has its commit"),
+    ],
+)
+def test_without_proof_nothing_goes(landed: Project, facts: dict[str, str], said: str) -> None:
+    finding = record(landed, **facts)
+    with pytest.raises(CheckFailed) as refused:
+        drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=landed)
+    assert said in refused.value.brief
+    assert listed(landed) == ["is-there"]
+
+
+def test_evidence_that_is_not_there_or_does_not_hold_is_no_proof(landed: Project) -> None:
+    with pytest.raises(CheckFailed, match=r"has no evidence on 2\.0\.0"):
+        drop("bigtop/is-there", "2.0.0", prove=lambda *_: None, project=landed)
+    finding = record(landed, commit="c" * 40, by="patch-id", since="rel/2.0.0")
+    now = finding.model_copy(update={"state": "clean", "commit": ""})
+    with pytest.raises(CheckFailed, match="does not hold: now it is clean"):
+        drop("bigtop/is-there", "2.0.0", prove=lambda *_: now, project=landed)
+    with pytest.raises(InputError, match=r"recipe 2\.0\.0 lists no patch 'bigtop/moves'"):
+        drop("bigtop/moves", "2.0.0", prove=lambda *_: now, project=landed)
+
+
+def test_a_patch_that_fits_neither_release_is_merged_from_what_its_diff_names(
+    queue: Project, settings: Settings
+) -> None:
+    text = numbered((20, "twenty, upstream"), (26, "never released"), (33, "thirty-three"))
+    upstream = queue.root / "bigtop"
+    git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
+    (upstream / "build.gradle").write_text(text)
+    commit_all(upstream, "Never released")
+    (upstream / "build.gradle").write_text(text.replace("line 29", "twenty-nine"))
+    commit_all(upstream, "Say twenty-nine")
+    read = read_commits(upstream, "HEAD", "bigtop", "aside")
+    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    one = move(carried(queue, settings, "bigtop/aside"), "aside")
+    assert one.outcome == "merged"
+    assert b"+twenty-nine" in one.diff
+    assert b"never" not in one.diff
+
+
+def test_a_plain_diff_that_fits_neither_release_is_told_with_what_is_there(
+    queue: Project, settings: Settings, tmp_path: Path
+) -> None:
+    plain = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-read nothing\n+read all\n"
+    (tmp_path / "plain.patch").write_text(plain)
+    read = read_source(tmp_path / "plain.patch", "bigtop")
+    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    one = move(carried(queue, settings, "bigtop/plain"), "plain")
+    assert one.outcome == "conflict"
+    assert "what it was made on is not known" in one.note
+    (clash,) = one.clashes
+    assert (clash.path, clash.hunk) == ("README", 1)
+    assert "| read nothing" in clash.text
+
+
+def test_a_series_that_does_not_apply_any_more_is_mended_where_it_is(
+    queue: Project, settings: Settings
+) -> None:
+    upstream = queue.root / "bigtop"
+    git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
+    (upstream / "build.gradle").write_text(numbered((20, "my twenty")))
+    commit_all(upstream, "Say my twenty")
+    bring(read_commits(upstream, "HEAD", "bigtop", "mine"), given=Given(), releases=("2.0.0",), project=queue)
+    done = edit("2.0.0", "bigtop", since="2.0.0", project=queue, settings=settings)
+    assert done.conflicts == {"bigtop/mine": ("build.gradle",)}
+    text = git(upstream, "show", "rel/2.0.0:build.gradle").text + "\n"
+    mended = text.replace("twenty, upstream", "twenty of both")
+    settle(done.folder, "series", "Say my twenty\n\nPatch: bigtop/mine", build_gradle=mended)
+    assert export("2.0.0", "bigtop", project=queue).written == ("patches/bigtop/mine/default.patch",)
+    assert export("2.0.0", "bigtop", project=queue).written == ()
+
+
+def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
+    queue: Project, settings: Settings
+) -> None:
+    upstream = queue.root / "bigtop"
+    git(upstream, "checkout", "--quiet", "-b", "maintenance", "rel/1.0.0")
+    (upstream / "build.gradle").write_text(numbered((31, "line 31\nwritten for one release")))
+    commit = commit_all(upstream, "BIGTOP-40. For this release alone")
+    old = load_recipe("1.0.0", queue.recipes)[0]
+    text = (queue.recipes / "1.0.0.toml").read_text().replace(old.bigtop.commit, commit)
+    (queue.recipes / "1.0.0.toml").write_text(with_patches(text, []))
+    (upstream / "build.gradle").write_text(numbered((31, "line 31\nwritten twice")))
+    commit_all(upstream, "Say it twice")
+    bring(read_commits(upstream, "HEAD", "bigtop", "x"), given=Given(), releases=("1.0.0",), project=queue)
+    (clash,) = move(carried(queue, settings), "x").clashes
+    assert (clash.subject, clash.lacks) == ("BIGTOP-40. For this release alone", True)
+    assert "never had" in clash.told()[-1]
+
+
+def test_lines_of_an_earlier_patch_that_is_not_in_the_release_name_that_patch(
+    queue: Project, settings: Settings, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", queue.root / "bigtop", clone], env=ADA)
+    (clone / "build.gradle").write_text(numbered((20, "my twenty"), (27, "line 27\nmy own line")))
+    first = commit_all(clone, "The first")
+    (clone / "build.gradle").write_text(numbered((20, "my twenty"), (27, "line 27\nmy other line")))
+    commit_all(clone, "The second")
+    text = (queue.recipes / "1.0.0.toml").read_text()
+    (queue.recipes / "1.0.0.toml").write_text(with_patches(text, []))
+    read = [*read_commits(clone, first, "bigtop", "first"), *read_commits(clone, "HEAD", "bigtop", "second")]
+    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    assert move(carried(queue, settings), "first").outcome == "conflict"
+    (clash,) = move(carried(queue, settings), "second").clashes
+    assert (clash.base, clash.ours, clash.theirs) == (("my own line",), (), ("my other line",))
+    assert (clash.commit, clash.subject) == ("", "patch bigtop/first of this queue")

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix: what each patch is on each release, from evidence that holds; --verify tells what does not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from local_patches import diff_of, list_patches, write_patch
+
+from bigtop_builder.cli.patch_status import status
+from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
+from bigtop_builder.patches.evidence import FILE, load_evidence
+from bigtop_builder.patches.status import Cell, Matrix, make_matrix, record
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.run import run
+from bigtop_builder.settings import Settings
+from bigtop_builder.sources import fetch, select
+from bigtop_builder.workspace import Project, Workspace
+
+DATE = "bigtop/miniature-changelog-date"
+BLANK = "salute/miniature-blank-name"
+COMMON = "bigtop-packages/src/common"
+CHANGELOG = "changelog.gradle"
+BOTH = ("1.0.0", "1.1.0")
+
+
+def upstream(project: Project, path: str, release: str = "1.0.0") -> str:
+    """A file as Bigtop has it."""
+    return run(["git", f"--git-dir={project.root}/bigtop.git", "show", f"rel/{release}:{path}"]).text + "\n"
+
+
+def states(matrix: Matrix, patch_id: str) -> list[str]:
+    return [cell.state for cell in matrix.of(patch_id)]
+
+
+def cell(project: Project, settings: Settings, patch_id: str, release: str = "1.0.0") -> Cell:
+    return make_matrix(project, settings, patches=[patch_id], releases=[release]).cells[patch_id, release]
+
+
+def ask(project: Project, settings: Settings, *words: str) -> Result:
+    """`patch status` as the command line runs it."""
+    file = project.root.parent / "settings.toml"
+    file.write_text(f'cache_dir = "{settings.cache_dir}"\n')
+    options = {"settings": file, "project": project.root, "verbose": False}
+    return CliRunner().invoke(status, list(words), obj=options)
+
+
+def refusal(result: Result) -> BuilderError:
+    assert isinstance(result.exception, BuilderError)
+    return result.exception
+
+
+def alone(project: Project, patch_id: str, diff: str, *, listed: bool = True) -> None:
+    """A queue of one patch."""
+    shutil.rmtree(project.patches)
+    write_patch(project, patch_id, diff)
+    list_patches(project, *([patch_id] if listed else []))
+    list_patches(project, release="1.1.0")
+
+
+def changed(project: Project, old: str, new: str) -> str:
+    text = upstream(project, CHANGELOG)
+    assert old in text
+    return diff_of(CHANGELOG, text, text.replace(old, new))
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_patch_is_clean_where_it_applies_and_upstream_where_the_release_has_it(
+    project: Project, settings: Settings
+) -> None:
+    matrix = make_matrix(project, settings, patches=[DATE])
+    assert matrix.releases == BOTH
+    assert states(matrix, DATE) == ["clean", "already-upstream"]
+    landed = matrix.cells[DATE, "1.1.0"].found
+    assert landed is not None
+    assert (
+        landed.commit == run(["git", f"--git-dir={project.root}/bigtop.git", "rev-parse", "rel/1.1.0"]).text
+    )
+    assert landed.since == "rel/1.1.0"
+
+
+def test_lines_that_moved_are_an_offset_with_hunk_and_distance(project: Project, settings: Settings) -> None:
+    text = upstream(project, CHANGELOG)
+    moved = "// one\n// two\n" + text
+    alone(project, "bigtop/moved", diff_of(CHANGELOG, moved, moved.replace("new Date()", "new Date(0)")))
+    found = cell(project, settings, "bigtop/moved").found
+    assert found is not None
+    assert (found.state, found.detail) == ("offset", "changelog.gradle, hunk 1: -2 lines")
+
+
+def test_a_conflict_names_file_and_hunk(project: Project, settings: Settings) -> None:
+    text = upstream(project, CHANGELOG).replace("new Date()", "new Date(5)")
+    diff = diff_of(CHANGELOG, text, text.replace("Date(5)", "Date(6)"))
+    alone(project, "bigtop/wrong", diff + diff_of("absent", "one\n", "two\n"), listed=False)
+    found = cell(project, settings, "bigtop/wrong").found
+    assert found is not None
+    assert found.state == "conflict"
+    assert found.detail == "changelog.gradle, hunk 1; absent: does not exist in index"
+
+
+def test_two_patches_of_one_file_conflict_in_the_wrong_order(project: Project, settings: Settings) -> None:
+    text = upstream(project, CHANGELOG)
+    middle = text.replace("new Date()", "new Date(1)")
+    alone(project, "bigtop/first", diff_of(CHANGELOG, text, middle))
+    write_patch(project, "bigtop/second", diff_of(CHANGELOG, middle, middle.replace("Date(1)", "Date(2)")))
+    list_patches(project, "bigtop/first", "bigtop/second")
+    right = make_matrix(project, settings, releases=["1.0.0"])
+    assert [cell.state for cell in right.cells.values()] == ["clean", "clean"]
+    assert len({cell.found.base for cell in right.cells.values() if cell.found}) == 2
+    list_patches(project, "bigtop/second", "bigtop/first")
+    wrong = make_matrix(project, settings, releases=["1.0.0"])
+    assert states(wrong, "bigtop/second") == ["conflict"]
+    assert states(wrong, "bigtop/first") == ["clean"]
+
+
+def test_a_patch_of_another_range_has_nothing_to_do_with_a_release(
+    project: Project, settings: Settings
+) -> None:
+    alone(project, "bigtop/ranged", changed(project, "new Date()", "new Date(0)"))
+    folder = project.patches / "bigtop/ranged"
+    (folder / "default.patch").rename(folder / "until-1.0.0.patch")
+    matrix = make_matrix(project, settings)
+    assert states(matrix, "bigtop/ranged") == ["clean", "-"]
+    record(matrix)
+    assert list(load_evidence(folder).releases) == ["1.0.0"]
+
+
+def test_a_patch_that_is_meant_for_no_recipe_here_is_left_out(project: Project, settings: Settings) -> None:
+    write_patch(project, "bigtop/elsewhere", changed(project, "new Date()", "new Date(0)"))
+    facts = project.patches / "bigtop/elsewhere/patch.toml"
+    facts.write_text('releases = ["9.9.9"]\n' + facts.read_text())
+    assert "bigtop/elsewhere" not in make_matrix(project, settings).entries
+    assert "bigtop/elsewhere" in make_matrix(project, settings, patches=["bigtop/elsewhere"]).entries
+
+
+def test_a_component_without_its_source_is_unknown_and_the_command_is_told(
+    project: Project, settings: Settings
+) -> None:
+    matrix = make_matrix(project, settings)
+    unknown = matrix.cells["herald/miniature-loopback-address", "1.0.0"]
+    assert unknown.state == "unknown"
+    assert "bigtop-builder source fetch 1.0.0 -c herald" in unknown.why
+    record(matrix)
+    assert not (project.patches / "herald/miniature-loopback-address" / FILE).exists()
+
+
+def test_a_release_without_the_component_has_no_state(project: Project, settings: Settings) -> None:
+    write_patch(project, "zookeeper/other", diff_of("f", "one\n", "two\n"))
+    assert states(make_matrix(project, settings, patches=["zookeeper/other"]), "zookeeper/other") == [
+        "-",
+        "-",
+    ]
+
+
+def fetch_source(project: Project, settings: Settings, name: str, release: str = "1.0.0") -> None:
+    """What `source fetch` does for one component."""
+    recipe, path = load_recipe(release, project.recipes)
+    component = recipe.component(name)
+    source = select(component, settings)
+    assert source is not None
+    fetch(
+        source,
+        component=component,
+        destination=f"{name}.tar.gz",
+        top=name,
+        workspace=Workspace(settings.cache_dir),
+        settings=settings,
+        recipe_dir=path.parent,
+    )
+
+
+def test_a_component_is_judged_on_its_fetched_source(project: Project, settings: Settings) -> None:
+    for release in BOTH:
+        fetch_source(project, settings, "salute", release)
+    assert states(make_matrix(project, settings, patches=[BLANK]), BLANK) == ["clean", "offset"]
+
+
+def test_a_component_is_judged_with_upstreams_patches_before_the_local_ones(
+    project: Project, settings: Settings
+) -> None:
+    fetch_source(project, settings, "salute")
+    local = (project.patches / BLANK / "default.patch").read_text()
+    write_patch(project, "bigtop/upstreams", diff_of(f"{COMMON}/salute/patch1-same.diff", "", local))
+    list_patches(project, "bigtop/upstreams", BLANK)
+    found = cell(project, settings, BLANK).found
+    assert found is not None
+    assert found.state == "conflict"
+    assert "all that it does is there already" in found.detail
+
+
+def test_upstreams_own_patches_that_do_not_apply_are_found(project: Project, settings: Settings) -> None:
+    fetch_source(project, settings, "salute")
+    file = f"{COMMON}/salute/patch3-gone.diff"
+    write_patch(project, "bigtop/upstreams", diff_of(file, "", diff_of("gone", "one\n", "two\n")))
+    list_patches(project, "bigtop/upstreams", BLANK)
+    matrix = make_matrix(project, settings, releases=["1.0.0"])
+    assert [(release, component, one.patch) for release, component, one in matrix.unfit] == [
+        ("1.0.0", "salute", "patch3-gone.diff")
+    ]
+    said = "salute on 1.0.0: upstream's patch3-gone.diff does not apply (gone: does not exist in index)"
+    assert said in ask(project, settings, "--release", "1.0.0").stdout
+    recipe = project.recipes / "1.0.0.toml"
+    rewrite(recipe, 'name = "salute"\n', 'name = "salute"\nomit_patches = ["patch3-gone.diff"]\n')
+    assert make_matrix(project, settings, releases=["1.0.0"]).unfit == ()
+
+
+def test_a_component_of_another_version_is_looked_at_without_local_patches(
+    project: Project, settings: Settings
+) -> None:
+    fetch_source(project, settings, "salute")
+    file = f"{COMMON}/salute/patch3-gone.diff"
+    alone(project, "bigtop/upstreams", diff_of(file, "", diff_of("gone", "one\n", "two\n")))
+    assert make_matrix(project, settings, releases=["1.0.0"]).unfit == ()
+    rewrite(project.recipes / "1.0.0.toml", 'name = "salute"\n', 'name = "salute"\nversion = "1.0.7"\n')
+    assert len(make_matrix(project, settings, releases=["1.0.0"]).unfit) == 1
+
+
+def test_an_unknown_cell_is_red_if_its_diff_has_changed_since(project: Project, settings: Settings) -> None:
+    fetch_source(project, settings, "salute")
+    record(make_matrix(project, settings, patches=[BLANK]))
+    shutil.rmtree(settings.cache_dir)
+    assert ask(project, settings, BLANK, "--release", "1.0.0", "--verify").exit_code == 0
+    diff = project.patches / BLANK / "default.patch"
+    diff.write_text(diff.read_text().replace("[PATCH]", "[PATCH] Again:"))
+    error = refusal(ask(project, settings, BLANK, "--release", "1.0.0", "--verify"))
+    assert f"{BLANK} on 1.0.0: is stale: the diff has changed" in error.details
+
+
+def test_evidence_that_holds_is_not_found_out_again(project: Project, settings: Settings) -> None:
+    assert record(make_matrix(project, settings)) == 1
+    shutil.rmtree(project.root / "bigtop.git")
+    again = make_matrix(project, settings, patches=[DATE])
+    assert states(again, DATE) == ["clean", "already-upstream"]
+    assert record(again) == 0
+
+
+def test_without_a_cache_evidence_still_holds(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    shutil.rmtree(settings.cache_dir)
+    assert make_matrix(project, settings, patches=[DATE]).doubts == ()
+
+
+def test_a_changed_diff_makes_its_evidence_stale_and_status_writes_it_anew(
+    project: Project, settings: Settings
+) -> None:
+    alone(project, "bigtop/one", changed(project, "new Date()", "new Date(0)"))
+    folder = project.patches / "bigtop/one"
+    record(make_matrix(project, settings))
+    before = (folder / FILE).read_bytes()
+    (folder / "default.patch").write_text(changed(project, "new Date()", "new Date(1)"))
+    result = ask(project, settings, "--verify")
+    error = refusal(result)
+    assert isinstance(error, CheckFailed)
+    assert error.exit_code == 1
+    assert "bigtop/one on 1.0.0: is stale: the diff has changed" in error.details
+    assert "bigtop/one on 1.1.0: is stale: the diff has changed" in error.details
+    assert "bigtop-builder patch status" in error.hint
+    assert (folder / FILE).read_bytes() == before
+    assert ask(project, settings).exit_code == 0
+    assert ask(project, settings, "--verify").exit_code == 0
+    assert (folder / FILE).read_bytes() != before
+
+
+def test_a_patch_before_it_makes_evidence_stale(project: Project, settings: Settings) -> None:
+    alone(project, "bigtop/later", changed(project, "new Date()", "new Date(0)"))
+    record(make_matrix(project, settings))
+    write_patch(project, "bigtop/earlier", diff_of("NOTE", "", "first\n"))
+    list_patches(project, "bigtop/earlier", "bigtop/later")
+    matrix = make_matrix(project, settings, patches=["bigtop/later"])
+    assert matrix.doubts == ("bigtop/later on 1.0.0: is stale: what it is applied to has changed",)
+
+
+def test_evidence_that_lies_is_red_though_it_is_not_stale(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    file = project.patches / DATE / FILE
+    rewrite(file, '"clean"', '"offset"')
+    assert make_matrix(project, settings, patches=[DATE]).doubts == ()
+    error = refusal(ask(project, settings, DATE, "--verify"))
+    assert f"{DATE} on 1.0.0: is wrong: recorded offset, found clean" in error.details
+    assert "bigtop-builder patch status --again" in error.hint
+    assert ask(project, settings).exit_code == 0
+    assert '"offset"' in file.read_text()
+    assert ask(project, settings, "--again").exit_code == 0
+    assert '"offset"' not in file.read_text()
+
+
+def test_a_patch_that_is_named_is_tried_anew(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    file = project.patches / DATE / FILE
+    rewrite(file, '"clean"', '"offset"')
+    assert ask(project, settings, DATE).exit_code == 0
+    assert '"offset"' not in file.read_text()
+
+
+def test_verify_does_not_trust_the_cache(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    for kept in (settings.cache_dir / "bases").glob("*.json"):
+        kept.write_text(kept.read_text().replace('"clean"', '"offset"'))
+    assert ask(project, settings, DATE, "--verify").exit_code == 0
+
+
+def test_evidence_for_a_recipe_that_is_no_more_is_red_and_goes(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    (project.recipes / "1.1.0.toml").unlink()
+    error = refusal(ask(project, settings, DATE, "--verify"))
+    assert f"{DATE} on 1.1.0: has evidence, and there is no such recipe" in error.details
+    assert ask(project, settings, DATE).exit_code == 0
+    assert list(load_evidence(project.patches / DATE).releases) == ["1.0.0"]
+
+
+def test_a_status_of_one_release_leaves_the_others_evidence(project: Project, settings: Settings) -> None:
+    record(make_matrix(project, settings))
+    before = load_evidence(project.patches / DATE).releases["1.1.0"]
+    (project.patches / DATE / "default.patch").write_text(changed(project, "new Date()", "new Date(1)"))
+    record(make_matrix(project, settings, patches=[DATE], releases=["1.0.0"]))
+    after = load_evidence(project.patches / DATE).releases
+    assert after["1.1.0"] == before
+    assert after["1.0.0"].patch != before.patch
+
+
+def test_two_caches_find_the_same(project: Project, settings: Settings, tmp_path: Path) -> None:
+    elsewhere = settings.model_copy(update={"cache_dir": tmp_path / "elsewhere"})
+    assert make_matrix(project, settings).cells == make_matrix(project, elsewhere).cells
+
+
+def test_nothing_is_written_into_the_clone(project: Project, settings: Settings) -> None:
+    before = sorted((project.root / "bigtop.git").rglob("*"))
+    make_matrix(project, settings)
+    assert sorted((project.root / "bigtop.git").rglob("*")) == before
+
+
+def test_a_shallow_clone_is_named(project: Project, settings: Settings, tmp_path: Path) -> None:
+    whole = project.root / "bigtop.git"
+    whole.rename(tmp_path / "whole.git")
+    words = ["git", "clone", "--quiet", "--bare", "--depth=1", "--no-single-branch"]
+    run([*words, f"file://{tmp_path}/whole.git", whole])
+    with pytest.raises(TreeError, match=r"bigtop\.git"):
+        make_matrix(project, settings, patches=[DATE])
+
+
+def test_a_patch_that_cannot_be_read_is_named_with_its_line(project: Project, settings: Settings) -> None:
+    alone(project, "bigtop/torn", changed(project, "new Date()", "new Date(0)").replace("@@ -", "@@ x", 1))
+    with pytest.raises(InputError, match=r"bigtop/torn/default\.patch:\d+: "):
+        make_matrix(project, settings)
+
+
+def test_an_unknown_patch_is_told_the_nearest(project: Project, settings: Settings) -> None:
+    with pytest.raises(InputError, match="no patch 'bigtop/miniature-changelog-dat'") as error:
+        make_matrix(project, settings, patches=["bigtop/miniature-changelog-dat"])
+    assert DATE in error.value.hint
+
+
+def test_the_matrix_is_a_table_and_says_what_is_to_be_done(project: Project, settings: Settings) -> None:
+    list_patches(project, DATE, release="1.1.0")
+    text = ask(project, settings).stdout
+    assert text.splitlines()[0].split() == ["patch", *BOTH]
+    row = next(line for line in text.splitlines() if line.startswith(DATE))
+    assert row.split() == [DATE, "clean*", "upstream*"]
+    assert f"bigtop-builder patch drop {DATE} 1.1.0" in text
+    assert "bigtop-builder source fetch 1.0.0 -c herald" in text
+
+
+def test_the_matrix_is_json_too(project: Project, settings: Settings) -> None:
+    told = json.loads(ask(project, settings, "--json").stdout)
+    assert told["releases"] == list(BOTH)
+    patch = next(one for one in told["patches"] if one["id"] == DATE)
+    assert patch["releases"]["1.0.0"]["state"] == "clean"
+    assert patch["releases"]["1.0.0"]["listed"]
+    assert patch["releases"]["1.1.0"]["since"] == "rel/1.1.0"
+
+
+def test_an_empty_queue_has_no_patches(project: Project, settings: Settings) -> None:
+    shutil.rmtree(project.patches)
+    project.patches.mkdir()
+    for release in BOTH:
+        list_patches(project, release=release)
+    assert ask(project, settings).stdout == "no patches\n"
