@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.cli import COMMANDS
-from bigtop_builder.cli.repo import repo
+from bigtop_builder.cli.repo import VERBS
 from bigtop_builder.run import Completed, run
 
 Tool = Callable[..., Completed]
@@ -217,4 +217,4 @@ def test_the_keyring_package_is_made_without_writing_to_the_repository(tool: Too
 
 def test_help_lists_every_command_of_the_repository() -> None:
     listed = COMMANDS["repo"][1].rstrip(".").partition(": ")[2].split(", ")
-    assert sorted(listed) == sorted(repo.commands)
+    assert sorted(listed) == sorted(VERBS)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from bigtop_builder.cores import cores
 from bigtop_builder.repository import layout, xz, zst
 from bigtop_builder.repository.index import (
     Key,
@@ -31,8 +32,8 @@ from bigtop_builder.repository.translation import Style
 
 LEVEL = 6
 """Of gzip, as its own default; 9 takes twice the time for a hundredth of the size."""
-THREADS = 8
-"""Blocks that are read or compressed at once: more than cores, for stores that answer after a while."""
+NEW = 8
+"""New blocks from which on all cores compress them."""
 BATCH = 64
 """Blocks in memory at once; each has 64 names on average."""
 
@@ -216,7 +217,8 @@ class Draft:
         every: tuple[Form, ...] = tuple(dict.fromkeys(("", *wanted)))
         outputs = {form: _output(self.scratch if form in wanted else None, form) for form in every}
         blocks: list[Block] = []
-        with ThreadPoolExecutor(THREADS) as threads:
+        fresh = sum(not isinstance(part, Block) for part in grown)
+        with ThreadPoolExecutor(max(self.state.store.readers, cores() if fresh >= NEW else 0)) as threads:
             for start in range(0, len(grown), BATCH):
                 packed = partial(self._packed, forms=wanted)
                 batch = list(threads.map(packed, grown[start : start + BATCH]))

@@ -13,12 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from lzma import LZMAError
-
-from zstandard import ZstdError
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
+from bigtop_builder.expand import BrokenStreamError
 from bigtop_builder.openpgp import signed_text
 from bigtop_builder.repository import layout, xz, zst
 from bigtop_builder.repository.accidents import init_command
@@ -50,8 +48,8 @@ SNAPSHOT = "X-Snapshot"
 KEPT = "X-Kept"
 WITHDRAWN = "X-Withdrawn"
 UNTIL = "Valid-Until"
-THREADS = 16
-"""Files that are read at once, for stores that answer after a while."""
+BATCH = 16
+"""Small files in memory at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +209,7 @@ class State:
             CheckFailed: An InRelease is not one of ours.
         """
         named = list(dict.fromkeys(suites))
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(self.store.readers) as threads:
             found = zip(named, threads.map(self.pointer, named), strict=True)
             return {suite: pointer for suite, pointer in found if pointer}
 
@@ -323,7 +321,7 @@ class State:
         where = f"{self.store.name}/{path}"
         try:
             whole = packed is None or decompress(packed, limit=len(text)) == text
-        except (LZMAError, ZstdError) as error:
+        except BrokenStreamError as error:
             raise CheckFailed(f"{where} was altered: {error}", hint=COPY) from error
         if not whole:
             raise CheckFailed(f"{where} was altered: it holds another text", hint=COPY)
@@ -353,7 +351,7 @@ class State:
         every = list(snapshots)
         packages = [index for one in every for named in one.components.values() for index in named.values()]
         sources = [index for one in every for index in one.sources.values()]
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(self.store.readers) as threads:
             found: dict[str, Stanza | PoolFile] = {
                 stanza.filename: stanza
                 for stanzas in threads.map(self.stanzas, _blocks(packages))
@@ -370,19 +368,19 @@ class State:
 
     def backwards(self, pointer: Pointer) -> Iterator[Entry]:
         """A suite's switches, newest first, read as far as they are asked for, in parts that double."""
-        last, count = pointer.serial, THREADS
+        last, count = pointer.serial, self.store.readers
         while last > 0:
             serials = range(last, max(last - count, 0), -1)
-            with ThreadPoolExecutor(THREADS) as threads:
+            with ThreadPoolExecutor(self.store.readers) as threads:
                 found = list(threads.map(partial(self.entry, pointer.suite), serials))
             yield from (entry for entry in found if entry)
             last, count = last - count, 2 * count
 
     def texts(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Small files, each with its path, in order; those that are missing are left out."""
-        for start in range(0, len(paths), THREADS):
-            part = paths[start : start + THREADS]
-            with ThreadPoolExecutor(THREADS) as threads:
+        for start in range(0, len(paths), BATCH):
+            part = paths[start : start + BATCH]
+            with ThreadPoolExecutor(self.store.readers) as threads:
                 found = list(threads.map(self.store.read, part))
             yield from ((path, text) for path, text in zip(part, found, strict=True) if text is not None)
 

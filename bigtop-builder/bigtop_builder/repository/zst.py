@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zstandard frames, which may follow one another in a file (RFC 8878, 3): one for each block of an index."""
+"""Zstandard frames, which may follow one another in a file (RFC 8878, 3): one for each block of an index.
 
-import zstandard
+zstandard takes 7 ms to load, which only a repository that has .zst pays.
+"""
+
+from bigtop_builder.expand import BrokenStreamError
 
 LEVEL = 12
 """Of 1 to 22: beyond it blocks of this size get smaller by a hundredth, and take twice the time."""
@@ -9,6 +12,8 @@ LEVEL = 12
 
 def compress(text: bytes) -> bytes:
     """One frame, which says how long the text is and has its checksum."""
+    import zstandard
+
     return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(text)
 
 
@@ -20,11 +25,16 @@ def decompress(frame: bytes, *, limit: int) -> bytes:
         limit: Bytes that it may hold.
 
     Raises:
-        zstandard.ZstdError: It is damaged, cut off, followed by something, or holds more.
+        BrokenStreamError: It is damaged, cut off, followed by something, or holds more.
     """
-    said = zstandard.get_frame_parameters(frame).content_size
-    engine = zstandard.ZstdDecompressor().decompressobj()
-    text = engine.decompress(frame) if said <= limit else b""
+    import zstandard
+
+    try:
+        said = zstandard.get_frame_parameters(frame).content_size
+        engine = zstandard.ZstdDecompressor().decompressobj()
+        text = engine.decompress(frame) if said <= limit else b""
+    except zstandard.ZstdError as error:
+        raise BrokenStreamError(str(error)) from error
     if not engine.eof or engine.unused_data or len(text) != said:
-        raise zstandard.ZstdError("not one whole frame of the size that is wanted")
+        raise BrokenStreamError("not one whole frame of the size that is wanted")
     return text

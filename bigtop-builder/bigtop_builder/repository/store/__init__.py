@@ -76,6 +76,10 @@ class Store(Protocol):
     def name(self) -> str:
         """What people call it: its folder or URL."""
 
+    @property
+    def readers(self) -> int:
+        """How many small files are best read at once."""
+
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if there is none."""
 
