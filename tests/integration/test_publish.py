@@ -310,6 +310,62 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     assert not list(site.root.glob("state/tmp/*"))
 
 
+def late(deb: Deb) -> Deb:
+    """A package as `repo add` reads a large one: its hash is still to come."""
+    return read_deb(deb.path, hash_up_to=0)
+
+
+def test_a_large_file_is_hashed_while_it_is_copied_and_is_the_same_package(site: Site) -> None:
+    deb = site.deb("zoo")
+    done = site.repository.add("stable", [late(deb)], keyring=site.keyring)
+    assert [one.sha256 for one in done.added] == [deb.sha256]
+    assert problems(site.repository.state) == ()
+    assert not site.repository.add("stable", [late(deb)], keyring=site.keyring).changed
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_a_large_file_that_changes_after_it_was_read_is_refused(site: Site) -> None:
+    deb, other = late(site.deb("zoo")), site.deb("zoo", "2.0-1")
+    deb.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(PublishError, match=f"{deb.path.name} changed while it was being published"):
+        site.repository.add("stable", [deb], keyring=site.keyring)
+    assert not list(site.root.glob("pool/**/*.deb"))
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_what_is_verified_of_a_large_file_is_the_copy_that_goes_in(site: Site) -> None:
+    def meddle(path: Path) -> list[str]:
+        assert path.is_relative_to(site.root)
+        deb.path.write_bytes(b"!")
+        return []
+
+    deb = late(site.deb("zoo"))
+    whole = deb.path.read_bytes()
+    Repository(site.repository.store, integrity=meddle).add("stable", [deb], keyring=site.keyring)
+    assert [path.read_bytes() for path in site.root.glob("pool/**/*.deb")] == [whole]
+    assert problems(site.repository.state) == ()
+
+
+def test_a_broken_large_file_is_refused_by_its_own_name(site: Site) -> None:
+    deb = late(site.deb("zoo"))
+    with pytest.raises(PublishError) as caught:
+        Repository(site.repository.store, integrity=lambda _: ["it is torn"]).add(
+            "stable", [deb], keyring=site.keyring
+        )
+    assert caught.value.brief == f"{deb.path}: it is torn"
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_a_large_file_with_other_bytes_than_the_pools_is_refused(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    with pytest.raises(PublishError, match="is in the repository with other bytes"):
+        site.repository.add("stable", [late(site.deb("zoo", content="other"))], keyring=site.keyring)
+    with pytest.raises(PublishError, match="is in the repository with other bytes"):
+        site.repository.add(
+            "other", [late(site.deb("zoo", content="others"))], keyring=site.keyring, new_suite=True
+        )
+
+
 def test_the_users_file_is_copied_not_linked(site: Site) -> None:
     deb = site.deb("zoo")
     site.add(deb)

@@ -179,6 +179,7 @@ class Repository:
                 return unchanged(pointer)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
+            incoming = incoming.staged(self.store)
             admitted = pool.admit(
                 self.state,
                 incoming.fresh,
@@ -187,7 +188,7 @@ class Repository:
                 integrity=self._integrity if verify else None,
             )
             sources = source_pool.admit(self.state, incoming.sources, component=component)
-            kept, named = source_pool.kept_records(beside.records, debs, beside.sources)
+            kept, named = source_pool.kept_records(beside.records, incoming.debs, beside.sources)
             self.store.put(source_pool.together(admitted, sources))
             records = {**pool.records(admitted, verdicts, manifest), **kept}
             manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
