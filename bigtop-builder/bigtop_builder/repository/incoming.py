@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from bigtop_builder.artifact import Deb
 from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.gate import Loss, growing, replacing
-from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.index.packages import Stanza, stanza_of
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.layout import Removed, Snapshot
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.source_pool import AdmittedSource
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.state import State
 from bigtop_builder.source_package import SourcePackage
 
