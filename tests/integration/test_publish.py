@@ -2,7 +2,6 @@
 """Publishing with real gpg and dpkg-deb, read by the real apt over HTTP; and what is refused."""
 
 import hashlib
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,15 +10,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from killed_publisher import at_once, publisher
 
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.index import COPY, begins_block
+from bigtop_builder.repository.index.blocks import begins_block
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
-from bigtop_builder.repository.layout import SuiteSettings
+from bigtop_builder.repository.layout import COPY, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.serve import serve
@@ -625,32 +625,6 @@ def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: S
 
 # Crashes
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from bigtop_builder.artifact import read_deb
-from bigtop_builder.keys import KeyStore
-from bigtop_builder.repository.publish import Repository
-
-left = int(sys.argv[4])
-
-def wrap(call):
-    def counted(*words, **options):
-        global left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return call(*words, **options)
-    return counted
-
-for name in ("replace", "fsync", "symlink", "mkdir"):
-    setattr(os, name, wrap(getattr(os, name)))
-with KeyStore(Path(sys.argv[1])).open() as keyring:
-    repository = Repository.open(Path(sys.argv[2]))
-    repository.add("stable", [read_deb(Path(sys.argv[3]))], keyring=keyring)
-print("through", left)
-"""
-
 
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_completes_it(
     site: Site, store: KeyStore
@@ -661,8 +635,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_complete
     while not through:
         version += 1
         deb = site.deb("zoo", str(version))
-        places = (str(store.folder), str(site.root), str(deb.path))
-        done = run([sys.executable, "-c", KILLED, *places, str(steps)], check=False)
+        done = run(publisher(store, site.root, deb.path, steps=steps), check=False)
         through = done.returncode == 0
         assert through or done.returncode == -9, done.complaint
         host.update("-oAcquire::By-Hash=no" if steps % 2 else "-oAcquire::By-Hash=yes")
@@ -680,9 +653,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_complete
 
 def test_two_publishers_at_once_lose_nothing(site: Site, store: KeyStore) -> None:
     debs = [site.deb(f"package{number}") for number in range(6)]
-    script = KILLED.replace("print(", "#")
-    starts = [f'{sys.executable} -c "$SCRIPT" {store.folder} {site.root} {deb.path} 999999 &' for deb in debs]
-    run(["sh", "-c", " ".join([*starts, "wait"])], env={"SCRIPT": script})
+    done = at_once(publisher(store, site.root, deb.path) for deb in debs)
+    assert done.text == "", done.complaint
     pointer = site.repository.state.pointer("stable")
     assert pointer
     index = site.repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]

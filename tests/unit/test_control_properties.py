@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bigtop_builder.artifact import RELATIONS, Deb, canonical, read_deb
 from bigtop_builder.errors import CheckFailed
-from bigtop_builder.repository.index import in_order, stanza_of
+from bigtop_builder.repository.index.blocks import in_order
+from bigtop_builder.repository.index.packages import stanza_of
 from bigtop_builder.run import run
 from deb_forge import CONTROL, control_tar, deb, write
 

@@ -11,18 +11,9 @@ from hypothesis import strategies as st
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import (
-    Stanza,
-    block_text,
-    grow,
-    in_order,
-    parse_release,
-    parse_stanzas,
-    release_date,
-    release_text,
-    split,
-    stanza_of,
-)
+from bigtop_builder.repository.index.blocks import block_text, grow, in_order, split
+from bigtop_builder.repository.index.packages import Stanza, parse_stanzas, stanza_of
+from bigtop_builder.repository.index.release import parse_release, release_date, release_text
 from bigtop_builder.repository.layout import Block, IndexFile
 from bigtop_builder.run import run
 from bigtop_builder.schema import digest

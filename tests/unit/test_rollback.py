@@ -9,8 +9,9 @@ import pytest
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import Action, Entry
+from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.rollback import earlier
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store.filesystem import FilesystemStore
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)

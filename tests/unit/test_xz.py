@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigtop_builder.expand import BrokenStreamError
-from bigtop_builder.repository import xz
+from bigtop_builder.repository.index import xz
 from bigtop_builder.run import run
 
 

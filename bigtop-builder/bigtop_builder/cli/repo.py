@@ -10,7 +10,7 @@ VERBS = {
     "check": ("repository", "Verify every hash, signature and reference, and say what is wrong."),
     "export": ("snapshots", "Write a mirror of suites or snapshots that needs nothing else."),
     "gc": ("snapshots", "Remove snapshots and files that no rule of retention keeps."),
-    "init": ("repository", "Make a repository."),
+    "init": ("init", "Make a repository."),
     "list": ("repository", "List suites, their snapshots and packages."),
     "promote": ("suites", "Point a suite to the snapshot that another one points to."),
     "refresh": ("snapshots", "Sign suites anew, with a new Date and Valid-Until."),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`repo init|list|check|serve`: a repository is made, read and served."""
+"""`repo list|check|serve`: a repository is read and served."""
 
 import logging
 import time
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import click
 
-from bigtop_builder.cli.context import answer, json_option, passphrase, setting_up, table
-from bigtop_builder.cli.place import Command, Place, Where, no_sync_option, place_of, repo_option
+from bigtop_builder.cli.context import answer, json_option, table
+from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.listing import packages_of
 from bigtop_builder.repository.publish import Repository
@@ -20,52 +19,6 @@ from bigtop_builder.repository.publish import Repository
 log = logging.getLogger(__name__)
 
 COLUMNS = ("suite", "serial", "snapshot", "component", "package", "version", "architecture")
-
-
-@click.command(
-    cls=Command, epilog="Example: bigtop-builder repo init /srv/apt --key FINGERPRINT --origin Example"
-)
-@click.argument("folder", type=Place(), required=False)
-@click.option("--key", "keys", multiple=True, help="Full fingerprint that signs; repeatable.")
-@click.option(
-    "--origin", default="bigtop-builder", show_default=True, help="Origin in Release; never changes."
-)
-@click.option("--label", default="", help="Label in Release; never changes [default: the origin].")
-@no_sync_option
-@json_option
-@click.pass_context
-def init(
-    context: click.Context,
-    folder: Where | None,
-    keys: tuple[str, ...],
-    origin: str,
-    label: str,
-    *,
-    no_sync: bool,
-    as_json: bool,
-) -> None:
-    """Make a repository in FOLDER, or the one that repo/repository.toml defines."""
-    project, settings = setting_up(context)
-    store = KeyStore.of(settings)
-    if folder is None:
-        from bigtop_builder.publishing import load_archive  # recipes and manifests: 80 ms
-
-        archive = load_archive(project, folder=None, store=store, passphrase=passphrase())
-        with archive.keyring() as keyring:
-            archive.open(keyring)
-        where = str(archive.folder)
-    elif not keys:
-        raise InputError(
-            "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
-        )
-    else:
-        full = [store.full(key) for key in keys]
-        with store.open(full, passphrase=passphrase()) as keyring:
-            Repository.init(
-                folder, origin=origin, label=label, keyring=keyring, fingerprints=full, sync=not no_sync
-            )
-        where = str(folder)
-    answer({"repository": where}, as_json=as_json, text=where)
 
 
 @click.command("list", cls=Command, epilog="Example: bigtop-builder repo list --suite stable --repo /srv/apt")

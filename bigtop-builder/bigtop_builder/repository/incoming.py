@@ -8,11 +8,11 @@ from typing import Self
 from bigtop_builder.artifact import Deb
 from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.gate import Loss, growing, replacing
-from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.layout import Removed, Snapshot
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.source_pool import AdmittedSource
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store
 from bigtop_builder.source_package import SourcePackage

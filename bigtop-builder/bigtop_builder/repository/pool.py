@@ -11,7 +11,7 @@ from bigtop_builder.artifact import Deb, hashed, read_deb
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.index.packages import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Held, Present, Staged, Store, Upload

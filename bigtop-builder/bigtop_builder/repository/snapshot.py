@@ -13,22 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bigtop_builder.cores import cores
-from bigtop_builder.repository import layout, xz, zst
-from bigtop_builder.repository.index import (
-    Key,
-    Piece,
-    Stanza,
-    block_text,
-    grow,
-    holding,
-    parse_stanzas,
-    shrink,
-)
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.index import xz, zst
+from bigtop_builder.repository.index.blocks import Piece, block_text, grow, holding, shrink
+from bigtop_builder.repository.index.packages import Key, Stanza, parse_stanzas
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
+from bigtop_builder.repository.index.translation import Style
 from bigtop_builder.repository.layout import Block, Form, Index, IndexFile, Snapshot
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content, Present, Upload
-from bigtop_builder.repository.translation import Style
 
 LEVEL = 6
 """Of gzip, as its own default; 9 takes twice the time for a hundredth of the size."""

@@ -1,35 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a repository holds: settings, snapshots, and which one each suite points to. Reads; checks by hash.
-
-A suite's pointer is its signed InRelease itself (fields X-Serial and X-Snapshot), so one object is what
-clients read, what the next publisher reads, and what is switched.
-"""
+"""What a repository holds: settings, snapshots, and which one each suite points to. Reads; checks by hash."""
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import BrokenStreamError
 from bigtop_builder.openpgp import signed_text
-from bigtop_builder.repository import layout, xz, zst
+from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command
-from bigtop_builder.repository.index import (
-    COPY,
-    Stanza,
-    holding,
-    parse_date,
-    parse_release,
-    parse_stanzas,
-    release_date,
-)
+from bigtop_builder.repository.index import xz, zst
+from bigtop_builder.repository.index.blocks import holding
+from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
+from bigtop_builder.repository.index.sources import PoolFile, SourceStanza, parse_sources
 from bigtop_builder.repository.layout import (
+    COPY,
     Block,
     Entry,
     Form,
@@ -40,47 +30,8 @@ from bigtop_builder.repository.layout import (
     Settings,
     Snapshot,
 )
-from bigtop_builder.repository.sources import PoolFile, SourceStanza, parse_sources
+from bigtop_builder.repository.pointer import Pointer, read_pointer
 from bigtop_builder.repository.store import Store
-
-SERIAL = "X-Serial"
-SNAPSHOT = "X-Snapshot"
-KEPT = "X-Kept"
-WITHDRAWN = "X-Withdrawn"
-UNTIL = "Valid-Until"
-BATCH = 16
-"""Small files in memory at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pointer:
-    """Where a suite stands.
-
-    Attributes:
-        serial: Counts the suite's switches from 1.
-        snapshot: Id of the snapshot.
-        date: Date of its Release, UTC.
-        fields: All fields of its Release.
-        signed: InRelease as it is in the store.
-    """
-
-    suite: str
-    serial: int
-    snapshot: str
-    date: datetime
-    fields: Mapping[str, str]
-    signed: bytes
-
-    @property
-    def kept(self) -> str:
-        """Of a snapshot's own suite: the name under which it is kept whatever the rules; empty if it is not."""
-        return self.fields.get(KEPT, "")
-
-    @property
-    def until(self) -> datetime | None:
-        """Until when hosts take it, UTC; None for any time."""
-        text = self.fields.get(UNTIL)
-        return parse_date(text) if text else None
 
 
 class State:
@@ -143,7 +94,7 @@ class State:
         """
         path = f"{layout.suite_folder(suite)}/InRelease"
         if (signed := self.store.read(path)) is not None:
-            return self._pointer(suite, path, signed)
+            return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
         if (serial := self._switches(suite)) > 1:
             raise CheckFailed(
                 f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
@@ -160,7 +111,7 @@ class State:
         for serial in sorted(self._serials("releases", suite), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
-                return self._pointer(suite, path, signed)
+                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
         return None
 
     def _switches(self, suite: str) -> int:
@@ -185,22 +136,6 @@ class State:
                 if pointer := self.pointer(suite):
                     return pointer.fields
         return {}
-
-    def _pointer(self, suite: str, path: str, signed: bytes) -> Pointer:
-        fields = parse_release(signed.decode(errors="replace"), source=f"{self.store.name}/{path}")
-        if not fields.get(SERIAL, "").isdigit() or SNAPSHOT not in fields:
-            raise CheckFailed(
-                f"{self.store.name}/{path} names no snapshot: another tool wrote it",
-                hint="publish to a folder that this tool made",
-            )
-        return Pointer(
-            suite=suite,
-            serial=int(fields[SERIAL]),
-            snapshot=fields[SNAPSHOT],
-            date=release_date(fields),
-            fields=fields,
-            signed=signed,
-        )
 
     def pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
         """Where suites stand, in their order; those that nothing was published to are left out.
@@ -375,14 +310,6 @@ class State:
                 found = list(threads.map(partial(self.entry, pointer.suite), serials))
             yield from (entry for entry in found if entry)
             last, count = last - count, 2 * count
-
-    def texts(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Small files, each with its path, in order; those that are missing are left out."""
-        for start in range(0, len(paths), BATCH):
-            part = paths[start : start + BATCH]
-            with ThreadPoolExecutor(self.store.readers) as threads:
-                found = list(threads.map(self.store.read, part))
-            yield from ((path, text) for path, text in zip(part, found, strict=True) if text is not None)
 
     def entry(self, suite: str, serial: int) -> Entry | None:
         """One of the suite's switches; None if its record is missing."""

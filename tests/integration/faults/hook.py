@@ -8,6 +8,7 @@ import builtins
 import ctypes
 import errno
 import fcntl
+import importlib
 import io
 import json
 import mmap
@@ -25,8 +26,15 @@ from typing import Any, Literal
 How = Literal["kill", "torn", "EIO", "ENOSPC"]
 NAMING = {"rename", "link", "symlink", "mkdir", "unlink", "rmdir", "truncate", "chmod", "create"}
 """Calls whose errors name a file: not those on a descriptor."""
-MODULES = ("bigtop_builder.__main__", "bigtop_builder.cli.repo", "click")
-"""What a command needs, to be loaded once for all."""
+MODULES = (
+    "bigtop_builder.__main__",
+    "bigtop_builder.cli.repo",
+    "bigtop_builder.cli.repository",
+    "bigtop_builder.cli.snapshots",
+    "bigtop_builder.cli.suites",
+    "bigtop_builder.repository.store.filesystem",
+)
+"""What commands need, to be loaded once for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +60,8 @@ class Fault:
 
 def publish(words: list[str], fault: Fault, variables: Mapping[str, str], output: Path) -> None:
     """Run a command of bigtop-builder in this process, which ends with it."""
-    import bigtop_builder.__main__
-    import bigtop_builder.repository.store.filesystem
-
+    for name in MODULES:
+        importlib.import_module(name)
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -65,7 +72,7 @@ def publish(words: list[str], fault: Fault, variables: Mapping[str, str], output
             if hasattr(module, "MANY"):
                 vars(module)["MANY"] = fault.many
     _Watch(fault).install()
-    bigtop_builder.__main__.main()
+    sys.modules["bigtop_builder.__main__"].main()
 
 
 class _Watch:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import hook
 import pytest
-from stage import COMMANDS, Command, Stage, desk
+from commands import COMMANDS, Command
+from stage import Stage, desk
 
 from bigtop_builder.run import run
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged
 from bigtop_builder.repository.store.files import (
     Copying,
