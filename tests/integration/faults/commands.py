@@ -36,6 +36,7 @@ class Command:
         after: Version that they get after it.
         base: The repository that it begins with.
         many: How many files are many to it: see hook.Fault.
+        small: Bytes up to which a package is small to it.
         gone: Folder whose files it removes; killed just before its last call, it may leave the folder itself.
     """
 
@@ -45,6 +46,7 @@ class Command:
     after: str
     base: str = FULL
     many: int | None = None
+    small: int | None = None
     gone: str = ""
 
     @property
@@ -61,6 +63,7 @@ COMMANDS = (
     Command(name="first", words=("add", "stable", "{deb}"), before="", after="4", base=EMPTY),
     ADD,
     replace(ADD, name="add many", many=2),
+    replace(ADD, name="add large", small=0),
     ADD_BUILD,
     replace(ADD_BUILD, name="add all indices", base=RICH),
     Command(name="promote", words=("promote", "testing", "stable"), before="2", after="3"),

@@ -46,6 +46,7 @@ class Fault:
         at: Which call, counted from 0; none if negative.
         how: `kill`: SIGKILL before it is done; `torn`: after half of it, if it is a write; else its error.
         lasting: The calls after it fail in the same way.
+        small: Packages with more bytes are large, which are copied first and hashed then; None for the tool's own.
         many: So many files are many, which are written by processes and synced at once; None for the tool's own.
         journal: Where all calls that were done are told, a JSON object a line.
     """
@@ -54,6 +55,7 @@ class Fault:
     at: int = -1
     how: How = "kill"
     lasting: bool = False
+    small: int | None = None
     many: int | None = None
     journal: Path | None = None
 
@@ -67,10 +69,10 @@ def publish(words: list[str], fault: Fault, variables: Mapping[str, str], output
     os.dup2(descriptor, 2)
     os.environ.update(variables)
     sys.argv = ["bigtop-builder", *words]
-    if fault.many is not None:
-        for module in [one for name, one in sys.modules.items() if name.startswith("bigtop_builder.")]:
-            if hasattr(module, "MANY"):
-                vars(module)["MANY"] = fault.many
+    for name, value in (("MANY", fault.many), ("SMALL", fault.small)):
+        for module in [one for path, one in sys.modules.items() if path.startswith("bigtop_builder.")]:
+            if value is not None and hasattr(module, name):
+                vars(module)[name] = value
     _Watch(fault).install()
     sys.modules["bigtop_builder.__main__"].main()
 

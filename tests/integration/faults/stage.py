@@ -187,7 +187,7 @@ class Desk:
     def run(self, command: Command, **fault: Any) -> Ended:
         """Run a command, with a fault if its parts are given."""
         words = self.stage.words(command, self.root)
-        what = hook.Fault(root=self.root, many=command.many, **fault)
+        what = hook.Fault(root=self.root, many=command.many, small=command.small, **fault)
         return run_tool(self.stage, words, self.folder / "said", what)
 
     def installs(self, command: Command, method: str, by_hash: str) -> str:
