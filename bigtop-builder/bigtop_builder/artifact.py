@@ -5,9 +5,9 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -84,14 +84,26 @@ class Deb:
             several lines with their line breaks.
         stanza: Text of the control file, without newlines at its end.
         size: Bytes.
-        sha256: Hash of the file.
+        hashed: Sha256 of the file; empty if it is to be read when it is asked for.
+        copy: A copy that nobody else writes to, which `hashed` is of; None if there is none.
     """
 
     path: Path
     control: Mapping[str, str]
     stanza: str
     size: int
-    sha256: str
+    hashed: str = ""
+    copy: Path | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file."""
+        return self.hashed or _hash(self.path)
+
+    @property
+    def content(self) -> Path:
+        """Where its bytes are to be read."""
+        return self.copy or self.path
 
     @property
     def name(self) -> str:
@@ -126,10 +138,14 @@ def canonical(field: str) -> str:
     return "-".join(part.capitalize() for part in field.split("-"))
 
 
-def read_deb(path: Path) -> Deb:
+def read_deb(path: Path, *, hash_up_to: int | None = None) -> Deb:
     """Read a .deb: its members' frame, its control file and its hash.
 
     What `data.tar` holds is not looked at: that is `verify.integrity`'s work.
+
+    Args:
+        path: The file.
+        hash_up_to: Leave the hash of a file with more bytes for later: who copies it hashes it on the way.
 
     Raises:
         InputError: There is no such file.
@@ -141,22 +157,26 @@ def read_deb(path: Path) -> Deb:
             stanza = _stanza(file, control)
             fields = parse_control(stanza, source=str(path))
             _check_fields(fields)
+            size = os.fstat(file.fileno()).st_size
             file.seek(0)
-            sha256, size = _sha256(file)
+            sha256 = _sha256(file) if hash_up_to is None or size <= hash_up_to else ""
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except BrokenStreamError as error:
         raise CheckFailed(f"{path} is no whole .deb: {error}", hint=AGAIN) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return Deb(path=path, control=fields, stanza=stanza, size=size, sha256=sha256)
+    return Deb(path=path, control=fields, stanza=stanza, size=size, hashed=sha256)
 
 
-def read_debs(paths: Iterable[Path], *, jobs: int | None = None) -> tuple[Deb, ...]:
+def read_debs(
+    paths: Iterable[Path], *, hash_up_to: int | None = None, jobs: int | None = None
+) -> tuple[Deb, ...]:
     """Read many .debs on all cores, and give them in the order of their paths.
 
     Args:
         paths: The files.
+        hash_up_to: As for `read_deb`.
         jobs: At most so many at once; as many as there are cores if None.
 
     Raises:
@@ -165,7 +185,7 @@ def read_debs(paths: Iterable[Path], *, jobs: int | None = None) -> tuple[Deb, .
     """
     debs: list[Deb] = []
     broken: list[CheckFailed] = []
-    for read in on_all_cores(_attempt, list(paths), jobs=jobs):
+    for read in on_all_cores(partial(_attempt, hash_up_to=hash_up_to), list(paths), jobs=jobs):
         if isinstance(read, Deb):
             debs.append(read)
         else:
@@ -176,9 +196,28 @@ def read_debs(paths: Iterable[Path], *, jobs: int | None = None) -> tuple[Deb, .
     return tuple(debs)
 
 
-def _attempt(path: Path) -> Deb | CheckFailed:
+def hashed(debs: Sequence[Deb]) -> tuple[Deb, ...]:
+    """The same with their hashes known, read on all cores.
+
+    Raises:
+        InputError: A file cannot be read any more.
+    """
+    unknown = [deb.path for deb in debs if not deb.hashed]
+    found = dict(zip(unknown, on_all_cores(_hash, unknown), strict=True)) if unknown else {}
+    return tuple(deb if deb.hashed else replace(deb, hashed=found[deb.path]) for deb in debs)
+
+
+def _hash(path: Path) -> str:
     try:
-        return read_deb(path)
+        with path.open("rb") as file:
+            return _sha256(file)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _attempt(path: Path, *, hash_up_to: int | None) -> Deb | CheckFailed:
+    try:
+        return read_deb(path, hash_up_to=hash_up_to)
     except CheckFailed as error:
         return error
 
@@ -334,12 +373,11 @@ def _check_fields(fields: Mapping[str, str]) -> None:
         raise BrokenStreamError(f"its name, version and architecture make a file name of {length} bytes")
 
 
-def _sha256(file: BinaryIO) -> tuple[str, int]:
-    """Hash and bytes of a file from where it stands."""
-    digest, size = hashlib.sha256(), 0
+def _sha256(file: BinaryIO) -> str:
+    """Hash of a file from where it stands."""
+    digest = hashlib.sha256()
     piece = file.read(HEAD)
     while piece:
         digest.update(piece)
-        size += len(piece)
         piece = file.read(CHUNK)
-    return digest.hexdigest(), size
+    return digest.hexdigest()

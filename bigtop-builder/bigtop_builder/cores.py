@@ -21,6 +21,11 @@ CHUNK = 100
 PR_SET_PDEATHSIG = 1
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def on_all_cores(
     work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int | None = None
 ) -> list[Result]:
@@ -34,7 +39,7 @@ def on_all_cores(
     Raises:
         EnvironmentMissing: A process was killed.
     """
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = jobs or cores()
     if jobs == 1 or len(items) == 1:
         return [work(item) for item in items]
     if len(items) < MANY or threading.active_count() > 1:  # a fork takes along what other threads have locked

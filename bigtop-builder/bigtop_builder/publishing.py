@@ -21,7 +21,7 @@ from bigtop_builder.repository import keyring_package, layout, source_pool
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.repository.founding import choose_indices, let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
-from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.keyring_package import KeyringPackage
 from bigtop_builder.repository.publish import CLOSED, Repository
@@ -247,7 +247,10 @@ def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:
 
 
 def carried_keys(archive: Archive, repository: Repository) -> dict[str, set[str]]:
-    """Published suite -> fingerprints of the keys in its newest keyring package; none if it has no such package."""
+    """Published suite -> fingerprints of the keys in its newest keyring package, and of their parts that sign.
+
+    A suite that has no such package has none.
+    """
     state = repository.state
     name = keyring_package.package_name(archive.definition.origin)
     carried: dict[str, set[str]] = {}
@@ -259,7 +262,11 @@ def carried_keys(archive: Archive, repository: Repository) -> dict[str, set[str]
             newest = max(found, key=lambda one: NativeVersion(one.version))
             with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch, Keyring() as keyring:
                 material = keyring_package.keys_of(_bring(state, newest, Path(scratch)), Path(scratch))
-                carried[suite] = set(keyring.import_key(material))
+                fingerprints = keyring.import_key(material)
+                carried[suite] = {
+                    *fingerprints,
+                    *(part for one in fingerprints for part in keyring.key(one).taken),
+                }
     return carried
 
 

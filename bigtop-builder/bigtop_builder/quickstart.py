@@ -171,8 +171,10 @@ def live(archive: Archive, targets: RoomMaker, *, port: int, do: Callable[..., N
         old = {package: host.version(package) for package in (*WANTED, *REST)}
         do("plan", NEW, "--bump")
         do("release", NEW, "--suite", "testing")
+        do("repo", "snapshot", "stable", "--name", f"before-{NEW}", "--why", "upgrade day")
         do("repo", "promote", "testing", "stable", "--why", f"{NEW} was tried out")
         _upgrade(host, old)
+        do("repo", "list", "--snapshots")
         do("repo", "rollback", "stable", "--why", "quickstart shows the way back")
         _go_back(host, old)
 

@@ -69,8 +69,8 @@ class Succession:
             known: Hosts have the keys that stay, whatever the suites' keyring packages hold.
 
         Raises:
-            SigningError: The old key still signs, and hosts that follow a suite have no keyring package from it
-                that holds another one of the keys: they would be locked out.
+            SigningError: The old key still signs, and nothing brought another one of the keys to hosts that follow a
+                suite: they would be locked out.
         """
         public = self._public(old)
         unaware = () if known else self._unaware(old, new)
@@ -91,6 +91,23 @@ class Succession:
         with self._keyring() as keyring:
             rotation.renew(self.repository, fingerprint, keyring=keyring, why=why)
             return self._spread(keyring, why=why)
+
+    def finish_renewal(self, fingerprint: str, *, why: str = "", known: bool = False) -> Spread:
+        """Sign with the newest subkey of a key alone.
+
+        Args:
+            fingerprint: The key.
+            why: Reason for the histories.
+            known: Hosts have that subkey, whatever the suites' keyring packages hold.
+
+        Raises:
+            SigningError: An older subkey still signs, and nothing brought the newest one to hosts that follow a
+                suite: they would be locked out.
+        """
+        if not known:
+            self._require_spread(fingerprint)
+        self.store.drop_subkeys(fingerprint, passphrase=self.passphrase)
+        return self.renew(fingerprint, why=why)
 
     def revoke(self, fingerprint: str, certificate: bytes, *, why: str = "") -> Spread:
         """Take back a key."""
@@ -127,16 +144,47 @@ class Succession:
 
     def _unaware(self, old: str, new: str) -> tuple[str, ...]:
         """Suites whose hosts cannot know another key; an error if they still take what the old one signs."""
-        staying = [key for key in (*self.repository.state.settings().keys, new) if key not in {"", old}]
+        keys = self.repository.state.settings().keys
+        staying = [key for key in (*keys, new) if key not in {"", old}]
         lacking = self._lacking(staying) if staying else ()
-        if lacking and self._signs(old):
-            raise SigningError(
-                f"the keyring package in {', '.join(lacking)} has not {', '.join(staying)}, or there is none: "
-                f"hosts that know {old} alone would refuse the repository",
-                hint=f"bigtop-builder key rotate {old} --to {staying[-1]} puts it into the suites that have one; "
-                f"into others: {_by_hand(lacking)}; with --hosts-have-new-key if you brought it to them otherwise",
-            )
+        if lacking and old in keys and self._signs(old):
+            again = f"bigtop-builder key rotate {old} --to {staying[-1]}"
+            raise self._locked_out(lacking, old, staying, key=staying[-1], again=again)
         return lacking
+
+    def _require_spread(self, fingerprint: str) -> None:
+        with self.store.open([fingerprint], passphrase=self.passphrase) as keyring:
+            signing = keyring.key(fingerprint).signing
+        lacking = self._lacking(signing[-1:]) if len(signing) > 1 else ()
+        if lacking:
+            again = f"bigtop-builder key rotate {fingerprint} --to {fingerprint}"
+            raise self._locked_out(lacking, signing[0], signing[-1:], key=fingerprint, again=again)
+
+    def _locked_out(
+        self, lacking: Sequence[str], old: str, wanted: Sequence[str], *, key: str, again: str
+    ) -> SigningError:
+        """The error that hosts of some suites would know none of the keys or subkeys that are to sign.
+
+        Args:
+            lacking: The suites.
+            old: What they know.
+            wanted: What is to sign.
+            key: The key that brings it to them.
+            again: Command that puts it into the keyring packages.
+        """
+        suites, named = ", ".join(lacking), ", ".join(wanted)
+        if self.archive is None:
+            return SigningError(
+                f"nothing here tells whether hosts of {suites} have {named}: those that know {old} alone "
+                "would refuse the repository",
+                hint=f"bring it to them (bigtop-builder key export {key}), then say --hosts-have-new-key",
+            )
+        return SigningError(
+            f"the keyring package in {suites} has not {named}, or there is none: "
+            f"hosts that know {old} alone would refuse the repository",
+            hint=f"{again} puts it into the suites that have one; "
+            f"into others: {_by_hand(lacking)}; with --hosts-have-new-key if you brought it to them otherwise",
+        )
 
     def _signs(self, fingerprint: str) -> bool:
         """Whether a key signs, so that hosts take what it signed."""
@@ -148,9 +196,13 @@ class Succession:
         return True
 
     def _lacking(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Published suites whose newest keyring package has none of some keys, or that have no such package."""
+        """Published suites whose newest keyring package has none of some keys or subkeys, or that have none.
+
+        Of a repository without a definition no package is known: all of them.
+        """
         if self.archive is None:
-            return ()
+            state = self.repository.state
+            return tuple(state.pointers(state.settings().suites))
         carried = carried_keys(self.archive, self.repository)
         return tuple(suite for suite, there in carried.items() if not there & set(keys))
 

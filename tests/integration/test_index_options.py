@@ -12,10 +12,10 @@ from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.contents_index import amended, parse_lines
 from bigtop_builder.repository.founding import choose_indices
 from bigtop_builder.repository.gate import Gate
-from bigtop_builder.repository.index import block_text
+from bigtop_builder.repository.index.blocks import block_text
+from bigtop_builder.repository.index.contents import amended, parse_lines
 from bigtop_builder.repository.layout import FORMS, Block, Form
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove

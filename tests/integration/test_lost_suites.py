@@ -4,7 +4,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import pytest
 
 from apt_host import write_deb
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.errors import BuilderError, CheckFailed, InputError, PublishError, SigningError
+from bigtop_builder.errors import BuilderError, CheckFailed, InputError, SigningError
 from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository.catalog import keep
 from bigtop_builder.repository.check import examine
-from bigtop_builder.repository.gc import collect
+from bigtop_builder.repository.gc import collect, plan
+from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.removal import remove
@@ -87,22 +89,127 @@ def test_a_lost_switch_is_no_new_suite_and_a_refresh_brings_it_back(
     assert (root / "state/history/stable/1.json").read_bytes() == history
 
 
-def test_a_suite_that_was_published_to_once_is_not_overwritten_with_others(
+def names(repository: Repository) -> list[str]:
+    pointer = repository.state.pointer("stable")
+    assert pointer
+    index = repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
+    return [one.name for one in repository.state.packages(index)]
+
+
+def test_what_was_published_once_and_lost_comes_back_with_what_is_published_next(
+    repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb]
+) -> None:
+    repository.add("stable", [deb("zoo")], keyring=keyring, why="first")
+    (root / "dists/stable").unlink()
+    health = examine(repository.state, now=datetime.now(UTC))
+    assert any("repo refresh stable brings it back" in line for line in health.warnings)
+    with pytest.raises(CheckFailed, match="stable was published to"):
+        collect(repository.state, keyring=keyring, clock=lambda: datetime.now(UTC))
+    done = repository.add("stable", [deb("zoo")], keyring=keyring)
+    assert (done.serial, done.changed, [one.name for one in done.added]) == (1, True, ["zoo"])
+    (root / "dists/stable").unlink()
+    assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 2
+    assert names(repository) == ["emu", "zoo"]
+    first, _ = repository.state.history("stable")
+    assert (first.why, [one.name for one in first.added]) == ("first", ["zoo"])
+    assert problems(repository.state) == ()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ("InRelease",),
+        ("InRelease", "Release", "Release.gpg", "main", "1.json"),
+        ("1.json", "1.json.asc"),
+        ("Release", "Release.gpg", "InRelease", "main", "1.json", "1.json.asc"),
+    ],
+)
+def test_another_publisher_takes_up_a_very_first_publish_that_was_killed_before_its_switch(
+    repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb], left: tuple[str, ...]
+) -> None:
+    repository.add("stable", [deb("zoo")], keyring=keyring)
+    (root / "dists/stable").unlink()
+    for path in (*(root / "releases/stable/1").iterdir(), *(root / "state/history/stable").iterdir()):
+        if path.name not in left:
+            path.unlink()
+    assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 2
+    assert names(repository) == ["emu", "zoo"]
+    assert [[one.name for one in entry.added] for entry in repository.state.history("stable")] == [
+        ["zoo"],
+        ["emu"],
+    ]
+    assert problems(repository.state) == ()
+    assert collect(repository.state, keyring=keyring, clock=lambda: datetime.now(UTC)).snapshots == ()
+
+
+def test_a_first_publish_that_left_nothing_signed_is_none(
     repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb]
 ) -> None:
     repository.add("stable", [deb("zoo")], keyring=keyring)
     (root / "dists/stable").unlink()
-    health = examine(repository.state, now=datetime.now(UTC))
-    assert any("repo refresh stable brings it back" in line for line in health.warnings)
-    with pytest.raises(PublishError, match="InRelease is missing"):
-        repository.add("stable", [deb("emu")], keyring=keyring)
-    with pytest.raises(CheckFailed, match="stable was published to"):
-        collect(repository.state, keyring=keyring, clock=lambda: datetime.now(UTC))
-    assert repository.add("stable", [deb("zoo")], keyring=keyring).serial == 1
-    (root / "dists/stable").unlink()
-    refresh(repository, ["stable"], keyring=keyring)
-    assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 3
+    (root / "releases/stable/1/InRelease").unlink()
+    (root / "state/history/stable/1.json.asc").unlink()
+    assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 1
+    assert names(repository) == ["emu"]
     assert problems(repository.state) == ()
+
+
+def test_a_first_publish_that_somebody_else_signed_is_not_taken_up(
+    repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb]
+) -> None:
+    repository.add("stable", [deb("zoo")], keyring=keyring)
+    (root / "dists/stable").unlink()
+    with Keyring() as strange:
+        eve = strange.new_key("Eve", "eve@bee.example")
+        release = (root / "releases/stable/1/Release").read_bytes()
+        (root / "releases/stable/1/InRelease").write_bytes(strange.clearsign(release, [eve]))
+    with pytest.raises(SigningError, match="no good signature"):
+        repository.add("stable", [deb("emu")], keyring=keyring)
+    assert not (root / "dists/stable").exists()
+
+
+def test_the_first_promotion_to_a_suite_is_taken_up_too(
+    repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb]
+) -> None:
+    repository.add("testing", [deb("zoo")], keyring=keyring)
+    repository.promote("testing", "stable", keyring=keyring, new_suite=True)
+    (root / "dists/stable").unlink()
+    repository.add("testing", [deb("emu")], keyring=keyring)
+    assert repository.promote("testing", "stable", keyring=keyring).serial == 2
+    first, second = repository.state.history("stable")
+    assert (first.action, first.source, second.before) == ("promote", "testing", first.after)
+    assert problems(repository.state) == ()
+
+
+@pytest.mark.parametrize("lost", ["switch", "wrapper", "every wrapper"])
+@pytest.mark.parametrize("how", ["named", "due", "rollback"])
+def test_a_lost_snapshot_suite_has_its_kept_name_again(
+    repository: Repository, root: Path, keyring: Keyring, deb: Callable[[str], Deb], lost: str, how: str
+) -> None:
+    first = repository.add("stable", [deb("zoo")], keyring=keyring).snapshot
+    repository.add("stable", [deb("yak")], keyring=keyring)
+    kept = keep(repository, first, keyring=keyring, name="before-upgrade")
+    (root / "dists" / kept.suite).unlink()
+    if lost != "switch":
+        shutil.rmtree(root / "releases" / kept.suite / "2")
+    if lost == "every wrapper":
+        shutil.rmtree(root / "releases" / kept.suite)
+    rules = Retention(keep=1, rollbacks=1)
+    late = datetime.now(UTC) + timedelta(days=9)
+    told = plan(
+        repository.state, now=late, public=keyring.export_public(keys(keyring), armor=False), rules=rules
+    )
+    assert "kept as before-upgrade" in told.stays[first]
+    if how == "rollback":
+        repository.rollback("stable", keyring=keyring)
+    refresh(repository, [kept.suite] if how == "named" else [], keyring=keyring)
+    assert repository.state.named("before-upgrade") == first
+    assert problems(repository.state) == ()
+    keep(repository, "before-upgrade", undo=True, keyring=keyring)
+    (root / "dists" / kept.suite).unlink()
+    refresh(repository, [kept.suite], keyring=keyring)
+    with pytest.raises(InputError):
+        repository.state.named("before-upgrade")
 
 
 def test_an_unset_variable_rolls_nothing_back(

@@ -2,7 +2,6 @@
 """Publishing with real gpg and dpkg-deb, read by the real apt over HTTP; and what is refused."""
 
 import hashlib
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,15 +10,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from killed_publisher import at_once, publisher
 
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.index import COPY, begins_block
+from bigtop_builder.repository.index.blocks import begins_block
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
-from bigtop_builder.repository.layout import SuiteSettings
+from bigtop_builder.repository.layout import COPY, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.serve import serve
@@ -310,6 +310,62 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     assert not list(site.root.glob("state/tmp/*"))
 
 
+def late(deb: Deb) -> Deb:
+    """A package as `repo add` reads a large one: its hash is still to come."""
+    return read_deb(deb.path, hash_up_to=0)
+
+
+def test_a_large_file_is_hashed_while_it_is_copied_and_is_the_same_package(site: Site) -> None:
+    deb = site.deb("zoo")
+    done = site.repository.add("stable", [late(deb)], keyring=site.keyring)
+    assert [one.sha256 for one in done.added] == [deb.sha256]
+    assert problems(site.repository.state) == ()
+    assert not site.repository.add("stable", [late(deb)], keyring=site.keyring).changed
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_a_large_file_that_changes_after_it_was_read_is_refused(site: Site) -> None:
+    deb, other = late(site.deb("zoo")), site.deb("zoo", "2.0-1")
+    deb.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(PublishError, match=f"{deb.path.name} changed while it was being published"):
+        site.repository.add("stable", [deb], keyring=site.keyring)
+    assert not list(site.root.glob("pool/**/*.deb"))
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_what_is_verified_of_a_large_file_is_the_copy_that_goes_in(site: Site) -> None:
+    def meddle(path: Path) -> list[str]:
+        assert path.is_relative_to(site.root)
+        deb.path.write_bytes(b"!")
+        return []
+
+    deb = late(site.deb("zoo"))
+    whole = deb.path.read_bytes()
+    Repository(site.repository.store, integrity=meddle).add("stable", [deb], keyring=site.keyring)
+    assert [path.read_bytes() for path in site.root.glob("pool/**/*.deb")] == [whole]
+    assert problems(site.repository.state) == ()
+
+
+def test_a_broken_large_file_is_refused_by_its_own_name(site: Site) -> None:
+    deb = late(site.deb("zoo"))
+    with pytest.raises(PublishError) as caught:
+        Repository(site.repository.store, integrity=lambda _: ["it is torn"]).add(
+            "stable", [deb], keyring=site.keyring
+        )
+    assert caught.value.brief == f"{deb.path}: it is torn"
+    assert not list(site.root.glob("state/tmp/*"))
+
+
+def test_a_large_file_with_other_bytes_than_the_pools_is_refused(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    with pytest.raises(PublishError, match="is in the repository with other bytes"):
+        site.repository.add("stable", [late(site.deb("zoo", content="other"))], keyring=site.keyring)
+    with pytest.raises(PublishError, match="is in the repository with other bytes"):
+        site.repository.add(
+            "other", [late(site.deb("zoo", content="others"))], keyring=site.keyring, new_suite=True
+        )
+
+
 def test_the_users_file_is_copied_not_linked(site: Site) -> None:
     deb = site.deb("zoo")
     site.add(deb)
@@ -569,32 +625,6 @@ def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: S
 
 # Crashes
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from bigtop_builder.artifact import read_deb
-from bigtop_builder.keys import KeyStore
-from bigtop_builder.repository.publish import Repository
-
-left = int(sys.argv[4])
-
-def wrap(call):
-    def counted(*words, **options):
-        global left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return call(*words, **options)
-    return counted
-
-for name in ("replace", "fsync", "symlink", "mkdir"):
-    setattr(os, name, wrap(getattr(os, name)))
-with KeyStore(Path(sys.argv[1])).open() as keyring:
-    repository = Repository.open(Path(sys.argv[2]))
-    repository.add("stable", [read_deb(Path(sys.argv[3]))], keyring=keyring)
-print("through", left)
-"""
-
 
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_completes_it(
     site: Site, store: KeyStore
@@ -605,8 +635,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_complete
     while not through:
         version += 1
         deb = site.deb("zoo", str(version))
-        places = (str(store.folder), str(site.root), str(deb.path))
-        done = run([sys.executable, "-c", KILLED, *places, str(steps)], check=False)
+        done = run(publisher(store, site.root, deb.path, steps=steps), check=False)
         through = done.returncode == 0
         assert through or done.returncode == -9, done.complaint
         host.update("-oAcquire::By-Hash=no" if steps % 2 else "-oAcquire::By-Hash=yes")
@@ -624,9 +653,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_complete
 
 def test_two_publishers_at_once_lose_nothing(site: Site, store: KeyStore) -> None:
     debs = [site.deb(f"package{number}") for number in range(6)]
-    script = KILLED.replace("print(", "#")
-    starts = [f'{sys.executable} -c "$SCRIPT" {store.folder} {site.root} {deb.path} 999999 &' for deb in debs]
-    run(["sh", "-c", " ".join([*starts, "wait"])], env={"SCRIPT": script})
+    done = at_once(publisher(store, site.root, deb.path) for deb in debs)
+    assert done.text == "", done.complaint
     pointer = site.repository.state.pointer("stable")
     assert pointer
     index = site.repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """`key` and `repo` as a shell sees them, with real gpg and dpkg-deb: answers, ways out, exit codes."""
 
+import json
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apt_host import write_deb
 from bigtop_builder.cli import COMMANDS
-from bigtop_builder.cli.repo import repo
+from bigtop_builder.cli.repo import VERBS
 from bigtop_builder.run import Completed, run
 
 Tool = Callable[..., Completed]
@@ -64,6 +67,64 @@ def test_a_project_takes_a_release_through_the_suites_it_defines(
     assert (mistyped.returncode, mistyped.text) == (2, "")
     assert "way out: did you mean stable? its suites: testing, stable; --new-suite" in mistyped.complaint
     assert tool("repo", "promote", "testing", "canary", "--new-suite").returncode == 0
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "state/repository.json").read_text())
+    return found
+
+
+def test_indices_are_chosen_when_a_repository_is_made_and_by_the_same_command_later(
+    tool: Tool, key: tuple[Path, str], deb: Path, tmp_path: Path
+) -> None:
+    words = ("repo", "init", "apt", "--key", key[1], "--origin", "Ours")
+    made = json.loads(tool(*words, "--form", ".xz", "--form", "plain", "--contents", "--json").text)
+    assert made == {"repository": "apt", "changed": {}}
+    first = settings_in(tmp_path / "apt")
+    assert (first["forms"], first["contents"], first["translations"]) == (["", ".xz"], True, False)
+    tool("repo", "add", "stable", str(deb), "--repo", "apt")
+    folder = tmp_path / "apt/dists/stable/main"
+    assert sorted(path.name for path in (folder / "binary-amd64").iterdir()) == [
+        "Packages",
+        "Packages.xz",
+        "by-hash",
+    ]
+    assert (folder / "Contents-amd64.gz").exists()
+    assert tool(*words).text == "apt"
+    assert (settings_in(tmp_path / "apt") | {"suites": {}}) == first, "what is not named stays"
+    changed = tool(*words, "--form", ".gz", "--no-contents", "--translations")
+    assert changed.text == (
+        "apt\nfrom the next publish to a suite on, it has\n  forms: .gz\n  contents: no\n  translations: yes"
+    )
+    again = json.loads(tool(*words, "--form", ".gz", "--no-contents", "--translations", "--json").text)
+    assert again["changed"] == {}
+    assert tool("repo", "check", "--repo", "apt").returncode == 0
+    (tmp_path / "more").mkdir()
+    tool("repo", "add", "stable", str(write_deb(tmp_path / "more", "yak", "1")), "--repo", "apt")
+    there = {str(path.relative_to(folder)) for path in [*folder.glob("*"), *folder.glob("*/*")]}
+    assert {path for path in there if "by-hash" not in path} == {
+        "binary-amd64",
+        "binary-amd64/Packages.gz",
+        "i18n",
+        "i18n/Translation-en.gz",
+    }
+    assert tool("repo", "check", "--repo", "apt").returncode == 0
+
+
+def test_choosing_indices_changes_neither_origin_nor_label_nor_keys(
+    tool: Tool, key: tuple[Path, str], tmp_path: Path
+) -> None:
+    tool("repo", "init", "apt", "--key", key[1], "--origin", "Ours")
+    before = settings_in(tmp_path / "apt")
+    for words in (("--origin", "Else"), ("--origin", "Ours", "--label", "Else")):
+        refused = tool("repo", "init", "apt", "--key", key[1], *words, "--contents")
+        assert refused.returncode == 2
+        assert "never change" in refused.complaint
+    assert settings_in(tmp_path / "apt") == before
+    defined = tool("repo", "init", "--contents")
+    assert defined.returncode == 2
+    assert "repository.toml says which indices" in defined.complaint
+    assert "write forms, contents or translations there" in defined.complaint
 
 
 def test_a_suite_that_the_definition_got_later_is_known(tool: Tool, deb: Path, tmp_path: Path) -> None:
@@ -217,4 +278,4 @@ def test_the_keyring_package_is_made_without_writing_to_the_repository(tool: Too
 
 def test_help_lists_every_command_of_the_repository() -> None:
     listed = COMMANDS["repo"][1].rstrip(".").partition(": ")[2].split(", ")
-    assert sorted(listed) == sorted(repo.commands)
+    assert sorted(listed) == sorted(VERBS)

@@ -106,7 +106,7 @@ def test_hosts_with_either_key_follow_in_the_overlap_and_with_the_new_one_after_
             assert host.candidate("hello") == "1.0"
     ready = site.host(site.old, new)
     ready.update()
-    site.succession.finish(site.old)
+    site.succession.finish(site.old, known=True)
     assert site.keys == (new,)
     site.whole()
     ready.update()
@@ -125,10 +125,11 @@ def test_a_rotation_that_was_cut_short_is_completed_by_the_same_steps(
 
     for step in ("begin", "finish"):
         words = (site.old, new) if step == "begin" else (site.old,)
+        options = {} if step == "begin" else {"known": True}
         with monkeypatch.context() as patched:
             patched.setattr("bigtop_builder.repository.rotation.refresh", stopped)
             with pytest.raises(KeyboardInterrupt):
-                getattr(site.succession, step)(*words)
+                getattr(site.succession, step)(*words, **options)
         getattr(site.succession, step)(*words)
         site.whole()
     assert site.keys == (new,)
@@ -152,7 +153,7 @@ def test_a_key_that_expired_before_anyone_looked_is_replaced_at_once(site: Site)
         short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=8")
         site.store.take(keyring.export_secret(short))
     site.succession.begin(site.old, short)
-    site.succession.finish(site.old)
+    site.succession.finish(site.old, known=True)
     host = site.host(short)
     host.update()
     (warning,) = examine(site.repository.state, now=site.repository.clock()).warnings
@@ -201,7 +202,7 @@ def test_what_another_key_has_signed_is_not_taken_over(site: Site, tmp_path: Pat
 def test_a_subkey_follows_without_a_change_of_the_fingerprint(site: Site, tmp_path: Path) -> None:
     offline = site.store.new("Ann Bee", "ann@bee.example", offline=tmp_path / "safe")
     site.succession.begin(site.old, offline)
-    site.succession.finish(site.old)
+    site.succession.finish(site.old, known=True)
     before = site.public(offline)
     knows_first = site.host(offline)
     knows_first.update()
@@ -212,8 +213,14 @@ def test_a_subkey_follows_without_a_change_of_the_fingerprint(site: Site, tmp_pa
     knows_first.update()
     knows_both = site.host(offline)
     knows_both.update()
-    site.store.drop_subkeys(offline)
-    site.succession.renew(offline)
+    with pytest.raises(
+        SigningError, match="nothing here tells whether hosts of testing, stable have"
+    ) as caught:
+        site.succession.finish_renewal(offline)
+    assert f"key export {offline}" in caught.value.hint
+    assert "--hosts-have-new-key" in caught.value.hint
+    knows_first.update()
+    site.succession.finish_renewal(offline, known=True)
     site.whole()
     knows_both.update()
     site.refuses(knows_first)
@@ -231,7 +238,7 @@ def test_a_subkey_that_was_made_where_the_key_is_kept_signs_after_a_rotation_to_
         return Succession(repository=site.repository, store=KeyStore(site.store.folder, armored=secret))
 
     succession().begin(site.old, key)
-    succession().finish(site.old)
+    succession().finish(site.old, known=True)
     elsewhere.new_subkey(key, tmp_path / "safe")
     with pytest.raises(InputError, match="its subkeys cannot be changed here") as caught:
         succession().store.new_subkey(key, tmp_path / "safe")
@@ -401,6 +408,46 @@ def test_an_old_keyring_package_does_not_end_a_rotation_and_the_word_of_its_keep
     done = json.loads(project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key", "--json"))
     assert done["keys"] == [new]
     assert done["keyring_package_in"] == ["stable"]
+
+
+def test_a_rotation_of_a_repository_without_a_definition_ends_by_the_word_of_its_keeper_alone(
+    site: Site,
+) -> None:
+    new = site.store.new("Ann Bee", "ann@bee.example")
+    site.succession.begin(site.old, new)
+    host = site.host(site.old)
+    with pytest.raises(
+        SigningError, match="nothing here tells whether hosts of testing, stable have"
+    ) as caught:
+        site.succession.finish(site.old)
+    assert f"key export {new}" in caught.value.hint
+    assert site.keys == (site.old, new)
+    host.update()
+
+
+def test_a_subkey_does_not_go_before_a_keyring_package_has_brought_its_successor(
+    project: Project, tmp_path: Path
+) -> None:
+    offline = project.store.new("Ann Bee", "ann@bee.example", offline=tmp_path / "safe")
+    project.do("key", "rotate", project.old, "--to", offline)
+    project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key")
+
+    def subkey(*words: str, status: int = 0) -> str:
+        return project.do("key", "rotate", offline, "--subkey", *words, status=status)
+
+    subkey("--primary", str(tmp_path / "safe"))
+    said = subkey("--finish", status=9)
+    assert "the keyring package in stable has not" in said
+    assert "--hosts-have-new-key" in said
+    project.do("key", "package", str(tmp_path / "package"))
+    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    subkey("--finish")
+    with project.store.open([offline]) as keyring:
+        assert len(keyring.key(offline).signing) == 1
+    subkey("--finish")
+    subkey("--primary", str(tmp_path / "safe"))
+    subkey("--finish")
+    project.do("repo", "check")
 
 
 def test_check_names_the_command_that_completes_a_change_of_keys(

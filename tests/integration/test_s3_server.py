@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from killed_publisher import at_once, publisher
 
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
@@ -218,44 +219,11 @@ def test_what_is_there_costs_no_write_and_no_package_is_read_back(site: Site, se
 # Publishers at once, and killed ones
 
 
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-from bigtop_builder.artifact import read_deb
-from bigtop_builder.keys import KeyStore
-from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.store.bucket import Bucket
-from bigtop_builder.repository.store.courier import Courier
-from bigtop_builder.repository.store.s3 import S3Store
-
-left = int(sys.argv[4])
-
-def counted(call):
-    def counting(*words, **options):
-        global left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return call(*words, **options)
-    return counting
-
-Bucket.call = counted(Bucket.call)
-Courier.send = counted(Courier.send)
-with KeyStore(Path(sys.argv[1])).open() as keyring:
-    store = S3Store(Bucket(sys.argv[2]), lease_seconds=float(sys.argv[5]))
-    Repository(store).add("stable", [read_deb(Path(sys.argv[3]))], keyring=keyring)
-"""
-
-
 @pytest.mark.parametrize("count", [2, 8])
 def test_publishers_at_once_all_land(site: Site, store: KeyStore, count: int) -> None:
     site.add(site.deb("first"))
     debs = [site.deb(f"package{number}") for number in range(count)]
-    starts = [
-        f'{sys.executable} -c "$SCRIPT" {store.folder} {site.url} {deb.path} 999999 60 || echo failed &'
-        for deb in debs
-    ]
-    done = run(["sh", "-c", " ".join([*starts, "wait"])], env={"SCRIPT": SCRIPT})
+    done = at_once(publisher(store, site.url, deb.path) for deb in debs)
     assert done.text == "", done.complaint
     assert site.versions() == {"first 1.0-1", *(f"{deb.name} 1.0-1" for deb in debs)}
     pointer = site.repository.state.pointer("stable")
@@ -275,8 +243,7 @@ def test_a_kill_at_any_request_leaves_the_old_or_the_new_state_and_a_rerun_compl
     while not through:
         version = str(steps + 1)
         deb = site.deb("zoo", version)
-        words = (str(store.folder), site.url, str(deb.path), str(steps), "1")
-        done = run([sys.executable, "-c", SCRIPT, *words], check=False)
+        done = run(publisher(store, site.url, deb.path, steps=steps, lease=1), check=False)
         through = done.returncode == 0
         assert through or done.returncode == -9, done.complaint
         host.update()

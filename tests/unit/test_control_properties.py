@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bigtop_builder.artifact import RELATIONS, Deb, canonical, read_deb
 from bigtop_builder.errors import CheckFailed
-from bigtop_builder.repository.index import in_order, stanza_of
+from bigtop_builder.repository.index.blocks import in_order
+from bigtop_builder.repository.index.packages import stanza_of
 from bigtop_builder.run import run
 from deb_forge import CONTROL, control_tar, deb, write
 
@@ -225,4 +226,4 @@ def test_versions_are_compared_and_ordered_as_dpkg_does(texts: list[str]) -> Non
 
 def _deb(version: str) -> Deb:
     control = {"Package": "forged", "Version": version, "Architecture": "all"}
-    return Deb(path=Path("forged.deb"), control=control, stanza="", size=1, sha256="0" * 64)
+    return Deb(path=Path("forged.deb"), control=control, stanza="", size=1, hashed="0" * 64)

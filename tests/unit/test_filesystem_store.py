@@ -12,7 +12,7 @@ import pytest
 
 from bigtop_builder.cores import MANY
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.store import Alias, Content, Held, Present, Upload
 from bigtop_builder.repository.store import filesystem as module
 from bigtop_builder.repository.store.filesystem import FilesystemStore

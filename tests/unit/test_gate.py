@@ -16,7 +16,8 @@ from bigtop_builder.repository.gate import (
     growing,
     replacing,
 )
-from bigtop_builder.repository.index import Stanza, begins_block, block_text, grow, in_order, shrink, split
+from bigtop_builder.repository.index.blocks import begins_block, block_text, grow, in_order, shrink, split
+from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import Block, Index, Snapshot
 
 

@@ -11,18 +11,9 @@ from hypothesis import strategies as st
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import (
-    Stanza,
-    block_text,
-    grow,
-    in_order,
-    parse_release,
-    parse_stanzas,
-    release_date,
-    release_text,
-    split,
-    stanza_of,
-)
+from bigtop_builder.repository.index.blocks import block_text, grow, in_order, split
+from bigtop_builder.repository.index.packages import Stanza, parse_stanzas, stanza_of
+from bigtop_builder.repository.index.release import parse_release, release_date, release_text
 from bigtop_builder.repository.layout import Block, IndexFile
 from bigtop_builder.run import run
 from bigtop_builder.schema import digest
@@ -30,7 +21,7 @@ from bigtop_builder.schema import digest
 
 def deb(name: str, version: str = "1", architecture: str = "all", **fields: str) -> Deb:
     control = {"Version": version, "Package": name, "Architecture": architecture, **fields}
-    return Deb(path=Path("x.deb"), control=control, stanza="", size=7, sha256=digest(name, version))
+    return Deb(path=Path("x.deb"), control=control, stanza="", size=7, hashed=digest(name, version))
 
 
 def stanza(name: str, version: str = "1", architecture: str = "all") -> Stanza:

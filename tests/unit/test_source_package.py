@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.repository.sources import parse_sources, source_stanza
+from bigtop_builder.repository.index.sources import parse_sources, source_stanza
 from bigtop_builder.source_package import read_dsc, read_record, sort_out
 from debian_source import write_record, write_source
 

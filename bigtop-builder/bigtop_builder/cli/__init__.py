@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: arguments in, exit code out. Commands are imported when they are called."""
 
-import importlib
 from pathlib import Path
-from typing import cast
 
 import click
 
 from bigtop_builder import __version__
+from bigtop_builder.cli.lazy import LazyGroup
 
 COMMANDS = {
     "build": ("release", "Build a release's packages."),
@@ -31,38 +30,11 @@ COMMANDS = {
 """Command -> module of this package, and its help in one line: `--help` imports none of them."""
 
 
-class Commands(click.Group):
-    """A group whose commands live in modules of their own."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """All commands, by name."""
-        return sorted(COMMANDS)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; of a misspelt one the nearest is named."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib  # 10 ms that only a mistake should pay
-
-            close = difflib.get_close_matches(args[0], COMMANDS, 1)
-            ctx.fail(f"No such command {args[0]!r}{f'; did you mean {close[0]}?' if close else '.'}")
-        return super().resolve_command(ctx, args)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"bigtop_builder.cli.{COMMANDS[cmd_name][0]}")
-        return cast("click.Command", getattr(module, cmd_name))
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    verbs=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--settings",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -146,7 +146,7 @@ def package(context: click.Context, folder: Path) -> None:
     "--hosts-have-new-key",
     "known",
     is_flag=True,
-    help="With --finish: you brought the new key to all hosts, though no keyring package in the suites has it.",
+    help="With --finish: you brought the new key or subkey to all hosts, though no keyring package in suites has it.",
 )
 @click.option("--subkey", is_flag=True, help="Only the signing subkey changes; the key stays.")
 @click.option(
@@ -186,11 +186,12 @@ def rotate(
         if successor:
             raise InputError("--to names a key, and --subkey keeps it", hint="leave one of them out")
         require_signing(succession.repository, old)
+        new = old
         if finish:
-            store.drop_subkeys(old, passphrase=passphrase())
+            spread = succession.finish_renewal(old, why=why, known=known)
         else:
             store.new_subkey(old, primary, expires=expires, passphrase=passphrase())
-        spread, new = succession.renew(old, why=why), old
+            spread = succession.renew(old, why=why)
     elif finish:
         new = store.full(successor) if successor else ""
         spread = succession.finish(old, new=new, why=why, known=known)

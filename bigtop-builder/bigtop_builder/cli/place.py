@@ -88,12 +88,6 @@ class Command(click.Command):
         return extra
 
 
-class Group(click.Group):
-    """The commands of a repository."""
-
-    command_class = Command
-
-
 def archive_of(context: click.Context) -> "Archive":
     """The repository that the project defines."""
     from bigtop_builder.publishing import load_archive  # recipes and manifests: 80 ms

@@ -1,166 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`repo`: the apt repository, for any .deb files. Here it is made, read and served; `suites` has what changes it."""
-
-import logging
-import time
-from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
+"""`repo`: the apt repository, for any .deb files."""
 
 import click
 
-from bigtop_builder.cli import snapshots, suites
-from bigtop_builder.cli.context import answer, json_option, passphrase, setting_up, table
-from bigtop_builder.cli.place import Group, Place, Where, no_sync_option, place_of, repo_option
-from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.keys import KeyStore
-from bigtop_builder.repository.check import examine
-from bigtop_builder.repository.listing import packages_of
-from bigtop_builder.repository.publish import Repository
+from bigtop_builder.cli.lazy import LazyGroup
 
-log = logging.getLogger(__name__)
+VERBS = {
+    "add": ("suites", "Bring packages into a suite."),
+    "check": ("repository", "Verify every hash, signature and reference, and say what is wrong."),
+    "export": ("snapshots", "Write a mirror of suites or snapshots that needs nothing else."),
+    "gc": ("snapshots", "Remove snapshots and files that no rule of retention keeps."),
+    "init": ("init", "Make a repository."),
+    "list": ("repository", "List suites, their snapshots and packages."),
+    "promote": ("suites", "Point a suite to the snapshot that another one points to."),
+    "refresh": ("snapshots", "Sign suites anew, with a new Date and Valid-Until."),
+    "remove": ("suites", "Take packages out of a suite."),
+    "rollback": ("suites", "Point a suite to a snapshot that it pointed to before."),
+    "serve": ("repository", "Serve the repository over HTTP until Ctrl-C, for trying it out."),
+    "snapshot": ("snapshots", "Keep a snapshot, whatever the rules of retention say."),
+    "withdraw": ("snapshots", "Take a bad snapshot out of use."),
+}
+"""Verb -> module of this package, and its help in one line."""
 
-COLUMNS = ("suite", "serial", "snapshot", "component", "package", "version", "architecture")
 
-
-@click.group(cls=Group)
+@click.group(cls=LazyGroup, verbs=VERBS)
 def repo() -> None:
     """The apt repository. It stands on its own: any .deb files may go in."""
-
-
-for command in (
-    suites.add,
-    suites.promote,
-    suites.remove,
-    suites.rollback,
-    snapshots.export,
-    snapshots.gc,
-    snapshots.refresh,
-    snapshots.snapshot,
-    snapshots.withdraw,
-):
-    repo.add_command(command)
-
-
-@repo.command(epilog="Example: bigtop-builder repo init /srv/apt --key FINGERPRINT --origin Example")
-@click.argument("folder", type=Place(), required=False)
-@click.option("--key", "keys", multiple=True, help="Full fingerprint that signs; repeatable.")
-@click.option(
-    "--origin", default="bigtop-builder", show_default=True, help="Origin in Release; never changes."
-)
-@click.option("--label", default="", help="Label in Release; never changes [default: the origin].")
-@no_sync_option
-@json_option
-@click.pass_context
-def init(
-    context: click.Context,
-    folder: Where | None,
-    keys: tuple[str, ...],
-    origin: str,
-    label: str,
-    *,
-    no_sync: bool,
-    as_json: bool,
-) -> None:
-    """Make a repository in FOLDER, or the one that repo/repository.toml defines."""
-    project, settings = setting_up(context)
-    store = KeyStore.of(settings)
-    if folder is None:
-        from bigtop_builder.publishing import load_archive  # recipes and manifests: 80 ms
-
-        archive = load_archive(project, folder=None, store=store, passphrase=passphrase())
-        with archive.keyring() as keyring:
-            archive.open(keyring)
-        where = str(archive.folder)
-    elif not keys:
-        raise InputError(
-            "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
-        )
-    else:
-        full = [store.full(key) for key in keys]
-        with store.open(full, passphrase=passphrase()) as keyring:
-            Repository.init(
-                folder, origin=origin, label=label, keyring=keyring, fingerprints=full, sync=not no_sync
-            )
-        where = str(folder)
-    answer({"repository": where}, as_json=as_json, text=where)
-
-
-@repo.command("list", epilog="Example: bigtop-builder repo list --suite stable --repo /srv/apt")
-@click.option("--suite", "names", multiple=True, help="Only this suite; repeatable.")
-@click.option("--snapshots", "of_snapshots", is_flag=True, help="List the snapshots instead, oldest first.")
-@repo_option
-@json_option
-@click.pass_context
-def list_(
-    context: click.Context,
-    names: tuple[str, ...],
-    folder: Where | None,
-    *,
-    of_snapshots: bool,
-    as_json: bool,
-) -> None:
-    """List suites with the snapshots they point to, and the packages in them."""
-    repository = Repository.open(place_of(context, folder))
-    if of_snapshots:
-        if names:
-            raise InputError("--snapshots lists those of all suites", hint="leave out --suite")
-        snapshots.tell_snapshots(repository, as_json=as_json)
-        return
-    listed = packages_of(repository.state, names)
-    rows = [
-        (pointer.suite, str(pointer.serial), pointer.snapshot[:12], *package)
-        for pointer, packages in listed
-        for package in packages
-    ]
-    if as_json:
-        full = {
-            pointer.suite: {"serial": pointer.serial, "snapshot": pointer.snapshot} for pointer, _ in listed
-        }
-        answer([dict(zip(COLUMNS, row, strict=True)) | full[row[0]] for row in rows], as_json=True, text="")
-    else:
-        click.echo(table(COLUMNS, rows))
-
-
-@repo.command(epilog="Example: bigtop-builder repo check --repo /srv/apt")
-@repo_option
-@json_option
-@click.pass_context
-def check(context: click.Context, folder: Where | None, *, as_json: bool) -> None:
-    """Verify every hash, signature and reference, and say what is wrong."""
-    place = place_of(context, folder)
-    health = examine(Repository.open(place).state, now=datetime.now(UTC))
-    problems, warnings = health.problems, health.warnings
-    if as_json:
-        answer({"repository": str(place), "problems": problems, "warnings": warnings}, as_json=True, text="")
-    for warning in warnings:
-        log.warning("%s", warning)
-    if problems:
-        raise CheckFailed(f"{place} is not whole: {len(problems)} problems", details="\n".join(problems))
-    if not as_json:
-        click.echo(f"{place}: every hash, signature and reference holds")
-
-
-@repo.command(epilog="Example: bigtop-builder repo serve --port 8080")
-@repo_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 picks a free one."
-)
-@json_option
-@click.pass_context
-def serve(context: click.Context, folder: Where | None, host: str, port: int, *, as_json: bool) -> None:
-    """Serve the repository over HTTP until Ctrl-C, for trying it out."""
-    place = place_of(context, folder)
-    Repository.open(place)
-    if isinstance(place, str):
-        raise InputError(
-            f"{place} is no folder of this machine",
-            hint="hosts read it from the store itself: docs/repository.md",
-        )
-    from bigtop_builder.repository.serve import serve as serve_folder  # 60 ms that no publish should pay
-
-    with serve_folder(Path(place), host=host, port=port) as url, suppress(KeyboardInterrupt):
-        answer({"url": url}, as_json=as_json, text=url)
-        while True:
-            time.sleep(3600)

@@ -31,6 +31,9 @@ from bigtop_builder.source_package import Beside, sort_out
 
 log = logging.getLogger(__name__)
 
+SMALL = 1 << 20
+"""Bytes up to which a package is hashed when it is read: of larger ones each pass over the bytes counts."""
+
 architecture_option = click.option(
     "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
 )
@@ -233,6 +236,6 @@ def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
     """
     try:
         paths, beside = sort_out(given)
-        return read_debs(paths), beside
+        return read_debs(paths, hash_up_to=SMALL), beside
     except CheckFailed as error:
         raise PublishError(error.brief, details=error.details, hint=error.hint) from error

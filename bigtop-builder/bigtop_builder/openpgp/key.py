@@ -28,6 +28,7 @@ class Key:
         algorithm: Of the primary key, in gpg's number (RFC 4880, 9.1): 1 is RSA, 22 EdDSA.
         signing: Fingerprints of the parts that sign today and are here, oldest first; in the rotation of a
             subkey there are two.
+        taken: Fingerprints of the parts whose signatures hosts take today, whether their secret half is here or not.
         offline: Of the primary key only a stub is here: its secret half is in the safe.
         revoked: Its owner took it back.
     """
@@ -40,6 +41,7 @@ class Key:
     usable: bool
     algorithm: int = 0
     signing: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
     offline: bool = False
     revoked: bool = False
 
@@ -86,6 +88,7 @@ def _key(group: list[list[str]]) -> Key:
         usable=bool(able) and primary[1] not in UNUSABLE,
         algorithm=int(primary[3]),
         signing=tuple(number for _, number in here),
+        taken=tuple(number for _, number in able),
         offline=primary[14] == "#",
         revoked=primary[1] == "r",
     )

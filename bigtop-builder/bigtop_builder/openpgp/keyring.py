@@ -30,6 +30,7 @@ class Keyring:
         self._stack = ExitStack()
         self._lent: dict[str, Signer] = {}
         self._listed: tuple[Key, ...] | None = None
+        self._exported: dict[tuple[tuple[str, ...], bool], bytes] = {}
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._home)
@@ -138,10 +139,12 @@ class Keyring:
         for fingerprint in fingerprints:
             if fingerprint not in known:
                 raise missing(fingerprint)
-        options = ["--armor"] if armor else []
-        return self._home.gpg(
-            [*options, "--export-options", "export-minimal", "--export", *fingerprints]
-        ).stdout
+        wanted = tuple(fingerprints), armor
+        if wanted not in self._exported:
+            options = ["--armor"] if armor else []
+            words = [*options, "--export-options", "export-minimal", "--export", *fingerprints]
+            self._exported[wanted] = self._home.gpg(words).stdout
+        return self._exported[wanted]
 
     def export_secret(self, fingerprint: str, *, primary: bool = True) -> bytes:
         """The secret key, armored, protected by the passphrase if there is one.
@@ -302,4 +305,5 @@ class Keyring:
     def _gpg(self, words: list[str], *, stdin: bytes = b"", check: bool = True) -> Completed:
         """Run gpg for what may change the keys."""
         self._listed = None
+        self._exported.clear()
         return self._home.gpg(words, stdin=stdin, check=check)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which snapshots a holder of the keys has published: nobody else's are ever signed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import SigningError
 from bigtop_builder.openpgp import Key, Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.layout import Entry
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.layout import COPY, Entry
+from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.state import State
+
+BATCH = 16
+"""Small files in memory at once."""
 
 
 def public_keys(state: State, keyring: Keyring) -> bytes:
@@ -85,19 +90,51 @@ def published(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
     pointers = state.pointers(state.settings().suites if missing else ())
     for suite, pointer in pointers.items():
         paths = [layout.history_file(suite, serial) for serial in range(pointer.serial, 0, -1)]
-        for path, text in state.texts(paths):
+        for path, text in _texts(state, paths):
             if found == missing:
                 return found
             if any(one.encode() in text for one in missing - found):
-                found |= missing & _signed(state, path, text, public)
+                entry = signed_entry(state, path, text, public)
+                found |= missing & {entry.after if entry else ""}
     return found
 
 
-def _signed(state: State, path: str, text: bytes, public: bytes) -> set[str]:
-    """The snapshot that a history entry leads to, if it is signed: what was not is not even looked into."""
+def once_kept(state: State, snapshot: str, public: bytes) -> str | None:
+    """Name under which a snapshot was kept last, by the signed history of its own suite, which may be lost itself.
+
+    Args:
+        state: The repository.
+        snapshot: Id of the snapshot.
+        public: Keys, binary, of which one must have signed an entry.
+
+    Returns:
+        The name; empty if it is kept no more, None if it never was.
+    """
+    suite = layout.snapshot_suite(snapshot)
+    names = [name for name in state.store.names(f"state/history/{suite}") if name.endswith(".json")]
+    texts = list(_texts(state, [f"state/history/{suite}/{name}" for name in names]))
+    told = [entry for path, text in texts if (entry := signed_entry(state, path, text, public))]
+    for entry in sorted(told, key=attrgetter("when"), reverse=True):
+        if entry.after == snapshot and (entry.kept or entry.action in {"keep", "release"}):
+            made = f"{snapshot[:16]}-{entry.when:%Y%m%dT%H%M%SZ}" if entry.action == "keep" else ""
+            return entry.kept or made  # entries did not always have the name
+    return None
+
+
+def signed_entry(state: State, path: str, text: bytes, public: bytes) -> Entry | None:
+    """A history entry, if it is signed: what was not is not even looked into."""
     signature = state.store.read(f"{path}.asc") or b""
     try:
         openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
     except SigningError:
-        return set()
-    return {Entry.from_json(text, source=path).after}
+        return None
+    return Entry.from_json(text, source=path)
+
+
+def _texts(state: State, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Small files, each with its path, in order; those that are missing are left out."""
+    for start in range(0, len(paths), BATCH):
+        part = paths[start : start + BATCH]
+        with ThreadPoolExecutor(state.store.readers) as threads:
+            found = list(threads.map(state.store.read, part))
+        yield from ((path, text) for path, text in zip(part, found, strict=True) if text is not None)

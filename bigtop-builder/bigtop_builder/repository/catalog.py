@@ -11,8 +11,9 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
+from bigtop_builder.repository.pointer import KEPT
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.state import KEPT, THREADS, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~\-]{0,63}")
@@ -85,7 +86,7 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
             packages=_packages(state, snapshot),
         )
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(state.store.readers) as threads:
         found = list(threads.map(info, snapshots))
     return sorted(found, key=lambda one: (one.when is not None, one.when, one.snapshot))
 

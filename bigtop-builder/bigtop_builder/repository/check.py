@@ -10,16 +10,19 @@ from functools import partial
 from itertools import chain
 
 from bigtop_builder import openpgp
+from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.index import COPY, Stanza, parse_release, parse_stanzas
+from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
+from bigtop_builder.repository.index.release import parse_release
+from bigtop_builder.repository.index.sources import PoolFile, parse_sources
 from bigtop_builder.repository.key_expiry import LASTING, following
-from bigtop_builder.repository.layout import Block, Form, Settings, Snapshot
+from bigtop_builder.repository.layout import COPY, Block, Form, Settings, Snapshot
+from bigtop_builder.repository.pointer import WITHDRAWN, Pointer
 from bigtop_builder.repository.refresh import why_due
-from bigtop_builder.repository.sources import PoolFile, parse_sources
-from bigtop_builder.repository.state import THREADS, WITHDRAWN, Pointer, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.strays import strays
 
 
@@ -53,7 +56,7 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
     missing = [layout.key_file(one) for one in settings.keys if layout.key_file(one) not in kept]
     public = trusted or b"".join(kept[path] for path in map(layout.key_file, settings.keys) if path in kept)
     once = trusted or b"".join(kept.values())
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(max(state.store.readers, cores())) as threads:
         look = _Look(state=state, settings=settings, public=public, once=once, threads=threads)
         found = [f"{path} is missing: {COPY}" for path in missing]
         suites = look.suites([*settings.suites, *map(layout.snapshot_suite, state.snapshots())])
@@ -179,7 +182,7 @@ class _Look:
                     if self.state.last_wrapper(suite.name):
                         yield (
                             f"{layout.suite_folder(suite.name)}/InRelease is missing, and {suite.name} was published "
-                            "to once: run the command again if it was cut off; if not, "
+                            "to once: the next publish to it takes that up, and "
                             f"bigtop-builder repo refresh {suite.name} brings it back"
                         )
 

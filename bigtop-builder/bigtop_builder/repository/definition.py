@@ -56,16 +56,16 @@ class Definition(Value):
     )
     forms: tuple[Form, ...] = Field(
         FORMS,
-        description="Forms of Packages, Sources and Translation-en that are written from the next change of a suite "
-        'on: `""` (plain), `.gz`, `.xz`, `.zst`; apt of Debian 11 and later reads each',
+        description="Forms of Packages, Sources and Translation-en that are written from the next publish to a "
+        'suite on: `""` (plain), `.gz`, `.xz`, `.zst`; apt of Debian 11 and later reads each',
     )
     contents: bool = Field(
         False,
-        description="Write Contents-<architecture>.gz, for apt-file, from the next change of a suite on",
+        description="Write Contents-<architecture>.gz, for apt-file, from the next publish to a suite on",
     )
     translations: bool = Field(
         False,
-        description="Move long descriptions from Packages to Translation-en, from the next change of a suite on",
+        description="Move long descriptions from Packages to Translation-en, from the next publish to a suite on",
     )
     suites: dict[str, SuiteDefinition] = Field(description="Suites by name")
 

@@ -16,11 +16,11 @@ from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.gc import remove, sweep
-from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.layout import Form, Mirror, Mirrored, Snapshot, SuiteSettings
+from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
+from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.retention import DAY
 from bigtop_builder.repository.snapshot import links_of
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content, Held, Store, Upload
 from bigtop_builder.repository.wrapper import places_of
 

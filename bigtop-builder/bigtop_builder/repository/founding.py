@@ -2,7 +2,7 @@
 """Making a repository and its suites, and changing its settings: all that writes `state/repository.json`."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
@@ -13,10 +13,11 @@ from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command
-from bigtop_builder.repository.index import parse_date
+from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.state import State
 from bigtop_builder.schema import Name
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ COMPONENT: Final[TypeAdapter[str]] = TypeAdapter(Name)
 """The name that the models of snapshots take."""
 
 
-def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
+def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[str] = ()) -> None:
     """Make a repository; one that has these settings stays as it is.
 
     A repository that lost its settings gets them anew, with the suites that stand in `dists`.
@@ -36,6 +37,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
         state: Its store, empty or holding a repository.
         wanted: Its settings, without suites.
         keyring: Holds its keys.
+        named: Settings that may change, and do in a repository that is there; its others stay.
 
     Raises:
         InputError: The store holds something else, or a repository with other settings.
@@ -45,6 +47,10 @@ def begin(state: State, wanted: Settings, keyring: Keyring) -> None:
         there = state.settings()
         if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
             raise _other_settings(store.name, there, wanted)
+        chosen = {name: getattr(wanted, name) for name in named}
+        if any(getattr(there, name) != value for name, value in chosen.items()):
+            with state.lock():
+                change_settings(state, **chosen)
         return
     foreign = [name for name in store.names("") if name != "state"]
     if foreign and not store.names("state/keys"):

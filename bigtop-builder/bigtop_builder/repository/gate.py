@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import Stanza, holding
+from bigtop_builder.repository.index.blocks import holding
+from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import Block, Snapshot
 
 log = logging.getLogger(__name__)

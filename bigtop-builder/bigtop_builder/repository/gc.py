@@ -16,9 +16,8 @@ from bigtop_builder.errors import CheckFailed
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import check_signers, public_keys
-from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.layout import Collected, Retention, Settings
+from bigtop_builder.repository.authentic import check_signers, once_kept, public_keys
+from bigtop_builder.repository.layout import COPY, Collected, Retention, Settings
 from bigtop_builder.repository.retention import DAY, Marked, Past, retained
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Listed
@@ -253,7 +252,11 @@ def _pasts(state: State, settings: Settings, rules: Retention | None) -> dict[st
 def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) -> Marked:
     kept: dict[str, str] = {}
     touched: dict[str, datetime] = {}
-    for pointer in state.pointers(map(layout.snapshot_suite, every)).values():
+    own = state.pointers(map(layout.snapshot_suite, every))
+    for lost in (one for one in every if layout.snapshot_suite(one) not in own):
+        if name := once_kept(state, lost, public):
+            kept[lost] = name
+    for pointer in own.values():
         if pointer.kept:
             kept[pointer.snapshot] = pointer.kept
         elif pointer.date > now - DAY:

@@ -2,17 +2,19 @@
 """What a set of packages would change in a suite: which are new to it, which stay, which must go."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.gate import Loss, growing, replacing
-from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.layout import Removed, Snapshot
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.source_pool import AdmittedSource
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Store
 from bigtop_builder.source_package import SourcePackage
 
 
@@ -54,10 +56,16 @@ class Incoming:
         """
         if not self.before.components:
             return Loss()
-        come = [stanza_of(deb, "") for deb in self.debs]
+        come = [_coming(deb) for deb in self.debs]
         if self.replace:
             return replacing(self.before, self.component, come, state.stanzas)
         return growing(self.before, come, state.stanzas, expected=expected)
+
+    def staged(self, store: Store) -> Self:
+        """The same, with the hash of each fresh package known (`pool.staged`)."""
+        fresh = pool.staged(store, self.fresh, self.component)
+        known = {deb.path: deb for deb in fresh}
+        return replace(self, fresh=fresh, debs=tuple(known.get(deb.path, deb) for deb in self.debs))
 
     def grown(
         self,
@@ -124,6 +132,19 @@ def incoming_of(
             *(removed(component, there[key]) for key in sorted(there.keys() - wanted)),
             *(removed(component, held[key]) for key in sorted(held.keys() - stay)),
         ),
+    )
+
+
+def _coming(deb: Deb) -> Stanza:
+    """What the gate looks at of a package, which has no place yet and whose bytes do not matter to it."""
+    return Stanza(
+        name=deb.name,
+        version=deb.version,
+        architecture=deb.architecture,
+        filename="",
+        size=deb.size,
+        sha256="",
+        text="",
     )
 
 

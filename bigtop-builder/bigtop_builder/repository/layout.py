@@ -19,6 +19,8 @@ MIRROR = "state/mirror.json"
 """Only mirrors have it: `repo export` alone writes there."""
 WITHDRAWN = "state/withdrawn.asc"
 """Clear-signed JSON, one object, so that nobody ever reads a text with another one's signature."""
+COPY = "bring it back from a copy of the repository"
+"""The way out for a file that never changes: it is the same in any copy that has it."""
 POOL = "pool"
 BY_HASH = "by-hash"
 PACKAGES = "Packages"
@@ -192,6 +194,9 @@ class Entry(Value):
     )
     after: Sha256 = Field(alias="to", description="Snapshot from then on")
     source: str = Field("", description="For `promote`: suite that the snapshot came from")
+    kept: str = Field(
+        "", description="Name under which a snapshot is kept from then on; empty if none was given"
+    )
     added: tuple[Added, ...] = ()
     removed: tuple[Removed, ...] = ()
     records: dict[str, Sha256] = Field(

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.layout import Block, Index
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.state import State
 
 Package = tuple[str, str, str, str]
 """Component, name, version, architecture; `source` for source packages."""

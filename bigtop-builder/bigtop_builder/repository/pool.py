@@ -4,17 +4,18 @@
 import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bigtop_builder.artifact import Deb
+from bigtop_builder.artifact import Deb, hashed, read_deb
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza, stanza_of
+from bigtop_builder.repository.index.packages import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Content, Held, Present, Store, Upload
+from bigtop_builder.repository.store import Content, Held, Present, Staged, Store, Upload
+from bigtop_builder.repository.store.files import changed
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -52,16 +53,16 @@ def not_yet_in(
     wanted: dict[tuple[str, str, str], Deb] = {}
     for deb in debs:
         twin = wanted.setdefault((deb.name, deb.version, deb.architecture), deb)
-        if twin.sha256 != deb.sha256:
+        if twin is not deb and twin.sha256 != deb.sha256:
             raise _other_bytes(deb, f"{twin.path} with sha256 {twin.sha256}")
     names = {deb.name for deb in wanted.values()}
     indices = snapshot.components.get(component, {}) if snapshot else {}
     there: dict[tuple[str, str, str], Stanza] = {}
     for index in indices.values():
         there |= {stanza.key: stanza for stanza in state.find(index, names) if stanza.key in wanted}
-    for key, stanza in there.items():
-        if wanted[key].sha256 != stanza.sha256:
-            raise _other_bytes(wanted[key], f"{stanza.filename} with sha256 {stanza.sha256}")
+    for deb, stanza in zip(hashed([wanted[key] for key in there]), there.values(), strict=True):
+        if deb.sha256 != stanza.sha256:
+            raise _other_bytes(deb, f"{stanza.filename} with sha256 {stanza.sha256}")
     return tuple(deb for key, deb in wanted.items() if key not in there)
 
 
@@ -78,6 +79,32 @@ def only(debs: Sequence[Deb], architectures: Collection[str]) -> Sequence[Deb]:
         f"none of {len(debs)} packages is for {', '.join(architectures)} or all",
         hint=f"they are for {', '.join(sorted({deb.architecture for deb in debs}))}",
     )
+
+
+def staged(store: Store, debs: Sequence[Deb], component: str) -> tuple[Deb, ...]:
+    """The same packages, each with its hash: those without one are copied to the store's disk meanwhile.
+
+    What is looked at from then on is the copy, to which nobody else writes. Packages that the pool has are not
+    copied. The repository must be locked.
+
+    Raises:
+        PublishError: One changed since it was read, or the store cannot be written.
+    """
+    new = [
+        deb.path
+        for deb in debs
+        if not deb.hashed
+        and store.size(layout.pool_file(component, deb.name, deb.version, deb.architecture)) is None
+    ]
+    copies = store.stage(new) if new else {}
+    known = [
+        replace(deb, hashed=there.sha256, copy=there.path) if (there := copies.get(deb.path)) else deb
+        for deb in debs
+    ]
+    for deb in known:
+        if deb.copy and read_deb(deb.copy, hash_up_to=0).stanza != deb.stanza:
+            raise changed(deb.path)
+    return hashed(known)
 
 
 def admit(
@@ -145,8 +172,14 @@ def _admitted(deb: Deb, component: str, *, there: bool, how: str) -> Admitted:
             sha256=deb.sha256,
             verified=how,
         ),
-        content=Present() if there else Upload(deb.path, deb.sha256),
+        content=_content(deb, there=there),
     )
+
+
+def _content(deb: Deb, *, there: bool) -> Content:
+    if there:
+        return Present()
+    return Staged(deb.copy, deb.sha256) if deb.copy else Upload(deb.path, deb.sha256)
 
 
 def _pooled(store: Store, debs: Sequence[Deb], component: str) -> list[bool]:
@@ -201,7 +234,7 @@ def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
     if not debs:
         return
     log.info("verifying %d packages that no verdict knows", len(debs))
-    found = on_all_cores(integrity, [deb.path for deb in debs])
+    found = on_all_cores(integrity, [deb.content for deb in debs])
     broken = [
         f"{deb.path}: {problem}" for deb, problems in zip(debs, found, strict=True) for problem in problems
     ]

@@ -15,9 +15,9 @@ from typing import Self
 
 from bigtop_builder import openpgp
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import InputError, PublishError
+from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import layout, pool, source_pool
+from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import check_signers, public_keys
 from bigtop_builder.repository.drafting import write_snapshot
@@ -26,11 +26,13 @@ from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, Snapshot, SuiteSettings
+from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, unchanged
 from bigtop_builder.repository.rollback import earlier
 from bigtop_builder.repository.source_pool import NOTHING
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store, open_store
+from bigtop_builder.repository.unfinished import completed, take_up
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.source_package import Beside
 from bigtop_builder.verify.integrity import check_integrity
@@ -84,10 +86,12 @@ class Repository:
         label: str = "",
         keyring: Keyring,
         fingerprints: Sequence[str],
-        forms: tuple[Form, ...] = layout.FORMS,
+        forms: tuple[Form, ...] | None = None,
+        contents: bool | None = None,
+        translations: bool | None = None,
         sync: bool = True,
     ) -> Self:
-        """Make a repository; the same call on one that is there changes nothing.
+        """Make a repository; on one that is there, choose the indices that are named, and change nothing else.
 
         Args:
             where: Its folder, empty or not there yet, or `s3://bucket/prefix`.
@@ -95,7 +99,9 @@ class Repository:
             label: Label in Release; the origin if empty.
             keyring: Holds the keys.
             fingerprints: Keys that sign, each of them every time.
-            forms: Forms of the indices to write.
+            forms: Forms of the indices to write from the next publish on; None for those that are written.
+            contents: Whether to write Contents; None for what is.
+            translations: Whether to write Translation-en; None for what is.
             sync: Wait for the disk.
 
         Raises:
@@ -104,8 +110,10 @@ class Repository:
         """
         keyring.check(fingerprints)
         repository = cls(open_store(where, sync=sync))
-        wanted = Settings(origin=origin, label=label or origin, keys=tuple(fingerprints), forms=forms)
-        begin(repository.state, wanted, keyring)
+        indices = {"forms": forms, "contents": contents, "translations": translations}
+        chosen = {name: value for name, value in indices.items() if value is not None}
+        fixed = Settings(origin=origin, label=label or origin, keys=tuple(fingerprints))
+        begin(repository.state, fixed.model_copy(update=chosen), keyring, named=chosen)
         return repository
 
     def define(self, suite: str, settings: SuiteSettings) -> None:
@@ -173,12 +181,14 @@ class Repository:
         self.check_lasting(suite, keyring)
         with self.state.lock():
             ensure(self.state, suite, new=new_suite)
-            pointer = self.trusted(suite, keyring)
+            there = self.trusted(suite, keyring)
+            pointer = there or take_up(self.state, suite, keyring=keyring, clock=self.clock)
             incoming = self._incoming(pointer, component, debs, beside, replace=replace)
             if pointer and not incoming:
-                return unchanged(pointer)
+                return unchanged(pointer) if there else completed(self.state, pointer)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
+            incoming = incoming.staged(self.store)
             admitted = pool.admit(
                 self.state,
                 incoming.fresh,
@@ -187,7 +197,7 @@ class Repository:
                 integrity=self._integrity if verify else None,
             )
             sources = source_pool.admit(self.state, incoming.sources, component=component)
-            kept, named = source_pool.kept_records(beside.records, debs, beside.sources)
+            kept, named = source_pool.kept_records(beside.records, incoming.debs, beside.sources)
             self.store.put(source_pool.together(admitted, sources))
             records = {**pool.records(admitted, verdicts, manifest), **kept}
             manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
@@ -262,9 +272,10 @@ class Repository:
         with self.state.lock():
             origin = self.standing(source, keyring)
             ensure(self.state, target, new=new_suite)
-            pointer = self.trusted(target, keyring)
+            there = self.trusted(target, keyring)
+            pointer = there or take_up(self.state, target, keyring=keyring, clock=self.clock)
             if pointer and pointer.snapshot == origin.snapshot:
-                return unchanged(pointer)
+                return unchanged(pointer) if there else completed(self.state, pointer)
             loss = self.loss(pointer, origin.snapshot)
             change = Change(
                 suite=target,
@@ -346,17 +357,6 @@ class Repository:
         before, after = (self.state.snapshot(one) for one in (pointer.snapshot, snapshot))
         return between(before, after, self.state.stanzas)
 
-    def _require_first(self, change: Change) -> None:
-        """See that a suite without InRelease has no wrapper over another snapshot: its history would be lost."""
-        last = self.state.last_wrapper(change.suite)
-        if last and last.snapshot != change.snapshot:
-            raise PublishError(
-                f"{self.store.name}/dists/{change.suite}/InRelease is missing, and snapshot {last.snapshot[:16]} was "
-                f"published to {change.suite} at {last.date:%Y-%m-%d %H:%M} UTC",
-                hint=f"bigtop-builder repo refresh {change.suite} brings it back, or completes a publish that was "
-                "cut off; then run this command again",
-            )
-
     def _incoming(
         self, pointer: Pointer | None, component: str, debs: Sequence[Deb], beside: Beside, *, replace: bool
     ) -> Incoming:
@@ -378,8 +378,6 @@ class Repository:
             SigningError: A key cannot sign.
             PublishError: The store cannot be written, or clocks differ; nothing was switched.
         """
-        if pointer is None:
-            self._require_first(change)
         serial = switch(self.state, pointer, change, keyring=keyring, clock=self.clock)
         return Published(
             suite=change.suite,

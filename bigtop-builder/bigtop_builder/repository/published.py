@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bigtop_builder.repository.gate import Lowered, Vanished
 from bigtop_builder.repository.layout import Added, Removed
-from bigtop_builder.repository.state import Pointer
+from bigtop_builder.repository.pointer import Pointer
 
 
 @dataclass(frozen=True, kw_only=True)

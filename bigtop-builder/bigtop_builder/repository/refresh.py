@@ -2,26 +2,28 @@
 """Signing anew what hosts would refuse soon: each suite and each snapshot's own, in as many steps as there are."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import CheckFailed, InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import (
     check_signers,
     kept_keys,
+    once_kept,
     public_keys,
     published,
     require_signed,
 )
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.layout import Action, Notices, Settings
+from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.state import WITHDRAWN, Pointer, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.withdraw import write_notices
 from bigtop_builder.repository.wrapper import Change, places_of, settings_of, signed_by, switch_all
 
@@ -43,12 +45,14 @@ class Due:
         snapshot: Where it points.
         pointer: How it stands; None for a snapshot that has no suite of its own yet.
         reason: Why.
+        marks: Fields that it is to have again, if it was lost.
     """
 
     suite: str
     snapshot: str
     pointer: Pointer | None
     reason: str
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +106,14 @@ def refresh(
             if suites
             else due(state, public, now=repository.clock(), everything=everything)
         )
+        found = [one if one.pointer else _recovered(state, one, public) for one in found]
         standing = [one.pointer for one in found if one.pointer]
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(lambda pointer: require_signed(state, pointer, public), standing))
         done: list[Refreshed] = []
         for start in range(0, len(found), BATCH):
             part = found[start : start + BATCH]
-            changes = [(one.pointer, _change(state, one, public, who, why)) for one in part]
+            changes = [(one.pointer, _change(one, who, why)) for one in part]
             serials = switch_all(state, changes, keyring=keyring, clock=repository.clock)
             done += [
                 Refreshed(suite=one.suite, serial=serial, snapshot=one.snapshot, reason=one.reason)
@@ -136,29 +141,70 @@ def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
     """
     found = []
     for suite in dict.fromkeys(suites):
-        _bring_back(state, suite, public)
+        own = layout.OWN_SUITE.fullmatch(suite)
+        lost = _bring_back(state, suite, public)
         pointer = state.pointer(suite)
-        if pointer is None:
+        snapshot = pointer.snapshot if pointer else _snapshot_of(state, suite, public) if own else ""
+        if not snapshot:
             raise InputError(
                 f"nothing was published to suite {suite} of {state.store.name}",
                 hint=meant(suite, state.settings().suites),
             )
-        found.append(Due(suite=suite, snapshot=pointer.snapshot, pointer=pointer, reason="asked for"))
+        marks = _marks(state, snapshot, public) if own and lost else {}
+        found.append(Due(suite=suite, snapshot=snapshot, pointer=pointer, reason="asked for", marks=marks))
     return found
 
 
-def _bring_back(state: State, suite: str, public: bytes) -> None:
-    """Switch a suite without InRelease to its newest wrapper: it was lost, or its first publish was cut off."""
+def _snapshot_of(state: State, suite: str, public: bytes) -> str:
+    """Id of the published snapshot whose own suite this is; empty if there is none."""
+    known = [one for one in state.snapshots() if layout.snapshot_suite(one) == suite]
+    return next(iter(published(state, known, public)), "")
+
+
+def _recovered(state: State, one: Due, public: bytes) -> Due:
+    """A snapshot's own suite that never was, or was lost, with the name it had.
+
+    It stands where it stood if it was switched more than once. A first wrapper alone may be of a publish that was cut
+    off, and not be whole: it is made anew.
+    """
+    try:
+        last = state.last_wrapper(one.suite)
+        if last and last.serial > 1:
+            _bring_back(state, one.suite, public)
+    except (CheckFailed, SigningError) as error:
+        log.warning("%s is made anew: %s", one.suite, error.brief)
+    return replace(one, pointer=state.pointer(one.suite), marks=_marks(state, one.snapshot, public))
+
+
+def _marks(state: State, snapshot: str, public: bytes) -> dict[str, str]:
+    """Fields of a snapshot's own suite that was lost, by what else is signed: why it is withdrawn, and its name."""
+    notice = state.notices(public).get(snapshot)
+    marks = {WITHDRAWN: notice.why if notice else ""}
+    name = once_kept(state, snapshot, public + b"".join(kept_keys(state).values()))
+    if name is not None:
+        others = state.pointers(map(layout.snapshot_suite, state.snapshots())).values()
+        taken = any(other.kept == name and other.snapshot != snapshot for other in others)
+        marks[KEPT] = f"{snapshot[:16]}-{name}"[:64] if name and taken else name
+    return marks
+
+
+def _bring_back(state: State, suite: str, public: bytes) -> bool:
+    """Switch a suite without InRelease to its newest wrapper: it was lost, or its first publish was cut off.
+
+    Returns:
+        Whether it was.
+    """
     if state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None:
-        return
-    if last := state.last_wrapper(suite):
-        folder = layout.release_folder(suite, last.serial)
-        openpgp.verify(
-            last.signed, keyring=public, what=f"{state.store.name}/{folder}/InRelease", expired=True
-        )
-        places = places_of(state.snapshot(last.snapshot), state.settings().forms)
-        state.store.switch(suite, folder, files=places, before=None)
-        log.warning("%s was lost: it points to snapshot %s again", suite, last.snapshot[:12])
+        return False
+    last = state.last_wrapper(suite)
+    if last is None:
+        return False
+    folder = layout.release_folder(suite, last.serial)
+    openpgp.verify(last.signed, keyring=public, what=f"{state.store.name}/{folder}/InRelease", expired=True)
+    places = places_of(state.snapshot(last.snapshot), state.settings().forms)
+    state.store.switch(suite, folder, files=places, before=None)
+    log.warning("%s was lost: it points to snapshot %s again", suite, last.snapshot[:12])
+    return True
 
 
 def due(state: State, public: bytes, *, now: datetime, everything: bool = False) -> list[Due]:
@@ -219,16 +265,15 @@ def ending(pointer: Pointer, *, now: datetime) -> str:
     return f"{said} {pointer.until:%Y-%m-%d %H:%M} UTC"
 
 
-def _change(state: State, one: Due, public: bytes, who: str, why: str) -> Change:
+def _change(one: Due, who: str, why: str) -> Change:
     action: Action = "refresh" if one.pointer else "snapshot"
-    notice = None if one.pointer else state.notices(public).get(one.snapshot)
     return Change(
         suite=one.suite,
         snapshot=one.snapshot,
         action=action,
         who=who,
         why=why or one.reason,
-        marks={WITHDRAWN: notice.why} if notice else {},
+        marks=one.marks,
     )
 
 

@@ -10,11 +10,11 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.authentic import check_signers
 from bigtop_builder.repository.drafting import write_snapshot
 from bigtop_builder.repository.incoming import removed
-from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.index.sources import ARCHITECTURE
 from bigtop_builder.repository.layout import Removed, Snapshot
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.published import Published, unchanged
-from bigtop_builder.repository.sources import ARCHITECTURE
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change
 

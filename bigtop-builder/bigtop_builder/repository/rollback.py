@@ -7,7 +7,8 @@ from itertools import chain
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository.layout import Action, Entry
-from bigtop_builder.repository.state import Pointer, State
+from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.state import State
 
 log = logging.getLogger(__name__)
 

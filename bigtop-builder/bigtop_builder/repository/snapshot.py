@@ -12,27 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from bigtop_builder.repository import layout, xz, zst
-from bigtop_builder.repository.index import (
-    Key,
-    Piece,
-    Stanza,
-    block_text,
-    grow,
-    holding,
-    parse_stanzas,
-    shrink,
-)
+from bigtop_builder.cores import cores
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.index import xz, zst
+from bigtop_builder.repository.index.blocks import Piece, block_text, grow, holding, shrink
+from bigtop_builder.repository.index.packages import Key, Stanza, parse_stanzas
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
+from bigtop_builder.repository.index.translation import Style
 from bigtop_builder.repository.layout import Block, Form, Index, IndexFile, Snapshot
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content, Present, Upload
-from bigtop_builder.repository.translation import Style
 
 LEVEL = 6
 """Of gzip, as its own default; 9 takes twice the time for a hundredth of the size."""
-THREADS = 8
-"""Blocks that are read or compressed at once: more than cores, for stores that answer after a while."""
+NEW = 8
+"""New blocks from which on all cores compress them."""
 BATCH = 64
 """Blocks in memory at once; each has 64 names on average."""
 
@@ -216,7 +210,8 @@ class Draft:
         every: tuple[Form, ...] = tuple(dict.fromkeys(("", *wanted)))
         outputs = {form: _output(self.scratch if form in wanted else None, form) for form in every}
         blocks: list[Block] = []
-        with ThreadPoolExecutor(THREADS) as threads:
+        fresh = sum(not isinstance(part, Block) for part in grown)
+        with ThreadPoolExecutor(max(self.state.store.readers, cores() if fresh >= NEW else 0)) as threads:
             for start in range(0, len(grown), BATCH):
                 packed = partial(self._packed, forms=wanted)
                 batch = list(threads.map(packed, grown[start : start + BATCH]))

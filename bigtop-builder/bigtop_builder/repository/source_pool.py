@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza, source_stanza
 from bigtop_builder.repository.layout import Added, Index
 from bigtop_builder.repository.pool import BUMP, Admitted
-from bigtop_builder.repository.sources import ARCHITECTURE, SourceStanza, source_stanza
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Present, Upload
 from bigtop_builder.source_package import Beside, BuildRecord, Part, SourcePackage

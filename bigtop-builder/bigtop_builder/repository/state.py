@@ -1,37 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a repository holds: settings, snapshots, and which one each suite points to. Reads; checks by hash.
-
-A suite's pointer is its signed InRelease itself (fields X-Serial and X-Snapshot), so one object is what
-clients read, what the next publisher reads, and what is switched.
-"""
+"""What a repository holds: settings, snapshots, and which one each suite points to. Reads; checks by hash."""
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from lzma import LZMAError
-
-from zstandard import ZstdError
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
+from bigtop_builder.expand import BrokenStreamError
 from bigtop_builder.openpgp import signed_text
-from bigtop_builder.repository import layout, xz, zst
+from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command
-from bigtop_builder.repository.index import (
-    COPY,
-    Stanza,
-    holding,
-    parse_date,
-    parse_release,
-    parse_stanzas,
-    release_date,
-)
+from bigtop_builder.repository.index import xz, zst
+from bigtop_builder.repository.index.blocks import holding
+from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
+from bigtop_builder.repository.index.sources import PoolFile, SourceStanza, parse_sources
 from bigtop_builder.repository.layout import (
+    COPY,
     Block,
     Entry,
     Form,
@@ -42,47 +30,8 @@ from bigtop_builder.repository.layout import (
     Settings,
     Snapshot,
 )
-from bigtop_builder.repository.sources import PoolFile, SourceStanza, parse_sources
+from bigtop_builder.repository.pointer import Pointer, read_pointer
 from bigtop_builder.repository.store import Store
-
-SERIAL = "X-Serial"
-SNAPSHOT = "X-Snapshot"
-KEPT = "X-Kept"
-WITHDRAWN = "X-Withdrawn"
-UNTIL = "Valid-Until"
-THREADS = 16
-"""Files that are read at once, for stores that answer after a while."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pointer:
-    """Where a suite stands.
-
-    Attributes:
-        serial: Counts the suite's switches from 1.
-        snapshot: Id of the snapshot.
-        date: Date of its Release, UTC.
-        fields: All fields of its Release.
-        signed: InRelease as it is in the store.
-    """
-
-    suite: str
-    serial: int
-    snapshot: str
-    date: datetime
-    fields: Mapping[str, str]
-    signed: bytes
-
-    @property
-    def kept(self) -> str:
-        """Of a snapshot's own suite: the name under which it is kept whatever the rules; empty if it is not."""
-        return self.fields.get(KEPT, "")
-
-    @property
-    def until(self) -> datetime | None:
-        """Until when hosts take it, UTC; None for any time."""
-        text = self.fields.get(UNTIL)
-        return parse_date(text) if text else None
 
 
 class State:
@@ -145,7 +94,7 @@ class State:
         """
         path = f"{layout.suite_folder(suite)}/InRelease"
         if (signed := self.store.read(path)) is not None:
-            return self._pointer(suite, path, signed)
+            return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
         if (serial := self._switches(suite)) > 1:
             raise CheckFailed(
                 f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
@@ -162,7 +111,7 @@ class State:
         for serial in sorted(self._serials("releases", suite), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
-                return self._pointer(suite, path, signed)
+                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
         return None
 
     def _switches(self, suite: str) -> int:
@@ -188,22 +137,6 @@ class State:
                     return pointer.fields
         return {}
 
-    def _pointer(self, suite: str, path: str, signed: bytes) -> Pointer:
-        fields = parse_release(signed.decode(errors="replace"), source=f"{self.store.name}/{path}")
-        if not fields.get(SERIAL, "").isdigit() or SNAPSHOT not in fields:
-            raise CheckFailed(
-                f"{self.store.name}/{path} names no snapshot: another tool wrote it",
-                hint="publish to a folder that this tool made",
-            )
-        return Pointer(
-            suite=suite,
-            serial=int(fields[SERIAL]),
-            snapshot=fields[SNAPSHOT],
-            date=release_date(fields),
-            fields=fields,
-            signed=signed,
-        )
-
     def pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
         """Where suites stand, in their order; those that nothing was published to are left out.
 
@@ -211,7 +144,7 @@ class State:
             CheckFailed: An InRelease is not one of ours.
         """
         named = list(dict.fromkeys(suites))
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(self.store.readers) as threads:
             found = zip(named, threads.map(self.pointer, named), strict=True)
             return {suite: pointer for suite, pointer in found if pointer}
 
@@ -323,7 +256,7 @@ class State:
         where = f"{self.store.name}/{path}"
         try:
             whole = packed is None or decompress(packed, limit=len(text)) == text
-        except (LZMAError, ZstdError) as error:
+        except BrokenStreamError as error:
             raise CheckFailed(f"{where} was altered: {error}", hint=COPY) from error
         if not whole:
             raise CheckFailed(f"{where} was altered: it holds another text", hint=COPY)
@@ -353,7 +286,7 @@ class State:
         every = list(snapshots)
         packages = [index for one in every for named in one.components.values() for index in named.values()]
         sources = [index for one in every for index in one.sources.values()]
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(self.store.readers) as threads:
             found: dict[str, Stanza | PoolFile] = {
                 stanza.filename: stanza
                 for stanzas in threads.map(self.stanzas, _blocks(packages))
@@ -370,21 +303,13 @@ class State:
 
     def backwards(self, pointer: Pointer) -> Iterator[Entry]:
         """A suite's switches, newest first, read as far as they are asked for, in parts that double."""
-        last, count = pointer.serial, THREADS
+        last, count = pointer.serial, self.store.readers
         while last > 0:
             serials = range(last, max(last - count, 0), -1)
-            with ThreadPoolExecutor(THREADS) as threads:
+            with ThreadPoolExecutor(self.store.readers) as threads:
                 found = list(threads.map(partial(self.entry, pointer.suite), serials))
             yield from (entry for entry in found if entry)
             last, count = last - count, 2 * count
-
-    def texts(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Small files, each with its path, in order; those that are missing are left out."""
-        for start in range(0, len(paths), THREADS):
-            part = paths[start : start + THREADS]
-            with ThreadPoolExecutor(THREADS) as threads:
-                found = list(threads.map(self.store.read, part))
-            yield from ((path, text) for path, text in zip(part, found, strict=True) if text is not None)
 
     def entry(self, suite: str, serial: int) -> Entry | None:
         """One of the suite's switches; None if its record is missing."""

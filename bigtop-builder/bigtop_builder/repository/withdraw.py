@@ -10,9 +10,10 @@ from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
 from bigtop_builder.repository.layout import Notice, Notices
+from bigtop_builder.repository.pointer import WITHDRAWN
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rollback import predecessor
-from bigtop_builder.repository.state import WITHDRAWN, State
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
 
 LONG = 500

@@ -13,8 +13,8 @@ from bigtop_builder.errors import PublishError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import public_keys, require_published
-from bigtop_builder.repository.index import release_text
+from bigtop_builder.repository.authentic import once_kept, public_keys, require_published
+from bigtop_builder.repository.index.release import release_text
 from bigtop_builder.repository.layout import (
     Action,
     Added,
@@ -26,7 +26,8 @@ from bigtop_builder.repository.layout import (
     Snapshot,
     SuiteSettings,
 )
-from bigtop_builder.repository.state import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Pointer, State
+from bigtop_builder.repository.pointer import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Pointer
+from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content
 
 log = logging.getLogger(__name__)
@@ -118,8 +119,18 @@ def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Ke
         require_published(state, change.snapshot, public_keys(state, keyring))
     changes: list[tuple[Pointer | None, Change]] = [(pointer, change)]
     if own is None:
+        again = change.action in {
+            "promote",
+            "rollback",
+        }  # only such a snapshot can have had one that was lost
+        name = once_kept(state, change.snapshot, public_keys(state, keyring)) if again else None
         first = Change(
-            suite=suite, snapshot=change.snapshot, action="snapshot", who=change.who, why=change.why
+            suite=suite,
+            snapshot=change.snapshot,
+            action="snapshot",
+            who=change.who,
+            why=change.why,
+            marks={KEPT: name} if name else {},
         )
         changes.insert(0, (None, first))
     return switch_all(state, changes, keyring=keyring, clock=clock)[-1]
@@ -318,6 +329,7 @@ def _entry(change: Change, pointer: Pointer | None, serial: int, date: datetime)
         before=pointer.snapshot if pointer else "",
         after=change.snapshot,
         source=change.source,
+        kept=change.marks.get(KEPT, ""),
         added=change.added,
         removed=change.removed,
         waived=change.waived,

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 
 import pytest
-from stage import Desk, Stage, cores, desk
-from sweep import EXHAUSTIVE, SEED, Sweep
+from stage import Desk, Stage, desk
+from sweep import EXHAUSTIVE, SEED, Sweep, cores
 
 FIGURES = pytest.StashKey[list[str]]()
 

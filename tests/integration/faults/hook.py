@@ -8,6 +8,7 @@ import builtins
 import ctypes
 import errno
 import fcntl
+import importlib
 import io
 import json
 import mmap
@@ -25,8 +26,15 @@ from typing import Any, Literal
 How = Literal["kill", "torn", "EIO", "ENOSPC"]
 NAMING = {"rename", "link", "symlink", "mkdir", "unlink", "rmdir", "truncate", "chmod", "create"}
 """Calls whose errors name a file: not those on a descriptor."""
-MODULES = ("bigtop_builder.__main__", "bigtop_builder.cli.repo", "click")
-"""What a command needs, to be loaded once for all."""
+MODULES = (
+    "bigtop_builder.__main__",
+    "bigtop_builder.cli.repo",
+    "bigtop_builder.cli.repository",
+    "bigtop_builder.cli.snapshots",
+    "bigtop_builder.cli.suites",
+    "bigtop_builder.repository.store.filesystem",
+)
+"""What commands need, to be loaded once for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,7 @@ class Fault:
         at: Which call, counted from 0; none if negative.
         how: `kill`: SIGKILL before it is done; `torn`: after half of it, if it is a write; else its error.
         lasting: The calls after it fail in the same way.
+        small: Packages with more bytes are large, which are copied first and hashed then; None for the tool's own.
         many: So many files are many, which are written by processes and synced at once; None for the tool's own.
         journal: Where all calls that were done are told, a JSON object a line.
     """
@@ -46,26 +55,26 @@ class Fault:
     at: int = -1
     how: How = "kill"
     lasting: bool = False
+    small: int | None = None
     many: int | None = None
     journal: Path | None = None
 
 
 def publish(words: list[str], fault: Fault, variables: Mapping[str, str], output: Path) -> None:
     """Run a command of bigtop-builder in this process, which ends with it."""
-    import bigtop_builder.__main__
-    import bigtop_builder.repository.store.filesystem
-
+    for name in MODULES:
+        importlib.import_module(name)
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.environ.update(variables)
     sys.argv = ["bigtop-builder", *words]
-    if fault.many is not None:
-        for module in [one for name, one in sys.modules.items() if name.startswith("bigtop_builder.")]:
-            if hasattr(module, "MANY"):
-                vars(module)["MANY"] = fault.many
+    for name, value in (("MANY", fault.many), ("SMALL", fault.small)):
+        for module in [one for path, one in sys.modules.items() if path.startswith("bigtop_builder.")]:
+            if value is not None and hasattr(module, name):
+                vars(module)[name] = value
     _Watch(fault).install()
-    bigtop_builder.__main__.main()
+    sys.modules["bigtop_builder.__main__"].main()
 
 
 class _Watch:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A repository with a past, made once; copies of it for commands to be killed in; hosts that read the copies."""
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -8,74 +9,35 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hook
+from commands import EMPTY, FULL, OLD, PACKAGE, READS, RICH, SOURCED, SOURCES_TOO, Command
 
 from apt_host import AptHost, write_deb
-from bigtop_builder.artifact import read_deb
+from bigtop_builder.artifact import read_deb, read_debs
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.layout import SuiteSettings
+from bigtop_builder.repository.founding import choose_indices
+from bigtop_builder.repository.layout import FORMS, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
+from bigtop_builder.source_package import sort_out
+from debian_source import write_record, write_source
 from health import problems
 
 TOOL = Path(sys.executable).with_name("bigtop-builder")
-PACKAGE = "zoo"
 SECONDS = 120
 METHODS = ("file", "http")
 BY_HASH = ("yes", "no")
-EMPTY = "empty"
-FULL = "full"
-OLD = "old"
 AGE = timedelta(days=3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """A command that changes the repository, and what it does to hosts that follow suite `stable`.
-
-    Attributes:
-        name: For people.
-        words: Its arguments; `{deb}` is the package in its next version.
-        before: Version of the package that hosts get before it; empty if there is no suite yet.
-        after: Version that they get after it.
-        base: The repository that it begins with.
-        many: How many files are many to it: see hook.Fault.
-        gone: Folder whose files it removes; killed just before its last call, it may leave the folder itself.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    before: str
-    after: str
-    base: str = FULL
-    many: int | None = None
-    gone: str = ""
-
-
-ADD = Command(name="add", words=("add", "stable", "{deb}"), before="2", after="4")
-COMMANDS = (
-    Command(name="first", words=("add", "stable", "{deb}"), before="", after="4", base=EMPTY),
-    ADD,
-    replace(ADD, name="add many", many=2),
-    Command(name="promote", words=("promote", "testing", "stable"), before="2", after="3"),
-    Command(name="rollback", words=("rollback", "stable"), before="2", after="1"),
-    Command(name="remove", words=("remove", "stable", f"{PACKAGE}=2"), before="2", after="1"),
-    Command(name="refresh", words=("refresh", "stable"), before="2", after="2"),
-    Command(
-        name="gc", words=("gc", "--keep", "1"), before="3", after="3", base=OLD, gone="pool/main/a/aardvark"
-    ),
-)
-"""`stable` of the full repository had 1 and has 2, `testing` has 3. In the old one it had 1 and 2 and has 3, all for
-days, and a package that only its first snapshot has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +73,7 @@ class Stage:
         (folder / "debs").mkdir()
         for version in ("1", "2", "3", "4"):
             write_deb(folder / "debs", PACKAGE, version)
+            stage.write_build(version)
         for name in ("aardvark", "zebra"):
             write_deb(folder / "debs", name, "1")
         with KeyStore(stage.keys).open() as keyring:
@@ -128,7 +91,20 @@ class Stage:
             repository.define("testing", SuiteSettings(codename="testing"))
             repository.add("testing", [read_deb(stage.deb(PACKAGE, "3")), *others], keyring=keyring)
             stage.grow_old(keyring)
+            for base in (SOURCED, RICH):
+                stage.grow_with_sources(base, keyring)
         return stage
+
+    def grow_with_sources(self, base: str, keyring: Keyring) -> None:
+        """Make a repository of builds with sources; the rich one has every index too."""
+        shutil.copytree(self.folder / EMPTY, self.folder / base)
+        repository = Repository.open(self.folder / base)
+        if base == RICH:
+            with repository.state.lock():
+                choose_indices(repository.state, forms=(*FORMS, ".zst"), contents=True, translations=True)
+        for version in ("1", "2"):
+            paths, beside = sort_out([self.build(version)])
+            repository.add("stable", read_debs(paths), keyring=keyring, beside=beside)
 
     def grow_old(self, keyring: Keyring) -> None:
         """Make the old repository."""
@@ -153,10 +129,23 @@ class Stage:
         """A package."""
         return self.folder / "debs" / f"{name}_{version}_all.deb"
 
+    def build(self, version: str) -> Path:
+        """Folder of what a build of the package left."""
+        return self.folder / "builds" / version
+
+    def write_build(self, version: str) -> None:
+        """Make what a build leaves: the package, its source, .changes and .buildinfo."""
+        folder = self.build(version)
+        folder.mkdir(parents=True)
+        deb = Path(shutil.copy(self.deb(PACKAGE, version), folder))
+        info = write_record(folder / f"{PACKAGE}_{version}_amd64.buildinfo", [deb])
+        dsc = write_source(folder, PACKAGE, f"{version}-1")
+        write_record(folder / f"{PACKAGE}_{version}_amd64.changes", [dsc, deb, info])
+
     def words(self, command: Command, root: Path) -> list[str]:
         """A command's arguments."""
-        deb = self.deb(PACKAGE, command.after)
-        return ["repo", *(word.format(deb=deb) for word in command.words), "--repo", str(root)]
+        places = {"deb": self.deb(PACKAGE, command.after), "build": self.build(command.after)}
+        return ["repo", *(word.format(**places) for word in command.words), "--repo", str(root)]
 
 
 class Desk:
@@ -177,13 +166,17 @@ class Desk:
         with KeyStore(stage.keys).open() as keyring:
             key = keyring.export_public(KeyStore(stage.keys).fingerprints(), armor=False)
         for method, source in urls.items():
-            self._hosts[method] = AptHost.following(folder / method, url=source, suite="stable", key=key)
+            self._hosts[method] = host = AptHost.following(
+                folder / method, url=source, suite="stable", key=key
+            )
+            signed = f"signed-by={host.root}/usr/share/keyrings/test.gpg"
+            (host.root / "etc/apt/with-source.list").write_text(f"deb-src [{signed}] {source} stable main\n")
             shutil.copytree(self._hosts[method].lists, self._lists(method, EMPTY))
-        for base in (OLD, FULL):
+        for base in (OLD, FULL, SOURCED, RICH):
             self.lay_out(base)
             for method, host in self._hosts.items():
                 host.remember(self._lists(method, EMPTY))
-                host.update()
+                host.update(*READS.get(base, ()))
                 shutil.copytree(host.lists, self._lists(method, base))
 
     def lay_out(self, base: str) -> None:
@@ -194,15 +187,29 @@ class Desk:
     def run(self, command: Command, **fault: Any) -> Ended:
         """Run a command, with a fault if its parts are given."""
         words = self.stage.words(command, self.root)
-        what = hook.Fault(root=self.root, many=command.many, **fault)
+        what = hook.Fault(root=self.root, many=command.many, small=command.small, **fault)
         return run_tool(self.stage, words, self.folder / "said", what)
 
     def installs(self, command: Command, method: str, by_hash: str) -> str:
-        """Version that a host gets by a real update and install, having seen what the command begins with."""
+        """Version that a host gets by a real update and install, having seen what the command begins with.
+
+        If the repository has sources, the host gets those of the same version.
+        """
         host = self._hosts[method]
         host.remember(self._lists(method, command.base))
-        host.update(f"-oAcquire::By-Hash={by_hash}")
-        return host.install(PACKAGE)
+        host.update(f"-oAcquire::By-Hash={by_hash}", *command.reads)
+        version = host.install(PACKAGE)
+        if SOURCES_TOO in command.reads:
+            assert self._source(host) == f"{PACKAGE}_{version}-1.dsc"
+        return version
+
+    def _source(self, host: AptHost) -> str:
+        """Name of the .dsc that a host gets, with all its parts and each of them whole."""
+        with TemporaryDirectory(dir=self.folder) as place:
+            fetching = ["apt-get", "-q", "--only-source", "--download-only", SOURCES_TOO, "source", PACKAGE]
+            run(fetching, env={"APT_CONFIG": str(host.root / "apt.conf")}, cwd=Path(place))
+            (dsc,) = Path(place).glob("*.dsc")
+            return dsc.name
 
     def _lists(self, method: str, base: str) -> Path:
         return self.folder / f"{method}-{base}"
@@ -217,8 +224,16 @@ class Desk:
         return max(one.version for one in packages if one.name == PACKAGE)
 
     def problems(self) -> tuple[str, ...]:
-        """What `repo check` finds."""
-        return problems(Repository.open(self.root).state)
+        """What `repo check` finds, and what the history names of builds that is not kept as it came."""
+        state = Repository.open(self.root).state
+        records = {
+            f"state/builds/{sha256}{Path(name).suffix}": sha256
+            for entry in state.history("stable")
+            for name, sha256 in entry.records.items()
+        }
+        kept = {path: state.store.read(path) or b"" for path in records}
+        lost = [path for path, data in kept.items() if hashlib.sha256(data).hexdigest() != records[path]]
+        return (*problems(state), *lost)
 
 
 @contextmanager
@@ -273,8 +288,3 @@ def journal_of(desk: Desk, command: Command) -> Path:
     ended = desk.run(command, journal=journal)
     assert ended.status == 0, ended.said
     return journal
-
-
-def cores() -> int:
-    """Desks that work at once."""
-    return max(2, len(os.sched_getaffinity(0)) // 2)

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from stage import COMMANDS, Command, Desk, cores
+from commands import COMMANDS, Command
+from stage import Desk
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 EXHAUSTIVE = os.environ.get("BIGTOP_FAULTS") == "all"
 SEED = int(os.environ.get("BIGTOP_FAULT_SEED", secrets.randbelow(10**6)))
 Point = TypeVar("Point")
+
+
+def cores() -> int:
+    """Desks that work at once: with a few points for each command, more would not be worth being set up."""
+    here = len(os.sched_getaffinity(0))
+    return max(2, here if EXHAUSTIVE else here // 2)
 
 
 def share(points: int, command: Command) -> int:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from commands import ADD, COMMANDS, FULL, PACKAGE, Command
 from hook import How
-from stage import ADD, BY_HASH, COMMANDS, FULL, METHODS, PACKAGE, TOOL, Command, Desk, journal_of
+from stage import BY_HASH, METHODS, TOOL, Desk, journal_of
 from sweep import Sweep, share
 from test_kill import hosts_get_one_state, the_same_command_completes_it
 

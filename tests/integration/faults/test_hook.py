@@ -10,7 +10,8 @@ from pathlib import Path
 
 import hook
 import pytest
-from stage import COMMANDS, Command, Stage, desk
+from commands import COMMANDS, Command
+from stage import Stage, desk
 
 from bigtop_builder.run import run
 
@@ -41,9 +42,9 @@ def test_every_call_that_changes_the_repository_is_seen(
     with desk(stage, tmp_path / "desk") as place:
         place.lay_out(command.base)
         journal, log = tmp_path / "journal", tmp_path / "strace"
-        fault = (
-            f"hook.Fault(root=Path({str(place.root)!r}), journal=Path({str(journal)!r}), many={command.many})"
-        )
+        small, many = command.small, command.many
+        places = f"root=Path({str(place.root)!r}), journal=Path({str(journal)!r})"
+        fault = f"hook.Fault({places}, many={many}, small={small})"
         words = stage.words(command, place.root)
         variables = {"BIGTOP_BUILDER_KEYS_DIR": str(stage.keys)}
         script = (

@@ -6,8 +6,9 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
+from commands import COMMANDS, Command
 from hook import How
-from stage import BY_HASH, COMMANDS, METHODS, Command, Desk, journal_of
+from stage import BY_HASH, METHODS, Desk, journal_of
 from sweep import Sweep, share
 
 POINTS = 24

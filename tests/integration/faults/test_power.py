@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import COMMANDS, Command
 from disk import Disk, Keep, Tree, contents, lay
-from stage import BY_HASH, COMMANDS, Command, Desk, journal_of
+from stage import BY_HASH, Desk, journal_of
 from sweep import SEED, Sweep, share
 from test_kill import Kill, hosts_get_one_state, kills, the_same_command_completes_it
 

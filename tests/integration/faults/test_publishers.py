@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import ADD, FULL, PACKAGE
 from hook import Fault
-from stage import ADD, FULL, PACKAGE, SECONDS, TOOL, Stage, desk, start_tool
+from stage import SECONDS, TOOL, Stage, desk, start_tool
 
 from apt_host import write_deb
 from bigtop_builder.errors import PublishError

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores: where a repository's files lie. A store knows names and bytes; what they mean is `state`'s."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,11 +34,24 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """Content that `stage` has brought onto the store's own disk: it only gets its name.
+
+    Attributes:
+        path: The copy.
+        sha256: Hash of its bytes.
+    """
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Present:
     """Content that is there already, perhaps from a run that was killed: only made durable."""
 
 
-Content = bytes | Upload | Alias | Present
+Content = bytes | Upload | Staged | Alias | Present
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +89,10 @@ class Store(Protocol):
     def name(self) -> str:
         """What people call it: its folder or URL."""
 
+    @property
+    def readers(self) -> int:
+        """How many small files are best read at once."""
+
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if there is none."""
 
@@ -106,6 +123,15 @@ class Store(Protocol):
 
         Raises:
             PublishError: One is missing or has another size; or another hash, if its bytes had to be brought here.
+        """
+
+    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:
+        """Copy files onto the store's own disk and hash them on their way; none where it has no disk here.
+
+        What is not put before the lock is let go of is gone then.
+
+        Raises:
+            PublishError: They cannot be written.
         """
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import COPY
+from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.store.bucket import CHUNK, Bucket
 
 

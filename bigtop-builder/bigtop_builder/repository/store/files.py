@@ -5,9 +5,10 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.store import Alias, Upload
+from bigtop_builder.repository.store import Alias, Staged, Upload
 
 CHUNK = 1 << 18
 """Bytes that are read, hashed and written at a time: they stay in a core's cache. 1 MiB takes twice as long."""
@@ -28,14 +29,31 @@ class Write:
     root: str
     place: str
     temporary: str
-    content: bytes | Upload | Alias
+    content: bytes | Upload | Staged | Alias
     modified: float | None
+    sync: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copying:
+    """A file that is to be copied onto the store's disk.
+
+    Attributes:
+        path: The file.
+        to: Where the copy is to be.
+        sync: Wait until it is on the disk.
+    """
+
+    path: Path
+    to: str
     sync: bool
 
 
 def write(one: Write) -> None:
     """Make the file beside its place."""
     content = one.content
+    if isinstance(content, Staged):
+        return
     if isinstance(content, Alias):
         parent = os.path.dirname(one.place)  # noqa: PTH120
         os.symlink(os.path.relpath(f"{one.root}/{content.target}", parent), one.temporary)  # noqa: PTH211
@@ -43,7 +61,7 @@ def write(one: Write) -> None:
     descriptor = os.open(one.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         if isinstance(content, Upload):
-            _copy(content, descriptor)
+            _require_same(content, _copy(content.path, descriptor))
         else:
             _fill(descriptor, content)
         if one.modified is not None:
@@ -79,21 +97,45 @@ def _fill(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _copy(content: Upload, descriptor: int) -> None:
+def stage(one: Copying) -> Staged:
+    """Copy a file and hash it on its way."""
+    descriptor = os.open(one.to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        sha256 = _copy(one.path, descriptor)
+        if one.sync:
+            os.fsync(descriptor)
+    except OSError as error:
+        error.filename = error.filename or one.to
+        raise
+    finally:
+        os.close(descriptor)
+    return Staged(Path(one.to), sha256)
+
+
+def _copy(path: Path, descriptor: int) -> str:
     whole = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK))
-    source = os.open(content.path, os.O_RDONLY)
+    source = os.open(path, os.O_RDONLY)
     try:
         while count := os.readv(source, [buffer]):
             whole.update(buffer[:count])
             _fill(descriptor, buffer[:count])
     finally:
         os.close(source)
-    if whole.hexdigest() != content.sha256:
-        raise PublishError(
-            f"{content.path} changed while it was being published",
-            hint="run the command again when nothing writes to it any more",
-        )
+    return whole.hexdigest()
+
+
+def _require_same(content: Upload, sha256: str) -> None:
+    if sha256 != content.sha256:
+        raise changed(content.path)
+
+
+def changed(path: Path) -> PublishError:
+    """The error that somebody writes to a file while it is being published."""
+    return PublishError(
+        f"{path} changed while it was being published",
+        hint="run the command again when nothing writes to it any more",
+    )
 
 
 def make_folders(folders: set[str]) -> set[str]:

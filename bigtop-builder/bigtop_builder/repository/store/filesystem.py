@@ -17,13 +17,15 @@ from pathlib import Path
 
 from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.index import COPY
-from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present
+from bigtop_builder.repository.layout import COPY
+from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged
 from bigtop_builder.repository.store.files import (
+    Copying,
     Write,
     bring,
     make_folders,
     rename,
+    stage,
     sync_all,
     sync_folder,
     write,
@@ -58,6 +60,11 @@ class FilesystemStore:
     def name(self) -> str:
         """The folder."""
         return str(self.root)
+
+    @property
+    def readers(self) -> int:
+        """Two: what a small file takes is Python's time, and with eight threads it was twice as much."""
+        return 2
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if there is none. What is read of a suite is durable, whoever wrote it."""
@@ -124,6 +131,22 @@ class FilesystemStore:
                 raise PublishError(f"{self.root}/{path} {wrong}", hint=COPY)
         return [self.root / path for path in files]
 
+    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:
+        """Copy files into the folder that the next publisher clears if this one is killed.
+
+        Raises:
+            PublishError: They cannot be written.
+        """
+        with self._complaints():
+            try:
+                os.makedirs(self.root / TEMPORARY, exist_ok=True)  # noqa: PTH103  # as in _put
+                copies = [Copying(path=path, to=self._temporary(), sync=self._sync) for path in paths]
+                found = on_all_cores(stage, copies)
+            except BaseException:
+                self._empty()
+                raise
+        return dict(zip(paths, found, strict=True))
+
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files: temporaries first, fsynced; then renamed; then their folders fsynced.
 
@@ -147,7 +170,7 @@ class FilesystemStore:
             Write(
                 root=root,
                 place=place,
-                temporary=f"{root}/{TEMPORARY}/{os.getpid()}.{next(self._serial)}",
+                temporary=str(content.path) if isinstance(content, Staged) else self._temporary(),
                 content=content,
                 modified=stamp,
                 sync=self._sync and len(places) < MANY,
@@ -163,6 +186,9 @@ class FilesystemStore:
         on_all_cores(rename, writes)
         if self._sync:
             on_all_cores(sync_folder, list(folders))
+
+    def _temporary(self) -> str:
+        return f"{self.root}/{TEMPORARY}/{os.getpid()}.{next(self._serial)}"
 
     def _put_many(self, writes: "Sequence[Write]", folders: set[str]) -> None:
         """The same for thousands: whoever renames makes the folder, and the file system is synced as a whole."""

@@ -8,7 +8,7 @@ lost the lock without noticing cannot undo another's publish.
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.store import Content, Held, Listed, Upload
+from bigtop_builder.repository.store import Content, Held, Listed, Staged, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
 from bigtop_builder.repository.store.download import fetch
 from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
@@ -66,6 +66,11 @@ class S3Store:
     def name(self) -> str:
         """Its URL."""
         return self._bucket.name
+
+    @property
+    def readers(self) -> int:
+        """Many: an answer takes a while."""
+        return 16
 
     @cached_property
     def abilities(self) -> Abilities:
@@ -138,6 +143,10 @@ class S3Store:
         return self._bucket.each(
             lambda item: fetch(self._bucket, item[0], item[1].sha256, folder), files.items()
         )
+
+    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:  # noqa: ARG002  # the store's signature
+        """Nothing: an upload says its hash before its bytes."""
+        return {}
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:  # noqa: ARG002
         """Upload files, 32 at a time. Aliases are left out, and times are the store's own.

@@ -1,43 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contents-<architecture>: which file is in which package (Debian wiki, RepositoryFormat), for apt-file.
+"""Contents of a snapshot, for apt-file, from the packages that come and go.
 
-A line a path, in order of paths, cut into blocks where a path says so. What a change costs follows from the files of
-the packages that come and go, and of other versions of these: their .debs are read from the pool.
+What a change costs follows from the files of these packages, and of other versions of them: their .debs are read from
+the pool.
 """
 
 import re
-import zlib
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from bigtop_builder.artifact import AGAIN, frame
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.expand import BrokenStreamError, Window, allowance, expand
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza
-from bigtop_builder.repository.layout import Block, Form, Index, Snapshot
+from bigtop_builder.repository.index.contents import FORMS, amended
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.layout import Index, Snapshot
 from bigtop_builder.repository.snapshot import Draft, changed
 from bigtop_builder.repository.store import Held
 from bigtop_builder.tarball import Tarball
 
-FORMS: tuple[Form, ...] = (".gz",)
-"""The one that apt-file asks for in every Debian release."""
-BOUNDARY = 1 << 10
-"""A block begins at one path of so many."""
 SECTION = re.compile(r"^Section: (\S+)$", re.MULTILINE)
-
-Places = Mapping[str, frozenset[str]]
-"""Path -> `section/package` of those that have it."""
-
-
-class Line(NamedTuple):
-    """One path: `name` is the path, `text` the line."""
-
-    name: str
-    text: str
 
 
 def with_contents(draft: Draft, before: Snapshot, after: Snapshot) -> Snapshot:
@@ -79,52 +63,6 @@ def _index(
     left = {path: there - still.get(path, frozenset()) for path, there in left.items()}
     grown = amended(old.blocks if old else (), _places(files, come), left, draft.text)
     return draft.written(grown, name, FORMS)
-
-
-def amended(
-    blocks: Sequence[Block], come: Places, gone: Places, load: Callable[[Block], str]
-) -> list[Block | Sequence[Line]]:
-    """Put lines into an index of files, and take others out.
-
-    Args:
-        blocks: The index so far.
-        come: What is to be in it.
-        gone: What is to be in it no more.
-        load: Reads the text of one block; called for those alone that change.
-
-    Returns:
-        The blocks in order: those that stay, and the lines of new ones. It is the list that cutting the whole index
-        anew would give.
-    """
-    firsts = [block.first for block in blocks]
-    touched: dict[int, list[str]] = {}
-    for path in {*come, *gone}:
-        touched.setdefault(max(bisect_right(firsts, path) - 1, 0), []).append(path)
-    amended: list[Block | Sequence[Line]] = []
-    for position, block in enumerate(blocks or (None,)):
-        if block and position not in touched:
-            amended.append(block)
-            continue
-        there = dict(parse_lines(load(block))) if block else {}
-        for path in touched.get(position, ()):
-            there[path] = there.get(path, frozenset()) - gone.get(path, frozenset()) | come.get(
-                path, frozenset()
-            )
-        lines = [_line(path, there[path]) for path in sorted(there) if there[path]]
-        if lines and amended and not _begins(lines[0].name):
-            last = amended.pop()
-            text = load(last) if isinstance(last, Block) else ""
-            before = [_line(*one) for one in parse_lines(text)] if isinstance(last, Block) else list(last)
-            lines = [*before, *lines]
-        amended += _cut(lines)
-    return amended
-
-
-def parse_lines(text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Path and packages of each line of a block."""
-    for line in text.splitlines():
-        path, _, packages = line.rpartition(" ")
-        yield path, frozenset(packages.split(","))
 
 
 def files_of(deb: Path) -> tuple[str, ...]:
@@ -173,23 +111,6 @@ def _places(files: _Files, packages: Iterable[Stanza]) -> dict[str, frozenset[st
         for path in files.of(package):
             found.setdefault(path, set()).add(place)
     return {path: frozenset(places) for path, places in found.items()}
-
-
-def _line(path: str, packages: Iterable[str]) -> Line:
-    return Line(path, f"{path} {','.join(sorted(packages))}")
-
-
-def _cut(lines: Iterable[Line]) -> list[Sequence[Line]]:
-    blocks: list[list[Line]] = []
-    for line in lines:
-        if not blocks or _begins(line.name):
-            blocks.append([])
-        blocks[-1].append(line)
-    return list(blocks)
-
-
-def _begins(path: str) -> bool:
-    return zlib.crc32(path.encode()) % BOUNDARY == 0
 
 
 def _written(name: str) -> str:

@@ -9,6 +9,8 @@ import lzma
 import zlib
 from collections.abc import Iterator
 
+from bigtop_builder.expand import BrokenStreamError
+
 CHECK = lzma.CHECK_CRC64
 """The integrity check of every block; a stream has one kind for all (2.1.1.2)."""
 LEAST, MOST = 1 << 12, 1 << 20
@@ -41,12 +43,15 @@ def decompress(stream: bytes, *, limit: int) -> bytes:
         limit: Bytes that it may hold.
 
     Raises:
-        lzma.LZMAError: It is damaged, cut off, followed by something, holds more, or has another check.
+        BrokenStreamError: It is damaged, cut off, followed by something, holds more, or has another check.
     """
     engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2 * MOST)
-    text = engine.decompress(stream, limit + 1)
+    try:
+        text = engine.decompress(stream, limit + 1)
+    except lzma.LZMAError as error:
+        raise BrokenStreamError(str(error)) from error
     if not engine.eof or engine.unused_data or len(text) > limit or engine.check != CHECK:
-        raise lzma.LZMAError("not one whole stream of the size and check that is wanted")
+        raise BrokenStreamError("not one whole stream of the size and check that is wanted")
     return text
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.index.packages import Stanza
 
 LONG = re.compile(r"^Description: (.*(?:\n .*)+)\n", re.MULTILINE)
 SHORT = re.compile(r"^Description: .*\nDescription-md5: ([0-9a-f]{32})\n", re.MULTILINE)

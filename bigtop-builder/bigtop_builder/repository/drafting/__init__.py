@@ -4,12 +4,12 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bigtop_builder.repository.contents_index import with_contents
+from bigtop_builder.repository.drafting.contents import with_contents
+from bigtop_builder.repository.drafting.translation import style_of, with_translations
 from bigtop_builder.repository.layout import Snapshot
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content
-from bigtop_builder.repository.translation_index import style_of, with_translations
 
 NONE: Mapping[str, Content] = MappingProxyType({})
 

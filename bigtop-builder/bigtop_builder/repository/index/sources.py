@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza
+from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.source_package import SourcePackage
 
 OURS = frozenset({"Source", "Package", "Directory", "Files", "Status"})

@@ -4,11 +4,18 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index import Stanza, grow, holding, in_order, shrink, split
+from bigtop_builder.repository.index.blocks import grow, holding, in_order, shrink, split
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.index.translation import (
+    Style,
+    described,
+    md5_of,
+    parse_translations,
+    translation,
+)
 from bigtop_builder.repository.layout import Block, Index, Snapshot
 from bigtop_builder.repository.snapshot import Draft, changed
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.translation import Style, described, md5_of, parse_translations, translation
 
 Load = Callable[[Block], list[Stanza]]
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`repo list|check|serve`: a repository is read and served."""
+
+import logging
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bigtop_builder.cli.context import answer, json_option, table
+from bigtop_builder.cli.place import Command, Where, place_of, repo_option
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.repository.check import examine
+from bigtop_builder.repository.listing import packages_of
+from bigtop_builder.repository.publish import Repository
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("suite", "serial", "snapshot", "component", "package", "version", "architecture")
+
+
+@click.command("list", cls=Command, epilog="Example: bigtop-builder repo list --suite stable --repo /srv/apt")
+@click.option("--suite", "names", multiple=True, help="Only this suite; repeatable.")
+@click.option("--snapshots", "of_snapshots", is_flag=True, help="List the snapshots instead, oldest first.")
+@repo_option
+@json_option
+@click.pass_context
+def list_(
+    context: click.Context,
+    names: tuple[str, ...],
+    folder: Where | None,
+    *,
+    of_snapshots: bool,
+    as_json: bool,
+) -> None:
+    """List suites with the snapshots they point to, and the packages in them."""
+    repository = Repository.open(place_of(context, folder))
+    if of_snapshots:
+        if names:
+            raise InputError("--snapshots lists those of all suites", hint="leave out --suite")
+        from bigtop_builder.cli.snapshots import tell_snapshots
+
+        tell_snapshots(repository, as_json=as_json)
+        return
+    listed = packages_of(repository.state, names)
+    rows = [
+        (pointer.suite, str(pointer.serial), pointer.snapshot[:12], *package)
+        for pointer, packages in listed
+        for package in packages
+    ]
+    if as_json:
+        full = {
+            pointer.suite: {"serial": pointer.serial, "snapshot": pointer.snapshot} for pointer, _ in listed
+        }
+        answer([dict(zip(COLUMNS, row, strict=True)) | full[row[0]] for row in rows], as_json=True, text="")
+    else:
+        click.echo(table(COLUMNS, rows))
+
+
+@click.command(cls=Command, epilog="Example: bigtop-builder repo check --repo /srv/apt")
+@repo_option
+@json_option
+@click.pass_context
+def check(context: click.Context, folder: Where | None, *, as_json: bool) -> None:
+    """Verify every hash, signature and reference, and say what is wrong."""
+    place = place_of(context, folder)
+    health = examine(Repository.open(place).state, now=datetime.now(UTC))
+    problems, warnings = health.problems, health.warnings
+    if as_json:
+        answer({"repository": str(place), "problems": problems, "warnings": warnings}, as_json=True, text="")
+    for warning in warnings:
+        log.warning("%s", warning)
+    if problems:
+        raise CheckFailed(f"{place} is not whole: {len(problems)} problems", details="\n".join(problems))
+    if not as_json:
+        click.echo(f"{place}: every hash, signature and reference holds")
+
+
+@click.command(cls=Command, epilog="Example: bigtop-builder repo serve --port 8080")
+@repo_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 picks a free one."
+)
+@json_option
+@click.pass_context
+def serve(context: click.Context, folder: Where | None, host: str, port: int, *, as_json: bool) -> None:
+    """Serve the repository over HTTP until Ctrl-C, for trying it out."""
+    place = place_of(context, folder)
+    Repository.open(place)
+    if isinstance(place, str):
+        raise InputError(
+            f"{place} is no folder of this machine",
+            hint="hosts read it from the store itself: docs/repository.md",
+        )
+    from bigtop_builder.repository.serve import serve as serve_folder  # 60 ms that no publish should pay
+
+    with serve_folder(Path(place), host=host, port=port) as url, suppress(KeyboardInterrupt):
+        answer({"url": url}, as_json=as_json, text=url)
+        while True:
+            time.sleep(3600)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups that import their commands when they are called."""
+
+import click
+import pytest
+
+from bigtop_builder.cli import COMMANDS, cli
+from bigtop_builder.cli.lazy import LazyGroup
+from bigtop_builder.cli.repo import VERBS, repo
+
+
+@pytest.mark.parametrize(("group", "verbs"), [(cli, COMMANDS), (repo, VERBS)], ids=["tool", "repo"])
+def test_every_verb_that_help_lists_is_there_under_its_name(
+    group: LazyGroup, verbs: dict[str, tuple[str, str]]
+) -> None:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in verbs}
+    assert [name for name, command in found.items() if command is None or command.name != name] == []
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
+    with pytest.raises(click.UsageError, match="did you mean rollback"):
+        repo.main(["rolback"], standalone_mode=False)
