@@ -31,10 +31,10 @@ from pathlib import Path
 
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.commits import Message, key_of, messages
-from bigtop_builder.patches.history import History
-from bigtop_builder.patches.landed import Detection, Landing, seek
-from bigtop_builder.patches.tags import tags_of
+from bigtop_builder.upstream.commits import Message, key_of, messages
+from bigtop_builder.upstream.history import History
+from bigtop_builder.upstream.landed import Detection, Landing, seek
+from bigtop_builder.upstream.tags import tags_of
 
 RELEASES = (
     *("release-1.4.0", "rel/1.5.0", "rel/3.0.1", "rel/3.1.1", "rel/3.2.1"),

@@ -21,8 +21,8 @@ from bigtop_builder.git_index import Index
 from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.packaging import BOM, PACKAGING, folders_of
+from bigtop_builder.patches.apply import apply
 from bigtop_builder.patches.component import MOST_LOCAL, local_name
-from bigtop_builder.patches.explain import explain
 from bigtop_builder.patches.queue import TREE, Patch
 from bigtop_builder.recipe import Component, Recipe
 
@@ -85,10 +85,10 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
     """
     with Index.temporary(mirror, objects) as index:
         index.load(base_tree(index, recipe))
-        index.remove(*recipe.bigtop.exclude)
         for patch in patches:
             if patch.target == TREE:
                 _apply(index, patch)
+        index.remove(*recipe.bigtop.exclude)
         for component in recipe.components:
             _omit_patches(index, component)
         _lay_component_patches(index, patches)
@@ -102,10 +102,8 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
 
 
 def _apply(index: Index, patch: Patch) -> None:
-    """Apply with exact context, as dpkg-source does with `patch -F 0`; lines may have moved (offsets pass)."""
-    done = index("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch.diff, check=False)
-    if done.returncode != 0:
-        refusal = explain(done.complaint, patch.diff.decode(errors="replace"), index.read)
+    refusal = apply(index, patch.diff, source=str(patch.path)).refusal
+    if refusal:
         hunk = f", hunk {refusal.hunk}" if refusal.hunk else ""
         raise TreeError(
             f"patch {patch.id} does not apply: {refusal.file}{hunk}",

@@ -18,12 +18,12 @@ from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.component import Series, upstream_series
-from bigtop_builder.patches.source_tree import source_tree
 from bigtop_builder.recipe import Carry, Component, Recipe, Source
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings, load_settings
 from bigtop_builder.templates import render
 from bigtop_builder.tree import Tree, make_tree
+from bigtop_builder.upkeep.source_tree import source_tree
 from bigtop_builder.workspace import Workspace
 
 pytestmark = [

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.patches.export import export
 from bigtop_builder.patches.facts import Given
-from bigtop_builder.patches.importing import bring
-from bigtop_builder.patches.incoming import read_commits
-from bigtop_builder.patches.rebase import rebase
-from bigtop_builder.patches.series import edit
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.export import export
+from bigtop_builder.upkeep.importing import bring
+from bigtop_builder.upkeep.incoming import read_commits
+from bigtop_builder.upkeep.rebase import rebase
+from bigtop_builder.upkeep.series import edit
 from bigtop_builder.workspace import Project
 
 pytestmark = [

@@ -24,11 +24,11 @@ from bigtop_builder.patches.apply import apply_series, check
 from bigtop_builder.patches.component import upstream_series
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.queue import Entry, known, load_entry, load_patches
-from bigtop_builder.patches.source_tree import source_tree
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
 from bigtop_builder.tree import Tree, make_tree
+from bigtop_builder.upkeep.source_tree import source_tree
 from bigtop_builder.workspace import Workspace
 
 pytestmark = [

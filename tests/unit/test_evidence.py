@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.evidence import FILE, Evidence, Finding, load_evidence, write_evidence
+from bigtop_builder.upkeep.evidence import FILE, Evidence, Finding, load_evidence, write_evidence
 
 CLEAN = Finding(patch="a" * 64, base="b" * 40, state="clean")
 

@@ -12,11 +12,11 @@ from upstream import FILE, Upstream, new_upstream, number
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches import history as history_module
-from bigtop_builder.patches import wholeness
-from bigtop_builder.patches.history import History
-from bigtop_builder.patches.landed import Detection, seek
 from bigtop_builder.run import run
+from bigtop_builder.upstream import history as history_module
+from bigtop_builder.upstream import wholeness
+from bigtop_builder.upstream.history import History
+from bigtop_builder.upstream.landed import Detection, seek
 
 Open = Callable[..., History]
 

@@ -8,8 +8,8 @@ import pytest
 from upstream import FILE, TEXT, Upstream, new_upstream, number
 
 from bigtop_builder.git_index import Index
-from bigtop_builder.patches.history import History
-from bigtop_builder.patches.landed import Detection, Landing, Sought, seek
+from bigtop_builder.upstream.history import History
+from bigtop_builder.upstream.landed import Detection, Landing, Sought, seek
 
 FIX = "HIVE-7: Start with more memory"
 FIXES = ((number(10), "start with more memory\n"),)

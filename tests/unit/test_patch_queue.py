@@ -143,4 +143,4 @@ def test_a_file_that_names_no_range_is_refused(project: Project, name: str) -> N
 
 def test_releases_are_ordered_as_bigtop_made_them() -> None:
     wanted = ["1.5.0", "3.0.0", "3.0.1", "3.2.0", "3.6.0-RC0", "3.6.0-RC2", "3.6.0-RC10", "3.6.0", "3.10.0"]
-    assert sorted(wanted[::-1], key=release_order) == wanted
+    assert sorted({*wanted}, key=release_order) == wanted

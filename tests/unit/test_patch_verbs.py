@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import BuilderError, InputError, TreeError
-from bigtop_builder.patches.change import changing
-from bigtop_builder.patches.export import Export, export
 from bigtop_builder.patches.facts import Given
-from bigtop_builder.patches.importing import bring
-from bigtop_builder.patches.incoming import read_changes, read_commits
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import load_entry
-from bigtop_builder.patches.refreshing import refresh
-from bigtop_builder.patches.series import Edited, edit
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import changing
+from bigtop_builder.upkeep.export import Export, export
+from bigtop_builder.upkeep.importing import bring
+from bigtop_builder.upkeep.incoming import read_changes, read_commits
+from bigtop_builder.upkeep.refreshing import refresh
+from bigtop_builder.upkeep.series import Edited, edit
 from bigtop_builder.workspace import Project
 from small_queue import ADA, OLD, commit_all, git, numbered, small_project
 
@@ -481,7 +481,7 @@ def test_commands_that_change_the_queue_wait_for_each_other(three: Project, sett
 WAITING = """
 import sys
 from pathlib import Path
-from bigtop_builder.patches.change import changing
+from bigtop_builder.upkeep.change import changing
 from bigtop_builder.workspace import Project
 with changing(Project(Path(sys.argv[1]))):
     sys.exit(0)

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.change import UNDO, changing, mend
 from bigtop_builder.patches.facts import Given
-from bigtop_builder.patches.importing import Import, bring
-from bigtop_builder.patches.incoming import read_commits, read_source
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.naming import name_of, name_of_file
 from bigtop_builder.patches.queue import known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
+from bigtop_builder.upkeep.change import UNDO, changing, mend
+from bigtop_builder.upkeep.importing import Import, bring
+from bigtop_builder.upkeep.incoming import read_commits, read_source
 from bigtop_builder.workspace import Project
 from small_queue import ADA, commit_all, git, numbered, small_project
 
@@ -248,7 +248,7 @@ def test_names_are_made_of_tickets_and_words() -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bigtop_builder.patches import change
+from bigtop_builder.upkeep import change
 from bigtop_builder.workspace import Project
 project = Project(Path(sys.argv[1]))
 at, done = int(sys.argv[2]), 0

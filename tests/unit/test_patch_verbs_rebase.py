@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.patches.drop import drop
-from bigtop_builder.patches.evidence import Evidence, Finding, write_evidence
-from bigtop_builder.patches.export import export
 from bigtop_builder.patches.facts import Given
-from bigtop_builder.patches.importing import bring
-from bigtop_builder.patches.incoming import read_changes, read_commits, read_source
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import load_entry
-from bigtop_builder.patches.rebase import Move, Report, rebase
-from bigtop_builder.patches.series import edit
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.drop import drop
+from bigtop_builder.upkeep.evidence import Evidence, Finding, write_evidence
+from bigtop_builder.upkeep.export import export
+from bigtop_builder.upkeep.importing import bring
+from bigtop_builder.upkeep.incoming import read_changes, read_commits, read_source
+from bigtop_builder.upkeep.rebase import Move, Report, rebase
+from bigtop_builder.upkeep.series import edit
 from bigtop_builder.workspace import Project
 from small_queue import ADA, commit_all, git, numbered, small_project
 

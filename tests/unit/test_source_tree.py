@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import SourceError
-from bigtop_builder.patches.source_tree import SourceTree, source_tree
 from bigtop_builder.recipe import Source
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
+from bigtop_builder.upkeep.source_tree import SourceTree, source_tree
 from bigtop_builder.workspace import Workspace
 
 FILES = {"pom.xml": b"<project/>\n", "src/Main.java": b"class Main {}\r\n", "bin/run": b"#!/bin/sh\n"}

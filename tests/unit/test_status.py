@@ -11,12 +11,12 @@ from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder.cli.patch_status import status
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
-from bigtop_builder.patches.evidence import FILE, load_evidence
-from bigtop_builder.patches.status import Cell, Matrix, make_matrix, record
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import fetch, select
+from bigtop_builder.upkeep.evidence import FILE, load_evidence
+from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
 from bigtop_builder.workspace import Project, Workspace
 
 DATE = "bigtop/miniature-changelog-date"

@@ -13,11 +13,11 @@ from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import Given, subject_of
-from bigtop_builder.patches.importing import Import, bring
-from bigtop_builder.patches.incoming import Read, read_changes, read_commits, read_source
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
-from bigtop_builder.patches.worktree import WorkTree
+from bigtop_builder.upkeep.importing import Import, bring
+from bigtop_builder.upkeep.incoming import Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.worktree import WorkTree
 
 STATES = ("local-only", "to-forward", "ticket", "pr-open", "merged", "closed")
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")

@@ -8,8 +8,8 @@ import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import CheckFailed
-from bigtop_builder.patches.change import mend
-from bigtop_builder.patches.status import Cell, Matrix, make_matrix, record
+from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
 
 log = logging.getLogger(__name__)
 

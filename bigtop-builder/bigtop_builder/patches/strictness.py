@@ -34,14 +34,15 @@ def context_of(hunk: Hunk) -> Context:
 def refusals_of_patch(index: Index, diff: bytes, files: Sequence[FileDiff]) -> Iterator[Refusal]:
     """What git would take, and patch would not take or do otherwise."""
     lines = diff.split(b"\n")
+    filled = {file.path for file in files if file.hunks}
     for file in files:
+        if file.kind == "new" and not file.hunks and file.path not in filled:
+            yield Refusal(file=file.path, hunk=0, text="it is new and empty, and `patch` makes no empty file")
         for hunk, text in _doubts(index, file, lines):
             yield Refusal(file=file.path, hunk=hunk, text=text)
 
 
 def _doubts(index: Index, file: FileDiff, lines: Sequence[bytes]) -> Iterator[tuple[int, str]]:
-    if file.kind == "new" and not file.hunks:
-        yield 0, "it is new and empty, and `patch` makes no empty file"
     if file.hunks and lines[file.hunks[0].line - 2].endswith(b"\r"):
         yield 0, "its header ends in CRLF, and `patch` then changes the line ends of the whole diff"
     if file.kind in {"new", "delete"}:

@@ -14,17 +14,17 @@ from bigtop_builder.errors import BuilderError, InputError
 from bigtop_builder.git_index import Index, Merge
 from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.patches.apply import check
-from bigtop_builder.patches.change import Change, changing
-from bigtop_builder.patches.clash import Clash, clashes, refusals
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import with_facts
-from bigtop_builder.patches.ground import Ground, Stage, grounds, series_of, walk
 from bigtop_builder.patches.listed import in_order, inserted, is_chosen, require_listed, with_patches
 from bigtop_builder.patches.mail import read_mail, write_mail
 from bigtop_builder.patches.queue import FACTS, SUFFIX, Diff, Entry, Patch, load_entry
-from bigtop_builder.patches.worktree import DIFF
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.clash import Clash, clashes, refusals
+from bigtop_builder.upkeep.ground import Ground, Stage, grounds, series_of, walk
+from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
 PLAIN = "100644"

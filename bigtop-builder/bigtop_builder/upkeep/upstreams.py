@@ -11,14 +11,14 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import apply, told
 from bigtop_builder.patches.component import SeriesPatch, upstream_series
-from bigtop_builder.patches.ground import series_of
 from bigtop_builder.patches.queue import TREE
-from bigtop_builder.patches.source_tree import source_tree
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Value
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import make_tree
+from bigtop_builder.upkeep.ground import series_of
+from bigtop_builder.upkeep.source_tree import source_tree
 from bigtop_builder.workspace import Project, Workspace
 
 

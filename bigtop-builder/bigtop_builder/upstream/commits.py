@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.blocks import read_blocks
-from bigtop_builder.patches.wholeness import reading
+from bigtop_builder.upstream.blocks import read_blocks
+from bigtop_builder.upstream.wholeness import reading
 
 DIFF: Final = (
     *("diff-tree", "--stdin", "-p", "-r", "--root", "-M", "--full-index", "--no-color"),

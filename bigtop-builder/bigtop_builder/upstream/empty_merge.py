@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.blocks import BLANK, read_blocks
+from bigtop_builder.upstream.blocks import BLANK, read_blocks
 
 Line = tuple[bytes, bytes]
 """A sign and a line, without white space."""

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, TreeError
-from bigtop_builder.patches.change import mend
-from bigtop_builder.patches.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.naming import own_file
 from bigtop_builder.patches.queue import Entry, Patch
-from bigtop_builder.patches.rebase import Move, move, queue_for
-from bigtop_builder.patches.worktree import CONFLICTS, OWNER, Marker, Placed, WorkTree, authorship
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.upkeep.rebase import Move, move, queue_for
+from bigtop_builder.upkeep.worktree import CONFLICTS, OWNER, Marker, Placed, WorkTree, authorship
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.mail import Mail, commit_of, read_mail
 from bigtop_builder.patches.naming import name_of, name_of_file, require_id
 from bigtop_builder.patches.queue import FACTS, known, load_entry
-from bigtop_builder.patches.worktree import WorkTree, git_at, mail_of
+from bigtop_builder.upkeep.worktree import WorkTree, git_at, mail_of
 
 SERIES = "series"
 ENDINGS = (".patch", ".diff")

@@ -20,10 +20,10 @@ from typing import Final, Literal
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
-from bigtop_builder.patches.blocks import fingerprints
-from bigtop_builder.patches.commits import TICKET
-from bigtop_builder.patches.empty_merge import Contents, Effect, effect_of, landing
-from bigtop_builder.patches.history import History, Release
+from bigtop_builder.upstream.blocks import fingerprints
+from bigtop_builder.upstream.commits import TICKET
+from bigtop_builder.upstream.empty_merge import Contents, Effect, effect_of, landing
+from bigtop_builder.upstream.history import History, Release
 
 COVER: Final = 0.9
 ID: Final = re.compile(r"[0-9a-f]{40}")

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import InputError, SourceError
-from bigtop_builder.patches.change import Change, changing
 from bigtop_builder.patches.essence import essence
 from bigtop_builder.patches.facts import Given, facts_text, new_facts
-from bigtop_builder.patches.ground import grounds, refused, series_of, walk
-from bigtop_builder.patches.incoming import Fault, Incoming, Read
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, TREE, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.ground import grounds, refused, series_of, walk
+from bigtop_builder.upkeep.incoming import Fault, Incoming, Read
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bigtop_builder.patches.change import Change, changing
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.patches.listed import is_chosen, require_listed
 from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
 from bigtop_builder.patches.naming import own_file
 from bigtop_builder.patches.queue import SUFFIX, Entry, load_entry
-from bigtop_builder.patches.worktree import DIFF
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
 WHOLE_ID = 40

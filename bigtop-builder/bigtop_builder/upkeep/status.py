@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, SourceError, TreeError
-from bigtop_builder.patches.bases import Base, Bases, Site
-from bigtop_builder.patches.evidence import Evidence, Finding, load_evidence, write_evidence
-from bigtop_builder.patches.ground import series_of
-from bigtop_builder.patches.judging import Case, judge
 from bigtop_builder.patches.queue import TREE, Entry, Patch, known, load_entry, release_order
-from bigtop_builder.patches.upstreams import Unfit
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.bases import Base, Bases, Site
+from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
+from bigtop_builder.upkeep.ground import series_of
+from bigtop_builder.upkeep.judging import Case, judge
+from bigtop_builder.upkeep.upstreams import Unfit
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
 log = logging.getLogger(__name__)

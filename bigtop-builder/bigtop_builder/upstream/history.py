@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.commits import (
+from bigtop_builder.upstream.commits import (
     Changed,
     Message,
     changes,
@@ -29,8 +29,8 @@ from bigtop_builder.patches.commits import (
     patch_ids,
     reverse_patch_id,
 )
-from bigtop_builder.patches.tags import Tag, first_tags, tags_of
-from bigtop_builder.patches.wholeness import require_whole
+from bigtop_builder.upstream.tags import Tag, first_tags, tags_of
+from bigtop_builder.upstream.wholeness import require_whole
 
 log = logging.getLogger(__name__)
 

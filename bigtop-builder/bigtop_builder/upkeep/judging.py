@@ -8,13 +8,13 @@ from itertools import groupby
 
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import fits, told, touched
-from bigtop_builder.patches.bases import Bases, Site, Tried
-from bigtop_builder.patches.evidence import Finding, State
-from bigtop_builder.patches.ground import Ground
-from bigtop_builder.patches.history import History
-from bigtop_builder.patches.landed import Detection, Hint, Landing, seek
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Patch
+from bigtop_builder.upkeep.bases import Bases, Site, Tried
+from bigtop_builder.upkeep.evidence import Finding, State
+from bigtop_builder.upkeep.ground import Ground
+from bigtop_builder.upstream.history import History
+from bigtop_builder.upstream.landed import Detection, Hint, Landing, seek
 from bigtop_builder.workspace import Workspace
 
 

@@ -14,13 +14,13 @@ from typing import Self, TypeVar
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.apply import Applied, apply_series, told
-from bigtop_builder.patches.evidence import State
-from bigtop_builder.patches.ground import Ground, grounds
 from bigtop_builder.patches.queue import Patch
-from bigtop_builder.patches.upstreams import Unfit, unfit_patches
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Commit, Value, digest
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.evidence import State
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.upstreams import Unfit, unfit_patches
 from bigtop_builder.workspace import Project, Workspace
 
 VERSION = "1"

@@ -13,11 +13,11 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
 from bigtop_builder.patches.component import upstream_series
 from bigtop_builder.patches.queue import TREE, Patch, load_entry
-from bigtop_builder.patches.source_tree import SourceTree, source_tree
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import make_tree
+from bigtop_builder.upkeep.source_tree import SourceTree, source_tree
 from bigtop_builder.workspace import Project, Workspace
 
 

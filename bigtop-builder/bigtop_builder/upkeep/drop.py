@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.patches.change import changing
-from bigtop_builder.patches.evidence import Finding, load_evidence
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.queue import load_entry
 from bigtop_builder.recipe import load_recipe
+from bigtop_builder.upkeep.change import changing
+from bigtop_builder.upkeep.evidence import Finding, load_evidence
 from bigtop_builder.workspace import Project
 
 Prove = Callable[[str, str], Finding | None]

@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.change import Change, changing
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.essence import essence
 from bigtop_builder.patches.facts import PREFIX, Given, facts_text, new_facts, with_facts
-from bigtop_builder.patches.ground import series_of
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.naming import name_of, own_file, require_id
 from bigtop_builder.patches.queue import DEFAULT, FACTS, PatchFacts, load_entry
-from bigtop_builder.patches.worktree import CONFLICTS, DIFF, OWNER, Marker, Placed, WorkTree, some
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.ground import series_of
+from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, Marker, Placed, WorkTree, some
 from bigtop_builder.workspace import Project
 
 MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
