@@ -13,6 +13,7 @@ recipe lists those that are made of it. All of it is thrown away at the end. Run
 import difflib
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -114,7 +115,8 @@ def real(clone: Path, dice: random.Random, count: int) -> list[Made]:
 
 def lay_out(folder: Path, clone: Path, patches: Sequence[Made]) -> Path:
     project = folder / "project"
-    template = (HERE / "recipes/3.5.0.toml").read_text()
+    text = (HERE / "recipes/3.5.0.toml").read_text()
+    template = re.sub(r"^(?:patches = .*|\[\[carry\]\]\n(?:.+\n)*)\n", "", text, flags=re.MULTILINE)
     for made in patches:
         home = project / "patches/bigtop" / made.name
         home.mkdir(parents=True)

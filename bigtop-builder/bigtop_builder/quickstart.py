@@ -7,6 +7,7 @@ plays the host: a clean system that trusts only the keyring package.
 
 import logging
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import tomlkit
 
 from bigtop_builder import miniature
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.patches.queue import DEFAULT
 from bigtop_builder.publishing import Archive
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.room import Room, RoomMaker
@@ -30,6 +32,11 @@ OLD, NEW = miniature.RELEASES
 WANTED = ("salute", "herald-server")
 REST = ("bigtop-utils", "bigtop-jsvc", "herald")
 """What WANTED depends on: on the way back apt wants every package of the closure named."""
+
+PATCH = "salute/miniature-blank-name"
+"""The one of the three patches that is shown."""
+PATCHED = ("salute", "herald")
+"""Components with patches: these are tried on the components' sources."""
 
 OWN = frozenset({"BIGTOP_BUILDER_GRADLE", "BIGTOP_BUILDER_KEYS_DIR"})
 """Variables of what the quickstart sets itself: they would win over its settings file."""
@@ -149,6 +156,23 @@ class Host:
     def version(self, package: str) -> str:
         """The installed version of a package."""
         return self.ask(f"dpkg-query -W -f '${{Version}}' {package}")
+
+
+def show_queue(project: Project, *, do: Callable[..., None], say: Say) -> None:
+    """Show a patch, what lint says of the queue, and what each patch is on each release.
+
+    Args:
+        project: Has the queue.
+        do: Runs a command of the tool.
+        say: Takes what is shown.
+    """
+    file = project.patches / PATCH / DEFAULT
+    say(f"\n$ cat {shlex.quote(str(file))}")
+    say("\n".join(f"  {line}".rstrip() for line in file.read_text(encoding="utf-8").splitlines()))
+    do("patch", "lint")
+    for release in miniature.RELEASES:
+        do("source", "fetch", release, *(word for name in PATCHED for word in ("-c", name)))
+    do("patch", "status")
 
 
 def live(archive: Archive, targets: RoomMaker, *, port: int, do: Callable[..., None], say: Say) -> None:

@@ -16,7 +16,7 @@ from typing import IO
 
 from bigtop_builder.bom import Bom, overlay, parse_bom
 from bigtop_builder.carry import base_tree
-from bigtop_builder.errors import TreeError
+from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.mirror import Mirror
@@ -102,7 +102,11 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
 
 
 def _apply(index: Index, patch: Patch) -> None:
-    refusal = apply(index, patch.diff, source=str(patch.path)).refusal
+    try:
+        refusal = apply(index, patch.diff, source=str(patch.path)).refusal
+    except InputError as error:
+        brief = f"patch {patch.id} does not apply: {error.brief}"
+        raise TreeError(brief, details=error.details, hint=error.hint) from error
     if refusal:
         hunk = f", hunk {refusal.hunk}" if refusal.hunk else ""
         raise TreeError(

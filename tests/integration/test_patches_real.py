@@ -47,6 +47,7 @@ ENTRIES = {
 }
 CARRIED = [(name, release) for name, entry in ENTRIES.items() for release in entry.facts.releases]
 TO_THE_TREE = [(name, release) for name, release in CARRIED if name.startswith("bigtop/")]
+BIGTOP = "https://github.com/apache/bigtop.git"
 PUPPET_CLASS = "bigtop_toolchain/manifests/groovy.pp"
 PORTABLE_C = ("jsvc-unix", "arguments", "debug", "dso-dlfcn", "help", "home", "location", "locks", "replace")
 """jsvc's sources that include no header of Java."""
@@ -129,6 +130,22 @@ def test_the_patches_of_a_release_go_together_in_any_order(bigtop: Bigtop) -> No
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_lint_has_nothing_to_say(entry: Entry) -> None:
     assert lint(entry, tuple(ENTRIES.values())) == ()
+
+
+def test_the_evidence_of_the_patches_to_the_tree_holds(tmp_path: Path) -> None:
+    env = {
+        "BIGTOP_BUILDER_CACHE_DIR": str(tmp_path),
+        "BIGTOP_BUILDER_GRADLE": "system",
+        "BIGTOP_BUILDER_MIRRORS__GIT": json.dumps({BIGTOP: os.environ["BIGTOP_GIT"]}),
+    }
+    names = [name for name in ENTRIES if name.startswith("bigtop/")]
+    ask = [sys.executable, "-m", "bigtop_builder", f"--project={ROOT}", "patch", "status", "--verify"]
+    told = json.loads(run([*ask, "--json", *names], env=env).text)
+    states = {one["id"]: {cell["state"] for cell in one["releases"].values()} for one in told["patches"]}
+    assert sorted(states) == sorted(names)
+    assert set().union(*states.values()) <= {"clean", "offset", "-"}
+    listed = [cell for one in told["patches"] for cell in one["releases"].values() if cell["listed"]]
+    assert {cell["state"] for cell in listed} == {"clean"}
 
 
 @needs_gradle

@@ -38,6 +38,19 @@ def test_it_ends_well_with_three_commands(quickstart: Completed) -> None:
     assert f"http://repository.example:{third.split()[-1]}: a line " in quickstart.text
 
 
+def test_a_patch_and_its_status_are_shown_before_the_first_release(quickstart: Completed) -> None:
+    shown = quickstart.text.partition(" key new ")[0]
+    assert "Subject: [PATCH] Greet the world when a name is blank" in shown
+    assert "nothing is wrong with 3 patches" in shown
+    rows = [line.split() for line in shown.splitlines() if line.startswith(("bigtop/", "herald/", "salute/"))]
+    assert rows == [
+        ["bigtop/miniature-changelog-date", "clean*", "upstream"],
+        ["herald/miniature-loopback-address", "clean*", "clean*"],
+        ["salute/miniature-blank-name", "clean*", "offset*"],
+    ]
+    assert "evidence written" not in quickstart.complaint, "the evidence that is committed does not hold"
+
+
 def test_the_host_installed_upgraded_and_went_back(quickstart: Completed) -> None:
     told = quickstart.text
     assert told.count("  Hello, Ada!") == 3

@@ -244,7 +244,7 @@ def test_a_tag_is_no_commit(origin_text: str, tmp_path: Path) -> None:
         Recipe.from_toml(path)
     assert "carry" in caught.value.details
     path.write_text(path.read_text().replace('"rel/3.2.1"', f'"{"a" * 40}"'))
-    assert Recipe.from_toml(path).carry[0].commit == "a" * 40
+    assert Recipe.from_toml(path).carry[-1].commit == "a" * 40
 
 
 @pytest.fixture(name="origin_text")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.patches.facts import Given
+from bigtop_builder.patches.facts import Given, with_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import load_entry
@@ -220,6 +220,9 @@ def record(queue: Project, **facts: str) -> Finding:
 
 
 def test_a_patch_with_proof_goes_and_stays_where_another_recipe_lists_it(landed: Project) -> None:
+    facts = landed.patches / "bigtop/is-there/patch.toml"
+    text = with_facts(facts.read_text(), {"releases": ["1.0.0", "2.0.0"]})
+    facts.write_text(f"# kept\n{text}")
     finding = record(landed, commit="c" * 40, by="patch-id", since="rel/2.0.0")
     done = drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=landed)
     assert (done.commit, done.since, done.elsewhere, done.removed) == (
@@ -229,7 +232,8 @@ def test_a_patch_with_proof_goes_and_stays_where_another_recipe_lists_it(landed:
         False,
     )
     assert listed(landed) == []
-    assert (landed.patches / "bigtop/is-there").is_dir()
+    assert load_entry(landed.patches, "bigtop/is-there").facts.releases == ("1.0.0",)
+    assert facts.read_text().startswith("# kept\n")
 
 
 def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:

@@ -11,6 +11,7 @@ from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder.cli.patch_status import status
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
+from bigtop_builder.miniature import AUTHOR, lay_out
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
@@ -24,6 +25,14 @@ BLANK = "salute/miniature-blank-name"
 COMMON = "bigtop-packages/src/common"
 CHANGELOG = "changelog.gradle"
 BOTH = ("1.0.0", "1.1.0")
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The miniature without the evidence that it comes with."""
+    for file in project.patches.glob(f"*/*/{FILE}"):
+        file.unlink()
+    return project
 
 
 def upstream(project: Project, path: str, release: str = "1.0.0") -> str:
@@ -84,6 +93,18 @@ def test_a_patch_is_clean_where_it_applies_and_upstream_where_the_release_has_it
         landed.commit == run(["git", f"--git-dir={project.root}/bigtop.git", "rev-parse", "rel/1.1.0"]).text
     )
     assert landed.since == "rel/1.1.0"
+
+
+def test_the_evidence_that_the_miniature_comes_with_holds(
+    origin: Project, settings: Settings, tmp_path: Path
+) -> None:
+    miniature = lay_out(origin, tmp_path / "whole")
+    for release in BOTH:
+        fetch_source(miniature, settings, "salute", release)
+        fetch_source(miniature, settings, "herald", release)
+    matrix = make_matrix(miniature, settings, fresh=True)
+    assert matrix.doubts == ()
+    assert {cell.state for cell in matrix.cells.values()} == {"clean", "offset", "already-upstream"}
 
 
 def test_lines_that_moved_are_an_offset_with_hunk_and_distance(project: Project, settings: Settings) -> None:
@@ -211,6 +232,19 @@ def test_upstreams_own_patches_that_do_not_apply_are_found(project: Project, set
     assert make_matrix(project, settings, releases=["1.0.0"]).unfit == ()
 
 
+def test_all_of_upstreams_patches_that_do_not_apply_are_found_even_what_is_no_patch(
+    project: Project, settings: Settings
+) -> None:
+    fetch_source(project, settings, "salute")
+    odd = diff_of(f"{COMMON}/salute/patch2-odd.diff", "", "no diff at all\n")
+    gone = diff_of(f"{COMMON}/salute/patch3-gone.diff", "", diff_of("gone", "one\n", "two\n"))
+    write_patch(project, "bigtop/upstreams", odd + gone)
+    list_patches(project, "bigtop/upstreams", BLANK)
+    matrix = make_matrix(project, settings, releases=["1.0.0"])
+    assert matrix.cells[BLANK, "1.0.0"].why.startswith("upstream's own patch2-odd.diff does not apply")
+    assert [one.patch for _, _, one in matrix.unfit] == ["patch2-odd.diff", "patch3-gone.diff"]
+
+
 def test_a_component_of_another_version_is_looked_at_without_local_patches(
     project: Project, settings: Settings
 ) -> None:
@@ -334,6 +368,53 @@ def test_nothing_is_written_into_the_clone(project: Project, settings: Settings)
     before = sorted((project.root / "bigtop.git").rglob("*"))
     make_matrix(project, settings)
     assert sorted((project.root / "bigtop.git").rglob("*")) == before
+
+
+def go_on(project: Project, tmp_path: Path, *steps: dict[str, str]) -> str:
+    """Let upstream go on after 1.1.0, a commit a step, and the recipe with it; return the newest commit."""
+    tree, bare = tmp_path / "tree", project.root / "bigtop.git"
+    run(["git", "clone", "--quiet", "--branch=rel/1.1.0", bare, tree])
+    for number, files in enumerate(steps):
+        for name, text in files.items():
+            (tree / name).write_text(text)
+        run(["git", "-C", tree, "add", "--all"])
+        run(["git", "-C", tree, "commit", "--quiet", "--message", f"Step {number}"], env=AUTHOR)
+    tip = run(["git", "-C", tree, "rev-parse", "HEAD"]).text
+    run(["git", "-C", tree, "push", "--quiet", "origin", "HEAD:refs/heads/after"])
+    recipe = project.recipes / "1.1.0.toml"
+    rewrite(recipe, load_recipe("1.1.0", project.recipes)[0].bigtop.commit, tip)
+    return tip
+
+
+def test_a_patch_to_a_file_that_a_clone_lacks_is_unknown_and_the_others_are_judged(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    go_on(project, tmp_path, {"large": "0123456789\n" * 500}, {"large": "few words\n"})
+    whole = project.root / "bigtop.git"
+    whole.rename(tmp_path / "whole.git")
+    run(["git", f"--git-dir={tmp_path}/whole.git", "config", "uploadpack.allowFilter", "true"])
+    words = ["git", "clone", "--quiet", "--bare", "--filter=blob:limit=4k"]
+    run([*words, f"file://{tmp_path}/whole.git", whole])
+    run(["git", f"--git-dir={whole}", "remote", "remove", "origin"])
+    write_patch(project, "bigtop/large", diff_of("large", "few words\n", "some words\n"))
+    matrix = make_matrix(project, settings, patches=["bigtop/large", DATE])
+    assert states(matrix, DATE) == ["clean", "already-upstream"]
+    assert states(matrix, "bigtop/large") == ["conflict", "unknown"]
+    assert "so nothing is proved of a patch to large" in matrix.cells["bigtop/large", "1.1.0"].why
+    assert "name a whole clone in mirrors.git" in ask(project, settings, "bigtop/large").stdout
+    record(matrix)
+    assert set(load_evidence(project.patches / "bigtop/large").releases) == {"1.0.0"}
+
+
+def test_a_later_commit_that_took_the_lines_out_again_is_told(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    now = upstream(project, CHANGELOG, "1.1.0")
+    before = upstream(project, CHANGELOG).replace("ext.writeChangelog", "ext.writeAnother")
+    tip = go_on(project, tmp_path, {CHANGELOG: before, "NOTE": now})
+    found = cell(project, settings, DATE, "1.1.0").found
+    assert found is not None
+    assert f"its lines went again in {tip}" in found.detail
 
 
 def test_a_shallow_clone_is_named(project: Project, settings: Settings, tmp_path: Path) -> None:

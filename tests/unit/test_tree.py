@@ -121,9 +121,10 @@ def test_a_patch_that_is_in_the_tree_already_does_not_apply(project: Project, se
 
 
 def test_a_file_that_is_no_patch_is_refused(project: Project, settings: Settings) -> None:
-    assert (
-        "patch bigtop/prose does not apply" in refuse(project, settings, "bigtop/prose", "No diff.\n").brief
-    )
+    refused = refuse(project, settings, "bigtop/prose", "No diff.\n")
+    file = project.patches / "bigtop/prose/default.patch"
+    assert refused.brief == f"patch bigtop/prose does not apply: {file}:1: there is no diff in it"
+    assert "git format-patch" in refused.hint
 
 
 def test_a_patch_that_fails_halfway_leaves_nothing_for_the_next_tree(

@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self._verbs:
             return None
         module = importlib.import_module(f"bigtop_builder.cli.{self._verbs[cmd_name][0]}")
-        found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
+        found = getattr(module, f"{cmd_name}_", None) or getattr(module, cmd_name)
         return cast("click.Command", found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature

@@ -37,7 +37,7 @@ def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> 
     for entry in entries:
         if not patches or entry.id in patches:
             found += lint_patch(entry, entries, orders)
-    shown = sorted(found if not patches else {one for one in found if _among(one, patches, project)})
+    shown = sorted({one for one in found if not patches or _among(one, patches, project)})
     answer([asdict(one) for one in shown], as_json=as_json, text=_text(shown, len(patches or ids)))
     if errors := [one for one in shown if one.level == "error"]:
         raise CheckFailed(f"lint found {len(errors)} errors", hint="mend what is named above")

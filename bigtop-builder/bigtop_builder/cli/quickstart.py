@@ -23,6 +23,7 @@ from bigtop_builder.quickstart import (
     own_settings,
     prepare,
     settings_of,
+    show_queue,
 )
 from bigtop_builder.release import Place
 from bigtop_builder.settings import load_settings, settings_file
@@ -76,8 +77,9 @@ class Player:
 def quickstart(context: click.Context, folder: Path, builder: str, *, only_project: bool) -> None:
     """Walk the whole road on the miniature Bigtop.
 
-    Two releases are built, verified, signed and published; a clean host that trusts only the keyring package
-    installs the first over HTTP, upgrades to the second and goes back.
+    First a patch of its queue, and what each patch is on each release. Then two releases are built, verified,
+    signed and published; a clean host that trusts only the keyring package installs the first over HTTP, upgrades
+    to the second and goes back.
     """
     with own_settings() as unset:
         setting_up(context, told=False)
@@ -105,7 +107,10 @@ def _walk(context: click.Context, folder: Path, builder: str, unset: Sequence[st
     do = Player(project, builder=builder, verbose=context.find_root().obj["verbose"], unset=unset)
     settings = load_settings(settings_of(project))
     port = free_port()
-    click.echo("The miniature Bigtop has two releases. First a key, and the first release.")
+    click.echo("The miniature Bigtop has two releases, and a queue of three local patches. One of them, and")
+    click.echo("what each is on each release:")
+    show_queue(project, do=do, say=click.echo)
+    click.echo("\nNow a key, and the first release.")
     store = KeyStore.of(settings)
     before = set(store.fingerprints())
     do("key", "new", "Quickstart", "quickstart@example.org")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bigtop_builder.folder_lock import locked
 from bigtop_builder.interrupt import finish
+from bigtop_builder.upkeep.unfinished import sweep
 from bigtop_builder.workspace import Project, require_writable
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def changing(project: Project, *, dry_run: bool = False) -> Iterator[Change]:
         project.patches.mkdir(exist_ok=True)
     with locked(project.patches) if project.patches.is_dir() else nullcontext():
         _put_back(project.patches, told=True)
+        _sweep_work_trees(project)
         change = Change(root=project.root)
         yield change
         if (contents := change.real()) and not dry_run:
@@ -85,10 +87,17 @@ def changing(project: Project, *, dry_run: bool = False) -> Iterator[Change]:
 
 
 def mend(project: Project) -> None:
-    """Put back what a killed command left half done, for commands that only read the queue."""
+    """Put back and sweep what a killed command left half done, for commands that only read the queue."""
+    _sweep_work_trees(project)
     if any(project.patches.glob(f"{UNDO}*")):
         with locked(project.patches):
             _put_back(project.patches, told=True)
+
+
+def _sweep_work_trees(project: Project) -> None:
+    """Remove the work trees that a killed `patch edit` had not finished, where they are made by default."""
+    for folder in (project.output / "patches").glob("*/"):
+        sweep(folder)
 
 
 def _put_in_place(project: Project, contents: dict[Path, bytes | None]) -> None:

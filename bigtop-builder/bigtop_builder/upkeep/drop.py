@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.listed import with_patches
-from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.patches.queue import FACTS, Entry, load_entry
 from bigtop_builder.recipe import load_recipe
-from bigtop_builder.upkeep.change import changing
+from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.evidence import Finding, load_evidence
 from bigtop_builder.workspace import Project
 
@@ -66,10 +67,16 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
         left = [one for one in recipe.patches if one != patch_id]
         change.write(path, with_patches(path.read_text(encoding="utf-8"), left))
         others = (file for file in sorted(project.recipes.glob("*.toml")) if file != path)
-        elsewhere = tuple(
-            file.stem for file in others if patch_id in load_recipe(str(file), project.recipes)[0].patches
-        )
-        if not elsewhere:
+        listing = {
+            file.stem: other
+            for file in others
+            if patch_id in (other := load_recipe(str(file), project.recipes)[0]).patches
+        }
+        elsewhere = tuple(listing)
+        if elsewhere:
+            kept = {*elsewhere, *(other.release for other in listing.values())}
+            _take_out(entry, {path.stem, recipe.release} - kept, change)
+        else:
             change.remove(entry.folder)
     return Dropped(
         id=patch_id,
@@ -80,6 +87,13 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
         elsewhere=elsewhere,
         removed=not elsewhere,
     )
+
+
+def _take_out(entry: Entry, gone: set[str], change: Change) -> None:
+    """Let the facts of a patch not name these releases any more."""
+    file = entry.folder / FACTS
+    left = [release for release in entry.facts.releases if release not in gone]
+    change.write(file, with_facts(file.read_text(encoding="utf-8"), {"releases": left}))
 
 
 def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder.carry import base_tree, mirror_of
-from bigtop_builder.errors import SourceError, TreeError
+from bigtop_builder.errors import InputError, SourceError, TreeError
 from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
@@ -171,13 +171,16 @@ def _component(
     with Index.temporary(source.mirror, workspace.objects) as index:
         tree = source.id
         for patch in upstream:
-            done = check(index, tree, patch.diff, source=patch.path or patch.name)
+            unfit = (
+                f"upstream's own {patch.name} does not apply to the source of {target} in {recipe.release}"
+            )
+            hint = f"leave it out: omit_patches of {target} in {path}"
+            try:
+                done = check(index, tree, patch.diff, source=patch.path or patch.name)
+            except InputError as error:
+                raise TreeError(unfit, details=error.brief, hint=hint) from error
             if done.tree is None:
-                raise TreeError(
-                    f"upstream's own {patch.name} does not apply to the source of {target} in {recipe.release}",
-                    details=done.refusal.text if done.refusal else "",
-                    hint=f"leave it out: omit_patches of {target} in {path}",
-                )
+                raise TreeError(unfit, details=done.refusal.text if done.refusal else "", hint=hint)
             tree = done.tree
     return _Base(
         recipe=recipe, path=path, mirror=source.mirror, tree=tree, history=_history(source, chosen.commit)

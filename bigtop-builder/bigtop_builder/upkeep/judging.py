@@ -3,9 +3,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from bigtop_builder.errors import BuilderError, TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import fits, told, touched
 from bigtop_builder.patches.mail import read_mail
@@ -14,7 +16,7 @@ from bigtop_builder.upkeep.bases import Bases, Site, Tried
 from bigtop_builder.upkeep.evidence import Finding, State
 from bigtop_builder.upkeep.ground import Ground
 from bigtop_builder.upstream.history import History
-from bigtop_builder.upstream.landed import Detection, Hint, Landing, seek
+from bigtop_builder.upstream.landed import Detection, Hint, Landing, Sought, seek
 from bigtop_builder.workspace import Workspace
 
 
@@ -37,20 +39,21 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class _Trace:
-    """What a release's history says of a patch."""
+    """What a release's history says of a patch, or why it says nothing."""
 
     landing: Landing | None = None
     hints: tuple[Hint, ...] = ()
+    unknown: str = ""
 
 
 def judge(
     cases: Iterable[Case], bases: Bases, threads: Executor, workspace: Workspace
-) -> Iterator[tuple[Case, Finding]]:
-    """Find what patches are on their bases; in no order.
+) -> Iterator[tuple[Case, Finding | str]]:
+    """Find what patches are on their bases, or why that cannot be known; in no order.
 
     Raises:
         InputError: A patch cannot be read.
-        TreeError: A clone lacks objects.
+        TreeError: A clone lacks the history of a release.
     """
     groups = [list(group) for _, group in groupby(sorted(cases, key=_site), key=_site)]
     grounds = list(threads.map(lambda group: _load(bases, group), groups))
@@ -62,6 +65,11 @@ def judge(
         for case, trace in zip(group, some, strict=True)
     ]
     yield from threads.map(lambda one: (one[0], _finding(*one)), tried)
+
+
+def reason(error: BuilderError) -> str:
+    """Why something cannot be known, and what helps, in one line."""
+    return " - ".join(filter(None, [error.brief, error.hint]))
 
 
 def _site(case: Case) -> tuple[str, str]:
@@ -103,16 +111,23 @@ def _trace(ground: Ground, cases: Sequence[Case], workspace: Workspace) -> list[
             tickets=[case.patch.facts.ticket for case in cases],
         )
         detection = Detection(history, index)
-        detection.prepare(sought, ground.history)
-        return [
-            _Trace(landing=detection.find(one, ground.history), hints=detection.hints(one, ground.history))
-            for one in sought
-        ]
+        with suppress(TreeError):  # an object is not there: `find` says so of those patches that need it
+            detection.prepare(sought, ground.history)
+        return [_traced(detection, one, ground.history) for one in sought]
 
 
-def _finding(case: Case, index: Index, trace: _Trace) -> Finding:
+def _traced(detection: Detection, sought: Sought, commit: str) -> _Trace:
+    try:
+        return _Trace(landing=detection.find(sought, commit), hints=detection.hints(sought, commit))
+    except TreeError as error:
+        return _Trace(unknown=reason(error))
+
+
+def _finding(case: Case, index: Index, trace: _Trace) -> Finding | str:
     patch = case.patch
     landing = trace.landing
+    if trace.unknown:
+        return trace.unknown
     if landing and landing.certain and landing.stands:
         return Finding(
             patch=patch.sha256,
@@ -121,8 +136,12 @@ def _finding(case: Case, index: Index, trace: _Trace) -> Finding:
             commit=landing.commit,
             by=landing.by,
             since=landing.since,
+            detail=_undone(landing),
         )
-    state, detail = (case.tried.state, case.tried.detail) if case.tried else _apply(case, index)
+    try:
+        state, detail = (case.tried.state, case.tried.detail) if case.tried else _apply(case, index)
+    except TreeError as error:
+        return reason(error)
     return Finding(
         patch=patch.sha256,
         base=case.base,
@@ -142,9 +161,15 @@ def _hint(trace: _Trace) -> str:
         share = "" if landing.cover == 1 else f" {landing.cover:.0%} of"
         if landing.reverted_by:
             return f"upstream had{share} it in {landing.commit} and took it back in {landing.reverted_by}"
-        return f"upstream seems to have{share} it in {landing.commit} ({landing.by})"
+        seems = f"upstream seems to have{share} it in {landing.commit} ({landing.by})"
+        return "; ".join(filter(None, [seems, _undone(landing)]))
     names = [
         f"{hint.commit} {'has the same subject' if hint.why == 'subject' else f'names {hint.why}'}"
         for hint in trace.hints
     ]
     return f"upstream's {names[0]}" if names else ""
+
+
+def _undone(landing: Landing) -> str:
+    """A later commit that took the same lines out, and does not call it a revert."""
+    return f"its lines went again in {landing.undone_by}" if landing.undone_by else ""

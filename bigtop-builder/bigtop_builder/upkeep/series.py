@@ -5,9 +5,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
+from bigtop_builder.upkeep.unfinished import unfinished
 from bigtop_builder.upkeep.worktree import CONFLICTS, OWNER, Marker, Placed, WorkTree, authorship
 from bigtop_builder.workspace import Project
 
@@ -163,7 +162,7 @@ def _marker(ground: Ground, base: str, placed: tuple[Placed, ...]) -> Marker:
 
 def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
     """The work tree, with objects of its own: the cache may go at any time. It is renamed when it is whole."""
-    with _beside(place) as torn:
+    with unfinished(place) as torn:
         run(["git", "init", "--quiet", "--template=", "--initial-branch=series", torn])
         tree = WorkTree(folder=torn)
         info = torn / ".git" / "info"
@@ -179,21 +178,9 @@ def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
         tree.git("update-ref", "refs/tags/base", marker.base)
         tree.git("reset", "--quiet", "--hard", marker.tip)
         tree.marker_path.write_text(marker.to_json())
-
-
-@contextmanager
-def _beside(place: Path) -> Iterator[Path]:
-    """A folder that gets this name when all went well, and goes when not."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    torn = place.with_name(f".{place.name}.{uuid.uuid4().hex}.new")
-    try:
-        yield torn
         if place.is_dir():
             _clear(place)
         torn.rename(place)
-    except BaseException:
-        shutil.rmtree(torn, ignore_errors=True)
-        raise
 
 
 def _clear(place: Path) -> None:

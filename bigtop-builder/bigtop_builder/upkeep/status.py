@@ -20,7 +20,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bases import Base, Bases, Site
 from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
 from bigtop_builder.upkeep.ground import series_of
-from bigtop_builder.upkeep.judging import Case, judge
+from bigtop_builder.upkeep.judging import Case, judge, reason
 from bigtop_builder.upkeep.upstreams import Unfit
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
@@ -207,9 +207,10 @@ def _judged(
                         cells[key] = replace(cells[key], found=old)
                     else:
                         cases.append(case)
-        for case, finding in judge(cases, bases, threads, workspace):
+        for case, found in judge(cases, bases, threads, workspace):
             key = case.patch.id, case.site.name
-            cells[key] = replace(cells[key], found=finding)
+            told = {"why": found, "sha256": case.patch.sha256} if isinstance(found, str) else {"found": found}
+            cells[key] = replace(cells[key], **told)
 
 
 def _base(bases: Bases, site: Site) -> Base | str:
@@ -219,7 +220,7 @@ def _base(bases: Bases, site: Site) -> Base | str:
     except (SourceError, TreeError) as error:
         if site.target == TREE:
             raise
-        return " - ".join(filter(None, [error.brief, error.hint]))
+        return reason(error)
 
 
 def _case(site: Site, base: Base, patch: Patch) -> Case:
