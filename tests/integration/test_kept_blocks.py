@@ -46,7 +46,7 @@ def debs(folder: Path, start: int, count: int) -> list[Deb]:
                 control=control,
                 stanza="",
                 size=path.stat().st_size,
-                hashed=sha256_of(path),
+                sha256=sha256_of(path),
             )
         )
     return found

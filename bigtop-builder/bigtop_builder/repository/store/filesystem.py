@@ -131,7 +131,7 @@ class FilesystemStore:
                 raise PublishError(f"{self.root}/{path} {wrong}", hint=COPY)
         return [self.root / path for path in files]
 
-    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:
+    def stage(self, files: Mapping[str, Path]) -> Mapping[str, Staged]:
         """Copy files into the folder that the next publisher clears if this one is killed.
 
         Raises:
@@ -140,12 +140,15 @@ class FilesystemStore:
         with self._complaints():
             try:
                 os.makedirs(self.root / TEMPORARY, exist_ok=True)  # noqa: PTH103  # as in _put
-                copies = [Copying(path=path, to=self._temporary(), sync=self._sync) for path in paths]
+                copies = [
+                    Copying(path=path, to=self._temporary(), place=f"{self.root}/{place}", sync=self._sync)
+                    for place, path in files.items()
+                ]
                 found = on_all_cores(stage, copies)
             except BaseException:
                 self._empty()
                 raise
-        return dict(zip(paths, found, strict=True))
+        return dict(zip(files, found, strict=True))
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files: temporaries first, fsynced; then renamed; then their folders fsynced.
