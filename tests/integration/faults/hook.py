@@ -29,7 +29,7 @@ NAMING = {"rename", "link", "symlink", "mkdir", "unlink", "rmdir", "truncate", "
 MODULES = (
     "bigtop_builder.__main__",
     "bigtop_builder.cli.repo",
-    "bigtop_builder.cli.repository",
+    "bigtop_builder.cli.inspection",
     "bigtop_builder.cli.snapshots",
     "bigtop_builder.cli.suites",
     "bigtop_builder.repository.store.filesystem",
