@@ -306,6 +306,15 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     assert not list(site.root.glob("state/tmp/*"))
 
 
+@pytest.mark.parametrize("origin", ["Ex\nam", " Ours", "Ours\t"])
+def test_an_origin_that_no_release_can_have_is_refused(tmp_path: Path, site: Site, origin: str) -> None:
+    with pytest.raises(InputError, match="cannot be the origin of a repository"):
+        Repository.init(
+            tmp_path / "new", origin=origin, keyring=site.keyring, fingerprints=[site.fingerprint]
+        )
+    assert not (tmp_path / "new").exists()
+
+
 def late(deb: Deb) -> Deb:
     """A package as `repo add` reads a large one: its hash is still to come."""
     return read_deb(deb.path, hash_up_to=0)

@@ -273,6 +273,15 @@ class FilesystemStore:
             held = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._acquire(held)
+            with self._cleared():
+                yield
+        finally:
+            os.close(held)
+
+    @contextmanager
+    def _cleared(self) -> Iterator[None]:
+        """Temporary files are gone before and after: who only waits for the lock must not touch its holder's."""
+        try:
             with self._complaints():
                 self._take_over()
             yield
@@ -280,7 +289,6 @@ class FilesystemStore:
                 (self.root / TEMPORARY).rmdir()
         finally:
             self._empty()
-            os.close(held)
 
     def _acquire(self, held: int) -> None:
         started = time.monotonic()
@@ -292,8 +300,8 @@ class FilesystemStore:
             waited = time.monotonic() - started
             if waited > LOCK_SECONDS:
                 raise PublishError(
-                    f"{self.root} is being published to by another process for {LOCK_SECONDS} s",
-                    hint=f"see who holds {self.root / LOCK}, as in: fuser {self.root / LOCK}",
+                    f"{self.root} is being published to by {holder(held)} for {LOCK_SECONDS} s",
+                    hint=f"run the command again when it is done; fuser {self.root / LOCK} shows who holds it",
                 )
             if waited > LOCK_TOLD and not told:
                 told = True
