@@ -7,13 +7,13 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from bigtop_builder.cores import on_all_cores
-from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.errors import CheckFailed, InputError, PublishError
 from bigtop_builder.expand import CHUNK, BrokenStreamError, Window, expand
 from bigtop_builder.tarball import Entry, Tarball
 
@@ -84,21 +84,16 @@ class Deb:
             several lines with their line breaks.
         stanza: Text of the control file, without newlines at its end.
         size: Bytes.
-        hashed: Sha256 of the file; empty if it is to be read when it is asked for.
-        copy: A copy that nobody else writes to, which `hashed` is of; None if there is none.
+        sha256: Hash of the file; empty if it was not read yet: see `read_deb` and `whole`.
+        copy: A copy that nobody else writes to, which `sha256` is of; None if there is none.
     """
 
     path: Path
     control: Mapping[str, str]
     stanza: str
     size: int
-    hashed: str = ""
+    sha256: str = ""
     copy: Path | None = None
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the file."""
-        return self.hashed or _hash(self.path)
 
     @property
     def content(self) -> Path:
@@ -124,12 +119,6 @@ class Deb:
     def source(self) -> str:
         """Name of the source package; the version some Source fields carry is left out (policy 5.6.1)."""
         return self.control.get("Source", self.name).partition(" ")[0]
-
-    @cached_property
-    def sha512(self) -> str:
-        """Sha512 of the file; read when asked for, because it costs three times what sha256 does."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha512").hexdigest()
 
 
 @lru_cache(256)
@@ -166,7 +155,7 @@ def read_deb(path: Path, *, hash_up_to: int | None = None) -> Deb:
         raise CheckFailed(f"{path} is no whole .deb: {error}", hint=AGAIN) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return Deb(path=path, control=fields, stanza=stanza, size=size, hashed=sha256)
+    return Deb(path=path, control=fields, stanza=stanza, size=size, sha256=sha256)
 
 
 def read_debs(
@@ -196,23 +185,45 @@ def read_debs(
     return tuple(debs)
 
 
-def hashed(debs: Sequence[Deb]) -> tuple[Deb, ...]:
-    """The same with their hashes known, read on all cores.
+def whole(debs: Sequence[Deb]) -> tuple[Deb, ...]:
+    """The same with all their hashes, on all cores: each file without one is read again, control file and all.
 
     Raises:
         InputError: A file cannot be read any more.
+        PublishError: One is not what was read of it before.
     """
-    unknown = [deb.path for deb in debs if not deb.hashed]
-    found = dict(zip(unknown, on_all_cores(_hash, unknown), strict=True)) if unknown else {}
-    return tuple(deb if deb.hashed else replace(deb, hashed=found[deb.path]) for deb in debs)
+    unread = [deb for deb in debs if not deb.sha256]
+    found = (
+        dict(zip([deb.path for deb in unread], on_all_cores(_again, unread), strict=True)) if unread else {}
+    )
+    return tuple(deb if deb.sha256 else replace(deb, sha256=found[deb.path]) for deb in debs)
 
 
-def _hash(path: Path) -> str:
+def require_same(deb: Deb, file: Path, *, hash_up_to: int | None = None) -> Deb:
+    """What a file holds, which must be the package that was read before.
+
+    Raises:
+        PublishError: It is not.
+    """
     try:
-        with path.open("rb") as file:
-            return _sha256(file)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        again = read_deb(file, hash_up_to=hash_up_to)
+    except CheckFailed as error:
+        raise changed(deb.path) from error
+    if (again.stanza, again.size) != (deb.stanza, deb.size):
+        raise changed(deb.path)
+    return again
+
+
+def changed(path: Path) -> PublishError:
+    """The error that somebody writes to a file while it is being published."""
+    return PublishError(
+        f"{path} changed while it was being published",
+        hint="run the command again when nothing writes to it any more",
+    )
+
+
+def _again(deb: Deb) -> str:
+    return require_same(deb, deb.path).sha256
 
 
 def _attempt(path: Path, *, hash_up_to: int | None) -> Deb | CheckFailed:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder's lock (flock(2)).
+def locked(folder: Path, *, wait: bool = True) -> Iterator[int]:
+    """Hold a folder's lock (flock(2)), by the descriptor that is given.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -19,6 +19,6 @@ def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -212,10 +212,8 @@ def private_folder(
 def _sweep(parent: Path, remove: Callable[[Path], None]) -> None:
     for folder in parent.glob(f"{PREFIX}*-????????/"):
         # FileNotFoundError: its owner, or another sweeper, is quicker. BlockingIOError: its owner lives.
-        with suppress(FileNotFoundError, BlockingIOError):
-            if folder.stat().st_uid != os.getuid():
-                continue
-            with locked(folder, wait=False):
+        with suppress(FileNotFoundError, BlockingIOError), locked(folder, wait=False) as held:
+            if os.fstat(held).st_uid == os.getuid():
                 log.info("removing %s: the process that opened it is gone", folder)
                 _clear(folder, remove)
 

@@ -20,13 +20,6 @@ from health import problems
 NUMBER = 1200
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
-
-
 def debs(folder: Path, start: int, count: int) -> list[Deb]:
     """Packages that are good enough to be indexed."""
     found = []
@@ -46,7 +39,7 @@ def debs(folder: Path, start: int, count: int) -> list[Deb]:
                 control=control,
                 stanza="",
                 size=path.stat().st_size,
-                hashed=sha256_of(path),
+                sha256=sha256_of(path),
             )
         )
     return found

@@ -2,8 +2,9 @@
 """Publishing with real gpg and dpkg-deb, read by the real apt over HTTP; and what is refused."""
 
 import hashlib
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from bigtop_builder.repository.layout import COPY, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.serve import serve
+from bigtop_builder.repository.store import Staged
+from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.run import run
 from bigtop_builder.verify.verdict import JudgedPackage, Verdict
 from health import problems
@@ -78,13 +81,6 @@ class Site:
             maintainer="Ann Bee <ann@bee.example>",
         )
         return AptHost.make(self.folder / name, build(package, self.folder))
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
 
 
 @pytest.fixture
@@ -310,6 +306,15 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     assert not list(site.root.glob("state/tmp/*"))
 
 
+@pytest.mark.parametrize("origin", ["Ex\nam", " Ours", "Ours\t"])
+def test_an_origin_that_no_release_can_have_is_refused(tmp_path: Path, site: Site, origin: str) -> None:
+    with pytest.raises(InputError, match="cannot be the origin of a repository"):
+        Repository.init(
+            tmp_path / "new", origin=origin, keyring=site.keyring, fingerprints=[site.fingerprint]
+        )
+    assert not (tmp_path / "new").exists()
+
+
 def late(deb: Deb) -> Deb:
     """A package as `repo add` reads a large one: its hash is still to come."""
     return read_deb(deb.path, hash_up_to=0)
@@ -331,6 +336,37 @@ def test_a_large_file_that_changes_after_it_was_read_is_refused(site: Site) -> N
         site.repository.add("stable", [deb], keyring=site.keyring)
     assert not list(site.root.glob("pool/**/*.deb"))
     assert not list(site.root.glob("state/tmp/*"))
+
+
+class Remote(FilesystemStore):
+    """A store without a disk of its own, as S3 is one: nothing is staged."""
+
+    def stage(self, files: Mapping[str, Path]) -> Mapping[str, Staged]:  # noqa: ARG002  # the store's signature
+        return {}
+
+
+@pytest.mark.parametrize("kind", [FilesystemStore, Remote], ids=["staged", "not staged"])
+@pytest.mark.parametrize("how", ["longer", "another version", "cut"])
+def test_a_large_file_that_is_not_what_was_read_is_refused_by_its_name(
+    site: Site, kind: type[FilesystemStore], how: str
+) -> None:
+    deb = late(site.deb("zoo"))
+    other = site.deb("zoo", "2.0-1") if how == "another version" else site.deb("zoo", content="more" * 999)
+    whole = deb.path.read_bytes()[:-40] if how == "cut" else other.path.read_bytes()
+    deb.path.write_bytes(whole)
+    with pytest.raises(PublishError, match=f"{deb.path.name} changed while it was being published"):
+        Repository(kind(site.root, sync=False)).add("stable", [deb], keyring=site.keyring)
+    assert not list(site.root.glob("pool/**/*.deb"))
+
+
+def test_each_large_file_is_opened_once_more_whether_the_pool_has_it_or_not(site: Site) -> None:
+    known, new = site.deb("ant"), site.deb("bee")
+    site.add(known)
+    debs = [late(known), late(new)]
+    opened: list[str] = []
+    sys.addaudithook(lambda event, words: opened.append(str(words[0])) if event == "open" else None)
+    site.repository.add("stable", debs, keyring=site.keyring)
+    assert [opened.count(str(deb.path)) for deb in debs] == [1, 1]
 
 
 def test_what_is_verified_of_a_large_file_is_the_copy_that_goes_in(site: Site) -> None:

@@ -72,13 +72,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
-
-
 @pytest.fixture
 def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     values = variables(server.port)

@@ -97,13 +97,6 @@ class Site:
         )
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
-    store = KeyStore(tmp_path_factory.mktemp("keys"))
-    store.new("Ann Bee", "ann@bee.example")
-    return store
-
-
 @pytest.fixture
 def site(tmp_path: Path, store: KeyStore) -> Iterator[Site]:
     with store.open() as keyring:

@@ -226,4 +226,4 @@ def test_versions_are_compared_and_ordered_as_dpkg_does(texts: list[str]) -> Non
 
 def _deb(version: str) -> Deb:
     control = {"Package": "forged", "Version": version, "Architecture": "all"}
-    return Deb(path=Path("forged.deb"), control=control, stanza="", size=1, hashed="0" * 64)
+    return Deb(path=Path("forged.deb"), control=control, stanza="", size=1, sha256="0" * 64)

@@ -21,7 +21,7 @@ from bigtop_builder.schema import digest
 
 def deb(name: str, version: str = "1", architecture: str = "all", **fields: str) -> Deb:
     control = {"Version": version, "Package": name, "Architecture": architecture, **fields}
-    return Deb(path=Path("x.deb"), control=control, stanza="", size=7, hashed=digest(name, version))
+    return Deb(path=Path("x.deb"), control=control, stanza="", size=7, sha256=digest(name, version))
 
 
 def stanza(name: str, version: str = "1", architecture: str = "all") -> Stanza:

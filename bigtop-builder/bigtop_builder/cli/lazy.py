@@ -3,7 +3,7 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -29,7 +29,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; of a misspelt one the nearest is named."""
-        if args and args[0] not in self._verbs and not args[0].startswith("-"):
+        mistaken = args and args[0] not in self._verbs and not args[0].startswith("-")
+        if mistaken and not ctx.resilient_parsing:  # a shell that completes a word wants no usage
             import difflib  # 10 ms that only a mistake should pay
 
             close = difflib.get_close_matches(args[0], self._verbs, 1)
@@ -41,8 +42,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._verbs:
             return None
         module = importlib.import_module(f"bigtop_builder.cli.{self._verbs[cmd_name][0]}")
-        found = getattr(module, f"{cmd_name}_", None) or getattr(module, cmd_name)
-        return cast("click.Command", found)
+        named = (getattr(module, name, None) for name in (cmd_name, f"{cmd_name}_"))
+        return next(found for found in named if isinstance(found, click.Command))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """List the commands without importing them."""

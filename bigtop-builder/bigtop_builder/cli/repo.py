@@ -7,16 +7,16 @@ from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
     "add": ("suites", "Bring packages into a suite."),
-    "check": ("repository", "Verify every hash, signature and reference, and say what is wrong."),
+    "check": ("inspection", "Verify every hash, signature and reference, and say what is wrong."),
     "export": ("snapshots", "Write a mirror of suites or snapshots that needs nothing else."),
     "gc": ("snapshots", "Remove snapshots and files that no rule of retention keeps."),
     "init": ("init", "Make a repository."),
-    "list": ("repository", "List suites, their snapshots and packages."),
+    "list": ("inspection", "List suites, their snapshots and packages."),
     "promote": ("suites", "Point a suite to the snapshot that another one points to."),
     "refresh": ("snapshots", "Sign suites anew, with a new Date and Valid-Until."),
     "remove": ("suites", "Take packages out of a suite."),
     "rollback": ("suites", "Point a suite to a snapshot that it pointed to before."),
-    "serve": ("repository", "Serve the repository over HTTP until Ctrl-C, for trying it out."),
+    "serve": ("inspection", "Serve the repository over HTTP until Ctrl-C, for trying it out."),
     "snapshot": ("snapshots", "Keep a snapshot, whatever the rules of retention say."),
     "withdraw": ("snapshots", "Take a bad snapshot out of use."),
 }

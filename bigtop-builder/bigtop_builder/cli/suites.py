@@ -25,6 +25,7 @@ from bigtop_builder.cli.place import (
 )
 from bigtop_builder.errors import CheckFailed, PublishError
 from bigtop_builder.repository.gate import Gate
+from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
 from bigtop_builder.source_package import Beside, sort_out
@@ -92,7 +93,9 @@ def add(
         "replace": replace,
         "beside": beside,
     }
-    done = Repository.open(place_of(context, folder)).settled(suite, files, **chosen)
+    there = Repository.open(place_of(context, folder))
+    files = recognised(there.store, files)
+    done = there.settled(suite, files, **chosen)
     if done is None:
         with signing(context, folder, suite, sync=not no_sync) as (repository, keyring):
             _warn_of_others(repository, suite, files, architectures)

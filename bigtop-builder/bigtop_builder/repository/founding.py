@@ -42,6 +42,8 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
     Raises:
         InputError: The store holds something else, or a repository with other settings.
     """
+    for name in ("origin", "label"):
+        _require_line(name, getattr(wanted, name))
     store = state.store
     if store.size(layout.SETTINGS) is not None:
         there = state.settings()
@@ -152,6 +154,15 @@ def meant(suite: str, known: Iterable[str]) -> str:
     """The suites that there are, the one that was probably meant first."""
     near = [name for name in get_close_matches(suite, known, n=1) if name != suite]
     return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
+
+
+def _require_line(name: str, value: str) -> None:
+    """Raise unless a field of Release can have this value: it never changes, so it must be right at once."""
+    if not value.isprintable() or value != value.strip():
+        raise InputError(
+            f"{value!r} cannot be the {name} of a repository",
+            hint="one line that can be printed, without white space round it, as in Example",
+        )
 
 
 def _warn_of_ending(keys: Sequence[str], keyring: Keyring) -> None:

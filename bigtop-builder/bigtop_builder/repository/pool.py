@@ -3,11 +3,12 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bigtop_builder.artifact import Deb, hashed, read_deb
+from bigtop_builder.artifact import Deb, require_same, whole
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
@@ -15,7 +16,6 @@ from bigtop_builder.repository.index.packages import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Held, Present, Staged, Store, Upload
-from bigtop_builder.repository.store.files import changed
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ def not_yet_in(
     there: dict[tuple[str, str, str], Stanza] = {}
     for index in indices.values():
         there |= {stanza.key: stanza for stanza in state.find(index, names) if stanza.key in wanted}
-    for deb, stanza in zip(hashed([wanted[key] for key in there]), there.values(), strict=True):
-        if deb.sha256 != stanza.sha256:
-            raise _other_bytes(deb, f"{stanza.filename} with sha256 {stanza.sha256}")
+    for key, stanza in there.items():
+        if wanted[key].sha256 != stanza.sha256:
+            raise _other_bytes(wanted[key], f"{stanza.filename} with sha256 {stanza.sha256}")
     return tuple(deb for key, deb in wanted.items() if key not in there)
 
 
@@ -81,30 +81,50 @@ def only(debs: Sequence[Deb], architectures: Collection[str]) -> Sequence[Deb]:
     )
 
 
-def staged(store: Store, debs: Sequence[Deb], component: str) -> tuple[Deb, ...]:
-    """The same packages, each with its hash: those without one are copied to the store's disk meanwhile.
+def recognised(store: Store, debs: Sequence[Deb]) -> tuple[Deb, ...]:
+    """The same packages, with the hash of each that some component's pool has, or that was given twice.
 
-    What is looked at from then on is the copy, to which nobody else writes. Packages that the pool has are not
-    copied. The repository must be locked.
+    Only of others may the hash be left for `staged`. Whoever has read a package's hash does not read it again here.
 
     Raises:
+        InputError: A file cannot be read any more.
+        PublishError: One changed since it was read.
+    """
+    unread = [deb for deb in debs if not deb.sha256]
+    if not unread:
+        return tuple(debs)
+    components = store.names(layout.POOL)
+    places = {deb.path: {_place(deb, component) for component in components} for deb in unread}
+    held = store.held(place for one in places.values() for place in one).keys()
+    given = Counter((deb.name, deb.version, deb.architecture) for deb in debs)
+    known = {
+        deb.path
+        for deb in unread
+        if places[deb.path] & held or given[deb.name, deb.version, deb.architecture] > 1
+    }
+    read = {deb.path: deb for deb in whole([deb for deb in unread if deb.path in known])}
+    return tuple(deb if deb.sha256 else read.get(deb.path, deb) for deb in debs)
+
+
+def staged(store: Store, debs: Sequence[Deb], component: str) -> tuple[Deb, ...]:
+    """The same packages, each with its hash: those without one are copied to the store's disk and hashed meanwhile.
+
+    What is looked at from then on is the copy, to which nobody else writes. The repository must be locked.
+
+    Raises:
+        InputError: A file cannot be read any more.
         PublishError: One changed since it was read, or the store cannot be written.
     """
-    new = [
-        deb.path
-        for deb in debs
-        if not deb.hashed
-        and store.size(layout.pool_file(component, deb.name, deb.version, deb.architecture)) is None
-    ]
+    new = {_place(deb, component): deb.path for deb in debs if not deb.sha256}
     copies = store.stage(new) if new else {}
-    known = [
-        replace(deb, hashed=there.sha256, copy=there.path) if (there := copies.get(deb.path)) else deb
-        for deb in debs
-    ]
-    for deb in known:
-        if deb.copy and read_deb(deb.copy, hash_up_to=0).stanza != deb.stanza:
-            raise changed(deb.path)
-    return hashed(known)
+    known = []
+    for deb in debs:
+        if there := copies.get(_place(deb, component)):
+            require_same(deb, there.path, hash_up_to=0)
+            known.append(replace(deb, sha256=there.sha256, copy=there.path))
+        else:
+            known.append(deb)
+    return whole(known)
 
 
 def admit(
@@ -161,10 +181,13 @@ def verdict_sha256(verdict: Verdict) -> str:
     return hashlib.sha256(verdict.to_json().encode()).hexdigest()
 
 
+def _place(deb: Deb, component: str) -> str:
+    return layout.pool_file(component, deb.name, deb.version, deb.architecture)
+
+
 def _admitted(deb: Deb, component: str, *, there: bool, how: str) -> Admitted:
-    path = layout.pool_file(component, deb.name, deb.version, deb.architecture)
     return Admitted(
-        stanza=stanza_of(deb, path),
+        stanza=stanza_of(deb, _place(deb, component)),
         record=Added(
             name=deb.name,
             version=deb.version,
@@ -185,10 +208,7 @@ def _content(deb: Deb, *, there: bool) -> Content:
 def _pooled(store: Store, debs: Sequence[Deb], component: str) -> list[bool]:
     """Whether a component's pool has these bytes; any component's must not have others of the same identity."""
     components = store.names(layout.POOL)
-    places = [
-        {other: layout.pool_file(other, deb.name, deb.version, deb.architecture) for other in components}
-        for deb in debs
-    ]
+    places = [{other: _place(deb, other) for other in components} for deb in debs]
     held = store.held(path for one in places for path in one.values())
     for deb, one in zip(debs, places, strict=True):
         for path in one.values():

@@ -172,6 +172,7 @@ class Repository:
             PublishError: A package is refused, hosts would lose something, or the store cannot be written;
                 nothing was switched.
         """
+        debs = pool.recognised(self.store, debs)
         done = self.settled(
             suite, debs, component=component, architectures=architectures, replace=replace, beside=beside
         )
@@ -180,6 +181,7 @@ class Repository:
         debs = pool.only(debs, architectures)
         self.check_lasting(suite, keyring)
         with self.state.lock():
+            debs = pool.recognised(self.store, debs)  # another publisher may have brought one in meanwhile
             ensure(self.state, suite, new=new_suite)
             there = self.trusted(suite, keyring)
             pointer = there or take_up(self.state, suite, keyring=keyring, clock=self.clock)

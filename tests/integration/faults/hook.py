@@ -29,7 +29,7 @@ NAMING = {"rename", "link", "symlink", "mkdir", "unlink", "rmdir", "truncate", "
 MODULES = (
     "bigtop_builder.__main__",
     "bigtop_builder.cli.repo",
-    "bigtop_builder.cli.repository",
+    "bigtop_builder.cli.inspection",
     "bigtop_builder.cli.snapshots",
     "bigtop_builder.cli.suites",
     "bigtop_builder.repository.store.filesystem",
@@ -69,10 +69,14 @@ def publish(words: list[str], fault: Fault, variables: Mapping[str, str], output
     os.dup2(descriptor, 2)
     os.environ.update(variables)
     sys.argv = ["bigtop-builder", *words]
-    for name, value in (("MANY", fault.many), ("SMALL", fault.small)):
-        for module in [one for path, one in sys.modules.items() if path.startswith("bigtop_builder.")]:
-            if value is not None and hasattr(module, name):
-                vars(module)[name] = value
+    for module, name, value in (
+        ("bigtop_builder.cores", "MANY", fault.many),
+        ("bigtop_builder.repository.store.filesystem", "MANY", fault.many),
+        ("bigtop_builder.cli.suites", "SMALL", fault.small),
+    ):
+        there = vars(sys.modules[module])
+        if value is not None:
+            there[name] = there[name] and value
     _Watch(fault).install()
     sys.modules["bigtop_builder.__main__"].main()
 

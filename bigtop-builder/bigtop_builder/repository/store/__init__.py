@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores: where a repository's files lie. A store knows names and bytes; what they mean is `state`'s."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,10 +125,13 @@ class Store(Protocol):
             PublishError: One is missing or has another size; or another hash, if its bytes had to be brought here.
         """
 
-    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:
+    def stage(self, files: Mapping[str, Path]) -> Mapping[str, Staged]:
         """Copy files onto the store's own disk and hash them on their way; none where it has no disk here.
 
         What is not put before the lock is let go of is gone then.
+
+        Args:
+            files: Path that each will have in the store -> the file.
 
         Raises:
             PublishError: They cannot be written.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.errors import PublishError
+from bigtop_builder.artifact import changed
 from bigtop_builder.repository.store import Alias, Staged, Upload
 
 CHUNK = 1 << 18
@@ -41,11 +41,13 @@ class Copying:
     Attributes:
         path: The file.
         to: Where the copy is to be.
+        place: What it will be in the store, for errors.
         sync: Wait until it is on the disk.
     """
 
     path: Path
     to: str
+    place: str
     sync: bool
 
 
@@ -53,6 +55,8 @@ def write(one: Write) -> None:
     """Make the file beside its place."""
     content = one.content
     if isinstance(content, Staged):
+        if one.modified is not None:
+            os.utime(content.path, (one.modified, one.modified))
         return
     if isinstance(content, Alias):
         parent = os.path.dirname(one.place)  # noqa: PTH120
@@ -105,7 +109,7 @@ def stage(one: Copying) -> Staged:
         if one.sync:
             os.fsync(descriptor)
     except OSError as error:
-        error.filename = error.filename or one.to
+        error.filename = error.filename or one.place
         raise
     finally:
         os.close(descriptor)
@@ -117,7 +121,7 @@ def _copy(path: Path, descriptor: int) -> str:
     buffer = memoryview(bytearray(CHUNK))
     source = os.open(path, os.O_RDONLY)
     try:
-        while count := os.readv(source, [buffer]):
+        while count := _read(source, buffer, path):
             whole.update(buffer[:count])
             _fill(descriptor, buffer[:count])
     finally:
@@ -125,17 +129,17 @@ def _copy(path: Path, descriptor: int) -> str:
     return whole.hexdigest()
 
 
+def _read(source: int, buffer: memoryview, path: Path) -> int:
+    try:
+        return os.readv(source, [buffer])
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def _require_same(content: Upload, sha256: str) -> None:
     if sha256 != content.sha256:
         raise changed(content.path)
-
-
-def changed(path: Path) -> PublishError:
-    """The error that somebody writes to a file while it is being published."""
-    return PublishError(
-        f"{path} changed while it was being published",
-        hint="run the command again when nothing writes to it any more",
-    )
 
 
 def make_folders(folders: set[str]) -> set[str]:

@@ -131,7 +131,7 @@ class FilesystemStore:
                 raise PublishError(f"{self.root}/{path} {wrong}", hint=COPY)
         return [self.root / path for path in files]
 
-    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:
+    def stage(self, files: Mapping[str, Path]) -> Mapping[str, Staged]:
         """Copy files into the folder that the next publisher clears if this one is killed.
 
         Raises:
@@ -140,12 +140,15 @@ class FilesystemStore:
         with self._complaints():
             try:
                 os.makedirs(self.root / TEMPORARY, exist_ok=True)  # noqa: PTH103  # as in _put
-                copies = [Copying(path=path, to=self._temporary(), sync=self._sync) for path in paths]
+                copies = [
+                    Copying(path=path, to=self._temporary(), place=f"{self.root}/{place}", sync=self._sync)
+                    for place, path in files.items()
+                ]
                 found = on_all_cores(stage, copies)
             except BaseException:
                 self._empty()
                 raise
-        return dict(zip(paths, found, strict=True))
+        return dict(zip(files, found, strict=True))
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files: temporaries first, fsynced; then renamed; then their folders fsynced.
@@ -270,6 +273,15 @@ class FilesystemStore:
             held = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._acquire(held)
+            with self._cleared():
+                yield
+        finally:
+            os.close(held)
+
+    @contextmanager
+    def _cleared(self) -> Iterator[None]:
+        """Temporary files are gone before and after: who only waits for the lock must not touch its holder's."""
+        try:
             with self._complaints():
                 self._take_over()
             yield
@@ -277,7 +289,6 @@ class FilesystemStore:
                 (self.root / TEMPORARY).rmdir()
         finally:
             self._empty()
-            os.close(held)
 
     def _acquire(self, held: int) -> None:
         started = time.monotonic()
@@ -289,8 +300,8 @@ class FilesystemStore:
             waited = time.monotonic() - started
             if waited > LOCK_SECONDS:
                 raise PublishError(
-                    f"{self.root} is being published to by another process for {LOCK_SECONDS} s",
-                    hint=f"see who holds {self.root / LOCK}, as in: fuser {self.root / LOCK}",
+                    f"{self.root} is being published to by {holder(held)} for {LOCK_SECONDS} s",
+                    hint=f"run the command again when it is done; fuser {self.root / LOCK} shows who holds it",
                 )
             if waited > LOCK_TOLD and not told:
                 told = True

@@ -8,7 +8,7 @@ lost the lock without noticing cannot undo another's publish.
 import logging
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from bigtop_builder.errors import PublishError
-from bigtop_builder.repository.store import Content, Held, Listed, Staged, Upload
+from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
 from bigtop_builder.repository.store.download import fetch
 from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
@@ -144,7 +144,7 @@ class S3Store:
             lambda item: fetch(self._bucket, item[0], item[1].sha256, folder), files.items()
         )
 
-    def stage(self, paths: Sequence[Path]) -> Mapping[Path, Staged]:  # noqa: ARG002  # the store's signature
+    def stage(self, files: Mapping[str, Path]) -> Mapping[str, Staged]:  # noqa: ARG002  # the store's signature
         """Nothing: an upload says its hash before its bytes."""
         return {}
 
@@ -154,7 +154,11 @@ class S3Store:
         Raises:
             PublishError: The store refused one, or one is not what its hash says.
         """
-        wanted = {path: one for path, one in files.items() if isinstance(one, bytes | Upload)}
+        wanted = {
+            path: Upload(one.path, one.sha256) if isinstance(one, Staged) else one
+            for path, one in files.items()
+            if not isinstance(one, Alias | Present)
+        }
         self._check()
         if wanted:
             upload(self._bucket, wanted, verifies=self.abilities.verifies)

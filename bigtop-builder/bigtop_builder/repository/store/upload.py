@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from bigtop_builder.artifact import changed
 from bigtop_builder.errors import PublishError
 from bigtop_builder.log import transfers
 from bigtop_builder.repository.store import Upload
@@ -161,10 +162,7 @@ def _parts(content: Upload, size: int) -> tuple[Part, ...]:
                 whole.update(chunk)
             parts.append((part, b64encode(piece.digest()).decode()))
     if whole.hexdigest() != content.sha256:
-        raise PublishError(
-            f"{content.path} changed while it was being published",
-            hint="run the command again when nothing writes to it any more",
-        )
+        raise changed(content.path)
     return tuple(
         Part(number=part.number, offset=part.offset, size=part.size, checksum=checksum)
         for part, checksum in parts
