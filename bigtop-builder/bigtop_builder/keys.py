@@ -10,27 +10,26 @@ import os
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
 from bigtop_builder.errors import EnvironmentMissing, InputError, SigningError
-from bigtop_builder.openpgp import Algorithm, Command, Key, Keyring, UserHome, missing
+from bigtop_builder.openpgp import Algorithm, ClockBehindError, Command, Key, Keyring, UserHome, missing
+from bigtop_builder.openpgp.expiry import check_expiry
+from bigtop_builder.openpgp.key_file import read_file, write_private
 from bigtop_builder.settings import Settings
 
 log = logging.getLogger(__name__)
 
 FINGERPRINT: Final = re.compile(r"[0-9A-F]{40}")
-PERIOD: Final = re.compile(r"([1-9][0-9]{0,4})([dwmy])")
-DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-DAYS: Final = {"d": 1, "w": 7, "m": 30, "y": 365}
-LONGEST: Final = 50 * 365
-"""Days that a key may live: OpenPGP counts 136 years of seconds from 1970 on (RFC 4880, 3.5)."""
 SECRET: Final = ".secret.asc"  # noqa: S105  # a file name's end
 PUBLIC: Final = ".public.asc"
 REVOCATION: Final = ".revocation.asc"
+FOLLOWS: Final = ".follows"
+"""End of the marker of a key that was made to follow another one and signs nothing yet: it holds the other one."""
 VARIABLE: Final = "BIGTOP_BUILDER_SIGNING_KEY"
+RIGHTS: Final = "mend the rights, or name another folder as keys_dir in the settings"
 RSA: Final = 1
 """RSA's number (RFC 4880, 9.1)."""
 
@@ -39,7 +38,7 @@ class KeyStore:
     """A folder of keys, one file each, that only its owner can read.
 
     Args:
-        folder: `<FINGERPRINT>.secret.asc`, `.public.asc` and `.revocation.asc` lie in it.
+        folder: `<FINGERPRINT>.secret.asc`, `.public.asc`, `.revocation.asc` and `.follows` lie in it.
         armored: Secret keys besides, armored.
         agent: The user's own gpg signs with keys that are not here.
         signer: Command that signs with keys of which only the public half is here.
@@ -72,8 +71,9 @@ class KeyStore:
         expires: str = "2y",
         passphrase: str = "",
         offline: Path | None = None,
+        follows: str = "",
     ) -> str:
-        """Make a key, keep it, and return its fingerprint.
+        """Make a key, keep it, and return its fingerprint; whole or not at all.
 
         Args:
             name: Real name in the user id.
@@ -83,6 +83,7 @@ class KeyStore:
             passphrase: Protects the secret half; none if empty.
             offline: File that the primary secret key goes into, for the safe: the store keeps a subkey that
                 signs until `expires`, and no more of it.
+            follows: Key that it is made to follow: `awaiting` finds it until `settle`.
 
         Raises:
             InputError: Name or address cannot be part of a user id, `expires` has another form, or the file
@@ -91,28 +92,64 @@ class KeyStore:
             EnvironmentMissing: The store or the file for the safe cannot be written.
         """
         check_expiry(expires)
-        with Keyring(passphrase=passphrase) as keyring:
+        with Keyring(passphrase=passphrase) as keyring, ExitStack() as undo:
             fingerprint = keyring.new_key(
                 name, email, algorithm=algorithm, expires=expires, subkey=offline is not None
             )
             if offline is not None:
-                _write(offline, keyring.export_secret(fingerprint), hint="name a file that is not there yet")
-            self._write(f"{fingerprint}{REVOCATION}", keyring.revocation(fingerprint))
-            self._write(f"{fingerprint}{PUBLIC}", keyring.export_public([fingerprint]))
-            self._write(f"{fingerprint}{SECRET}", keyring.export_secret(fingerprint, primary=offline is None))
+                write_private(
+                    offline, keyring.export_secret(fingerprint), hint="name a file that is not there yet"
+                )
+                undo.callback(offline.unlink)
+            # The secret half is last: with it the key is there, and all that belongs to it.
+            for end, data in {
+                **({FOLLOWS: f"{follows}\n".encode()} if follows else {}),
+                REVOCATION: keyring.revocation(fingerprint),
+                PUBLIC: keyring.export_public([fingerprint]),
+                SECRET: keyring.export_secret(fingerprint, primary=offline is None),
+            }.items():
+                self._write(f"{fingerprint}{end}", data)
+                undo.callback((self.folder / f"{fingerprint}{end}").unlink)
+            undo.pop_all()
         log.info("new key %s in %s", fingerprint, self.folder)
         return fingerprint
 
+    def awaiting(self, old: str) -> str:
+        """The newest usable key that was made to follow a key and does not yet; empty if there is none."""
+        usable = {key.fingerprint: key.created for key in self.listing()[0] if key.usable}
+        marked = [
+            path.name.removesuffix(FOLLOWS)
+            for path in self.folder.glob(f"*{FOLLOWS}")
+            if read_file(path).decode(errors="replace").strip() == old
+        ]
+        return max((one for one in marked if one in usable), key=lambda one: usable[one], default="")
+
+    def settle(self, fingerprint: str) -> None:
+        """A key signs now: nothing awaits it any more.
+
+        Raises:
+            EnvironmentMissing: Its marker cannot be removed.
+        """
+        path = self.folder / f"{fingerprint}{FOLLOWS}"
+        try:
+            if path.exists():  # a read-only store with no marker is nothing to complain of
+                path.unlink()
+        except OSError as error:
+            raise EnvironmentMissing(f"{path} cannot be removed: {error.strerror}", hint=RIGHTS) from error
+
     def new_subkey(
         self, fingerprint: str, primary: Path | None, *, expires: str = "2y", passphrase: str = ""
-    ) -> None:
-        """Give a key another subkey that signs, beside the present one.
+    ) -> str:
+        """Give a key another subkey that signs, beside the present one; two that sign already stay as they are.
 
         Args:
             fingerprint: The key; a subkey of it signs.
             primary: File with its primary secret key, from the safe; None if the store has that.
             expires: As `new` takes it.
             passphrase: Of both.
+
+        Returns:
+            Fingerprint of the newest subkey.
 
         Raises:
             InputError: The primary key itself signs, or its secret half is needed; or the store does not hold
@@ -122,7 +159,7 @@ class KeyStore:
         check_expiry(expires)
         self._require_kept(fingerprint)
         with self.open([fingerprint], passphrase=passphrase) as keyring:
-            if primary is not None and fingerprint not in keyring.import_key(_read(primary)):
+            if primary is not None and fingerprint not in keyring.import_key(read_file(primary)):
                 raise SigningError(f"{primary} does not hold {fingerprint}", hint="key list shows the keys")
             key = keyring.key(fingerprint)
             if key.offline:
@@ -135,10 +172,19 @@ class KeyStore:
                     f"{fingerprint} signs itself, not by a subkey",
                     hint="bigtop-builder key rotate without --subkey makes another key",
                 )
+            if len(key.signing) > 1:
+                log.info(
+                    "subkey %s signs beside %s already: the rotation to it goes on; --finish ends it",
+                    key.signing[-1],
+                    key.signing[-2],
+                )
+                return key.signing[-1]
             algorithm: Algorithm = "rsa4096" if key.algorithm == RSA else "ed25519"
             keyring.new_subkey(fingerprint, algorithm=algorithm, expires=expires)
             self._keep(keyring, fingerprint, primary=primary is None)
-        log.info("new subkey of %s in %s", fingerprint, self.folder)
+            made = keyring.key(fingerprint).signing[-1]
+        log.info("new subkey %s of %s in %s", made, fingerprint, self.folder)
+        return made
 
     def drop_subkeys(self, fingerprint: str, *, passphrase: str = "") -> int:
         """Let the newest subkey of a key sign alone, and return how many older ones were dropped.
@@ -186,7 +232,7 @@ class KeyStore:
         """
         beside = self.folder / f"{fingerprint}{REVOCATION}"
         if given is not None or beside.is_file():
-            return _read(given or beside)
+            return read_file(given or beside)
         with self.open([fingerprint], passphrase=passphrase) as keyring:
             if keyring.key(fingerprint).offline or not keyring.key(fingerprint).secret:
                 raise SigningError(
@@ -211,7 +257,7 @@ class KeyStore:
         with Keyring() as keyring:
             for name in (f"{fingerprint}{SECRET}", f"{fingerprint}{PUBLIC}"):
                 if (self.folder / name).is_file() and fingerprint in keyring.import_key(
-                    _read(self.folder / name)
+                    read_file(self.folder / name)
                 ):
                     return keyring.export_public([fingerprint], armor=False)
         with suppress(SigningError), self.open([fingerprint]) as keyring:
@@ -275,6 +321,8 @@ class KeyStore:
             try:
                 if fingerprint in keyring.import_key(self._armored.encode()):
                     return True
+            except ClockBehindError:
+                raise
             except SigningError as error:
                 raise SigningError(
                     f"{VARIABLE} holds no armored secret key", hint="give what gpg --export-secret-keys wrote"
@@ -283,7 +331,7 @@ class KeyStore:
             return fingerprint in keyring.lend(public, self._agent)
         half = self.folder / f"{fingerprint}{PUBLIC}"
         return bool(
-            self._signer and half.is_file() and fingerprint in keyring.lend(_read(half), self._signer)
+            self._signer and half.is_file() and fingerprint in keyring.lend(read_file(half), self._signer)
         )
 
     def _secret(self, fingerprint: str) -> Path:
@@ -314,10 +362,9 @@ class KeyStore:
         (self.folder / beside).replace(self.folder / name)
 
     def _write(self, name: str, data: bytes) -> None:
-        hint = "mend the rights, or name another folder as keys_dir in the settings"
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(self.folder / name, data, hint=hint)
+        write_private(self.folder / name, data, hint=RIGHTS)
 
 
 def plain(given: str) -> str:
@@ -325,56 +372,12 @@ def plain(given: str) -> str:
     return "".join(given.split()).upper().removeprefix("0X")
 
 
-def check_expiry(text: str) -> None:
-    """Raise unless a new key may end then.
-
-    Raises:
-        InputError: It is none of the forms, a day that is over, or too far ahead.
-    """
-    today = datetime.now(UTC).date()
-    days = 0
-    if period := PERIOD.fullmatch(text):
-        days = int(period[1]) * DAYS[period[2]]
-    elif DAY.fullmatch(text):
-        with suppress(ValueError):  # there is no 31 February
-            days = (date.fromisoformat(text) - today).days
-    if text != "never" and not 0 < days <= LONGEST:
-        raise InputError(
-            f"{text!r} is no time at which a key can expire",
-            hint=f"90d, 6w, 18m, 2y, a day to come as {today.year + 2}-01-31, or never; at most 50 years",
-        )
-
-
-def _write(path: Path, data: bytes, *, hint: str) -> None:
-    """Write a new file that only its owner can read.
-
-    Raises:
-        SigningError: It is there already.
-        EnvironmentMissing: It cannot be written.
-    """
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise SigningError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
-    except OSError as error:
-        raise EnvironmentMissing(f"{path} cannot be written: {error.strerror}", hint=hint) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SigningError(f"{path} cannot be read: {error.strerror}", hint="name another file") from error
-
-
 def _load(keyring: Keyring, path: Path) -> None:
     """Take a file of the store into a keyring.
 
     Raises:
         SigningError: It cannot be read, or does not hold the key that it is named after.
+        ClockBehindError: It holds a key that is made only later, by this machine's clock.
     """
     details = reason = ""
     try:
@@ -382,6 +385,8 @@ def _load(keyring: Keyring, path: Path) -> None:
             reason = "holds another key than its name says"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
+    except ClockBehindError:
+        raise
     except SigningError as error:
         reason, details = "is damaged: gpg finds no key in it", error.details
     if reason:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a verified release to the repository: its packages, and the keyring package that hosts trust it by."""
 
-import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from pathlib import Path
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
@@ -23,7 +23,7 @@ from bigtop_builder.repository.founding import choose_indices, let_snapshots_exp
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.key_expiry import require_lasting
-from bigtop_builder.repository.keyring_package import KeyringPackage
+from bigtop_builder.repository.keyring_package import Given, KeyringPackage
 from bigtop_builder.repository.publish import CLOSED, Repository
 from bigtop_builder.repository.published import Published
 from bigtop_builder.repository.state import State
@@ -32,9 +32,6 @@ from bigtop_builder.source_package import sort_out
 from bigtop_builder.verify.older import Indexed
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import Project
-
-NUMBERED = re.compile(r"_([0-9]{8})\.([0-9]+)_all\.deb$")
-"""End of a keyring package's file name: day and number of its version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,41 +243,115 @@ def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:
     return names
 
 
-def carried_keys(archive: Archive, repository: Repository) -> dict[str, set[str]]:
-    """Published suite -> fingerprints of the keys in its newest keyring package, and of their parts that sign.
+def carried_keys(archive: Archive, repository: Repository) -> dict[str, list[frozenset[str]]]:
+    """What keyring packages hosts of each published suite can have in the end, as their keys and parts that sign.
 
-    A suite that has no such package has none.
+    These are the newest one in the suite, and each one above it that hosts came by otherwise: from another suite, or
+    by hand, as far as this site knows (`Given`). apt takes none back. A suite that has no such package has none.
     """
     state = repository.state
     name = keyring_package.package_name(archive.definition.origin)
-    carried: dict[str, set[str]] = {}
-    for suite, pointer in state.pointers(state.settings().suites).items():
-        indices = state.snapshot(pointer.snapshot).components.get(archive.definition.component, {}).values()
-        found = [one for index in indices for one in state.find(index, [name]) if one.name == name]
-        carried[suite] = set()
-        if found:
+    handed = keyring_package.given(archive.store.folder, name)
+    pooled = _pooled(archive, repository)
+    carried: dict[str, list[frozenset[str]]] = {}
+    with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
+        for suite, pointer in state.pointers(state.settings().suites).items():
+            indices = (
+                state.snapshot(pointer.snapshot).components.get(archive.definition.component, {}).values()
+            )
+            found = [one for index in indices for one in state.find(index, [name]) if one.name == name]
+            if not found:
+                carried[suite] = []
+                continue
             newest = max(found, key=lambda one: NativeVersion(one.version))
-            with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch, Keyring() as keyring:
-                material = keyring_package.keys_of(_bring(state, newest, Path(scratch)), Path(scratch))
-                fingerprints = keyring.import_key(material)
-                carried[suite] = {
-                    *fingerprints,
-                    *(part for one in fingerprints for part in keyring.key(one).taken),
-                }
+            held = Held(size=newest.size, sha256=newest.sha256)
+            above = {newest.filename: held} | {
+                path: Held(size=repository.store.size(path) or 0, sha256=repository.store.sha256(path))
+                for version, path in pooled.items()
+                if NativeVersion(version) > NativeVersion(newest.version)
+            }
+            brought = state.store.local(above, Path(scratch))
+            carried[suite] = [
+                *(_keys_in(path, Path(scratch)) for path in brought),
+                *(
+                    one.keys
+                    for one in handed
+                    if NativeVersion(one.version) >= NativeVersion(newest.version)
+                    and one.sha256 != newest.sha256
+                ),
+            ]
     return carried
+
+
+def _keys_in(package: Path, scratch: Path) -> frozenset[str]:
+    """Fingerprints of the keys in a keyring package, and of their parts whose signatures hosts take."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, Keyring() as keyring:
+        material = keyring_package.keys_of(package, Path(folder))
+        fingerprints = keyring.import_key(material) if material else ()
+        return frozenset({*fingerprints, *(part for one in fingerprints for part in keyring.key(one).taken)})
+
+
+def _pooled(archive: Archive, repository: Repository) -> dict[str, str]:
+    """Version -> path of each keyring package in the pool, lowest first."""
+    name = keyring_package.package_name(archive.definition.origin)
+    component = archive.definition.component
+    names = repository.store.names(layout.pool_file(component, name, "0", "all").rpartition("/")[0])
+    versions = keyring_package.versions_among(names, name)
+    return {version: layout.pool_file(component, name, version, "all") for version in versions}
+
+
+def hand_out(archive: Archive, keyring: Keyring, repository: Repository | None, folder: Path) -> Path:
+    """Build the archive-keyring package for hosts that get it by hand, put it on record, and return its path.
+
+    Args:
+        archive: The repository's definition and keys.
+        keyring: Holds its keys.
+        repository: The repository; None if it was not made yet.
+        folder: Where the package goes; made if it is not there. No file in it is overwritten.
+
+    Raises:
+        InputError: The definition is not what the repository is: it lacks a key.
+        PublishError: Another file has the package's name.
+        SigningError: A key is missing or expired.
+        EnvironmentMissing: The record cannot be kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
+        deb = keyring_deb(archive, keyring, repository, Path(scratch))
+        keys = _keys_in(deb.path, Path(scratch))
+        keyring_package.record(
+            archive.store.folder, deb.name, Given(version=deb.version, sha256=deb.sha256, keys=keys)
+        )
+        target = folder / deb.path.name
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            if target.read_bytes() != deb.path.read_bytes():
+                raise PublishError(
+                    f"{target} is there and is another file", hint="move it away, or name another folder"
+                )
+            return target
+        beside = target.with_name(f".{target.name}.new")
+        try:
+            shutil.copyfile(deb.path, beside)
+            return beside.rename(target)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | None, folder: Path) -> Deb:
     """Build the archive-keyring package.
 
-    Its version is the day of the newest key and a number, which grows when anything else in it changes. It is
-    above all versions that the repository has, also when the newest key went: hosts are to take it.
+    If it is what the newest one is, in the repository or given out by hand, it has that one's version. If not, its
+    version is above all that are known and that any machine made before, and no other content can have it: see
+    `repository.keyring_package`.
 
     Raises:
+        InputError: The definition is not what the repository is: it lacks a key.
         SigningError: A key is missing or expired.
     """
     definition = archive.definition
-    newest = max(key.created for key in keyring.check(definition.keys))
+    now = datetime.now(UTC)  # before the repository says its keys: a rotation after that is later
+    if repository:
+        _require_current(archive, repository)
     package = KeyringPackage(
         origin=definition.origin,
         keys=keyring.export_public(definition.keys, armor=False),
@@ -288,19 +359,32 @@ def keyring_deb(archive: Archive, keyring: Keyring, repository: Repository | Non
         suites=definition.hosts,
         components=(definition.component,),
         version="0",
-        date=newest,
+        date=max(key.created for key in keyring.check(definition.keys)),
         maintainer=definition.maintainer,
     )
-    pool = layout.pool_file(definition.component, package.name, "0", "all").rpartition("/")[0]
-    names = repository.store.names(pool) if repository else ()
-    past = [(found[1], int(found[2])) for name in names if (found := NUMBERED.search(name))]
-    day, number = max([*past, (f"{newest:%Y%m%d}", 0)])
-    while True:
-        version = f"{day}.{max(number, 1)}"
-        built = read_deb(keyring_package.build(replace(package, version=version), folder))
-        there = layout.pool_file(definition.component, built.name, version, "all")
-        if repository is None or repository.store.size(there) is None:
+    handed = keyring_package.given(archive.store.folder, package.name)
+    pooled = _pooled(archive, repository) if repository else {}
+    known = [*pooled, *(one.version for one in handed)]
+    if known:
+        newest = max(known, key=NativeVersion)
+        built = read_deb(keyring_package.build(replace(package, version=newest), folder))
+        hashes = {one.sha256 for one in handed if one.version == newest}
+        if repository and newest in pooled:
+            hashes.add(repository.store.sha256(pooled[newest]))
+        if hashes == {built.sha256}:
             return built
-        if repository.store.sha256(there) == built.sha256:
-            return built
-        number += 1
+        built.path.unlink()
+    version = package.version_above(known, now=now)
+    return read_deb(keyring_package.build(replace(package, version=version), folder))
+
+
+def _require_current(archive: Archive, repository: Repository) -> None:
+    """Raise if hosts that take a package with the definition's keys would not know all that sign."""
+    keys = repository.state.settings().keys
+    absent = [key for key in keys if key not in archive.definition.keys]
+    if absent:
+        raise InputError(
+            f"{archive.path} does not name {', '.join(absent)}, which {repository.store.name} is signed with",
+            hint=f"a keyring package without it would lock hosts out: take the newest {archive.path.name}, "
+            "or complete the change of keys that repo check names",
+        )

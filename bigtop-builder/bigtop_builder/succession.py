@@ -57,6 +57,7 @@ class Succession:
         """Let a key sign beside another one."""
         with self._keyring(new) as keyring:
             rotation.begin(self.repository, old, new, keyring=keyring, why=why)
+            self.store.settle(new)
             return self._spread(keyring, why=why)
 
     def finish(self, old: str, *, new: str = "", why: str = "", known: bool = False) -> Spread:
@@ -180,7 +181,8 @@ class Succession:
                 hint=f"bring it to them (bigtop-builder key export {key}), then say --hosts-have-new-key",
             )
         return SigningError(
-            f"the keyring package in {suites} has not {named}, or there is none: "
+            f"the keyring package in {suites} has not {named}, "
+            "there is none, or hosts can have a higher one without it: "
             f"hosts that know {old} alone would refuse the repository",
             hint=f"{again} puts it into the suites that have one; "
             f"into others: {_by_hand(lacking)}; with --hosts-have-new-key if you brought it to them otherwise",
@@ -196,7 +198,7 @@ class Succession:
         return True
 
     def _lacking(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Published suites whose newest keyring package has none of some keys or subkeys, or that have none.
+        """Published suites whose hosts can have a keyring package with none of some keys or subkeys, or have none.
 
         Of a repository without a definition no package is known: all of them.
         """
@@ -204,7 +206,11 @@ class Succession:
             state = self.repository.state
             return tuple(state.pointers(state.settings().suites))
         carried = carried_keys(self.archive, self.repository)
-        return tuple(suite for suite, there in carried.items() if not there & set(keys))
+        return tuple(
+            suite
+            for suite, packages in carried.items()
+            if not packages or any(not there & set(keys) for there in packages)
+        )
 
     def _spread(self, keyring: Keyring, *, why: str) -> Spread:
         """Have the definition name the keys, and the suites hold a keyring package with them."""

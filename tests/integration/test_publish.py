@@ -351,7 +351,8 @@ def test_a_large_file_that_is_not_what_was_read_is_refused_by_its_name(
     site: Site, kind: type[FilesystemStore], how: str
 ) -> None:
     deb = late(site.deb("zoo"))
-    other = site.deb("zoo", "2.0-1") if how == "another version" else site.deb("zoo", content="more" * 999)
+    more = "".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(99))
+    other = site.deb("zoo", "2.0-1") if how == "another version" else site.deb("zoo", content=more)
     whole = deb.path.read_bytes()[:-40] if how == "cut" else other.path.read_bytes()
     deb.path.write_bytes(whole)
     with pytest.raises(PublishError, match=f"{deb.path.name} changed while it was being published"):
@@ -601,7 +602,9 @@ def test_a_refresh_mends_a_release_that_check_complains_of(site: Site) -> None:
 def test_a_lost_key_of_a_repository_is_named(site: Site) -> None:
     site.add(site.deb("zoo"))
     (site.root / f"state/keys/{site.fingerprint}.gpg").unlink()
-    assert problems(site.repository.state)[0] == f"state/keys/{site.fingerprint}.gpg is missing: {COPY}"
+    (told,) = problems(site.repository.state)
+    assert told.startswith(f"state/keys/{site.fingerprint}.gpg is missing")
+    assert told.endswith(COPY)
 
 
 # Suites that nobody meant, and settings that were lost

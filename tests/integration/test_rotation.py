@@ -3,6 +3,7 @@
 
 import json
 import re
+import shutil
 import sys
 import time
 from base64 import b64encode
@@ -26,6 +27,7 @@ from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rotation import begin
 from bigtop_builder.repository.serve import serve
+from bigtop_builder.repository.withdraw import withdraw
 from bigtop_builder.run import run
 from bigtop_builder.succession import Succession
 
@@ -146,6 +148,67 @@ def test_a_lost_key_is_replaced_at_once(site: Site, tmp_path: Path) -> None:
     assert site.keys == (new,)
     site.whole()
     site.host(new).update()
+
+
+@pytest.mark.parametrize("left", ["all", "entry"])
+@pytest.mark.parametrize("how", ["in two steps", "at once", "revoked"])
+def test_a_first_publish_that_was_cut_off_is_completed_while_its_key_still_counts(
+    site: Site, tmp_path: Path, how: str, left: str
+) -> None:
+    bad, zoo, emu = (read_deb(write_deb(tmp_path, name, "1.0")) for name in ("bad", "zoo", "emu"))
+    with site.store.open([site.old]) as keyring:
+        site.repository.add("later", [zoo], keyring=keyring, new_suite=True, why="first")
+        done = site.repository.add("spoilt", [bad], keyring=keyring, new_suite=True)
+        withdraw(site.repository, done.snapshot, keyring=keyring, why="bad")
+    for suite in ("later", "spoilt"):
+        (site.folder / "dists" / suite).unlink()
+    if left == "entry":
+        shutil.rmtree(site.folder / "releases/later")
+    new = site.store.new("Ann Bee", "ann@bee.example")
+    if how == "at once":
+        (site.store.folder / f"{site.old}.secret.asc").rename(tmp_path / "lost")
+        site.succession.finish(site.old, new=new)
+    else:
+        site.succession.begin(site.old, new)
+    if how == "in two steps":
+        site.succession.finish(site.old, known=True)
+    elif how == "revoked":
+        site.succession.revoke(site.old, site.store.certificate(site.old))
+    assert site.keys == (new,)
+    with site.store.open([new]) as keyring:
+        for suite in ("later", "spoilt"):
+            site.repository.add(suite, [emu], keyring=keyring)
+    first, *_ = site.repository.state.history("later")
+    assert (first.why, [one.name for one in first.added]) == ("first", ["zoo"])
+    site.whole()
+    for suite, packages in (("later", ["zoo", "emu"]), ("spoilt", ["emu"])):
+        host = site.host(new, suite=suite)
+        host.update()
+        assert [one for one in ("bad", "zoo", "emu") if host.candidate(one) == "1.0"] == packages
+
+
+def test_a_first_publish_that_somebody_else_signed_holds_up_no_rotation_and_says_how_it_goes(
+    site: Site, tmp_path: Path
+) -> None:
+    zoo = read_deb(write_deb(tmp_path, "zoo", "1.0"))
+    with site.store.open([site.old]) as keyring:
+        site.repository.add("later", [zoo], keyring=keyring, new_suite=True)
+    (site.folder / "dists/later").unlink()
+    release = (site.folder / "releases/later/1/Release").read_bytes()
+    with Keyring() as strange:
+        eve = strange.new_key("Eve", "eve@bee.example")
+        (site.folder / "releases/later/1/InRelease").write_bytes(strange.clearsign(release, [eve]))
+    new = site.store.new("Ann Bee", "ann@bee.example")
+    site.succession.begin(site.old, new)
+    site.succession.finish(site.old, known=True)
+    assert site.keys == (new,)
+    with site.store.open([new]) as keyring:
+        with pytest.raises(SigningError, match="no good signature") as refused:
+            site.repository.add("later", [zoo], keyring=keyring)
+        assert f"remove {site.folder}/releases/later/1" in refused.value.hint
+        shutil.rmtree(site.folder / "releases/later/1")
+        assert site.repository.add("later", [zoo], keyring=keyring).serial == 1
+    site.whole()
 
 
 def test_a_key_that_expired_before_anyone_looked_is_replaced_at_once(site: Site) -> None:

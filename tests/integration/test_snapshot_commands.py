@@ -145,9 +145,10 @@ def test_an_export_is_checked_like_a_repository(tool: Tool, tmp_path: Path) -> N
     [
         (["snapshot", "nothing"], "no snapshot 'nothing'"),
         (["snapshot", "stable", "--name", "a/b"], "cannot be a snapshot's name"),
+        (["snapshot", "stable", "--name", "snapshot-0123456789abcdef"], "cannot be a snapshot's name"),
         (["refresh", "stabel"], "did you mean stable?"),
         (["refresh", "stable", "--all"], "--all stands for all suites"),
-        (["withdraw", "stable", "--why", "bad"], "no snapshot 'stable'"),
+        (["withdraw", "stable", "--why", "bad"], "stable is a suite: it points to snapshot "),
         (["withdraw", "abc"], "--why"),
         (["withdraw", "abc", "--why", " "], "needs a reason"),
         (["export", "mirror"], "nothing to export is named"),

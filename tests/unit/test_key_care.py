@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A key's life with real gpg: a primary in the safe, subkeys that follow each other, revocation, other signers."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import EnvironmentMissing, InputError, SigningError
 from bigtop_builder.keys import VARIABLE, KeyStore
 from bigtop_builder.openpgp import Command, Keyring, UserHome, armor, verify
 from bigtop_builder.openpgp.key import read_keys
@@ -298,3 +300,75 @@ def test_the_settings_say_who_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(VARIABLE, "no setting, and so no misspelt one")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_settings().signer == ("hsm-sign", "--slot", "1")
+
+
+def made_later(store: KeyStore, tmp_path: Path, *, subkey: bool = False) -> str:
+    """A key, or the only subkey of one that signs, which is made in 2090 by this machine's clock."""
+    home = tmp_path / "later"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", home, "--batch", "--passphrase", "", "--pinentry-mode", "loopback"]
+    future = ["--faked-system-time", "20900101T000000"]
+    try:
+        uses = ["cert"] if subkey else ["sign"]
+        run(
+            [
+                *gpg,
+                *(() if subkey else future),
+                "--quick-generate-key",
+                "Ann Bee <a@b.example>",
+                "ed25519",
+                *uses,
+            ]
+        )
+        listing = run([*gpg, *future, "--with-colons", "--list-keys"]).text
+        fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
+        if subkey:
+            run([*gpg, *future, "--quick-add-key", fingerprint, "ed25519", "sign"])
+        secret = run([*gpg, *future, "--armor", "--export-secret-keys", fingerprint]).stdout
+    finally:
+        run(["gpgconf", "--homedir", home, "--kill", "all"])
+    store.folder.mkdir(exist_ok=True)
+    (store.folder / f"{fingerprint}.secret.asc").write_bytes(secret)
+    return fingerprint
+
+
+@pytest.mark.parametrize("subkey", [False, True])
+def test_a_clock_that_is_behind_is_named_and_not_the_key(tmp_path: Path, *, subkey: bool) -> None:
+    store = KeyStore(tmp_path / "keys")
+    key = made_later(store, tmp_path, subkey=subkey)
+    secret = (store.folder / f"{key}.secret.asc").read_text()
+    for site in (store, KeyStore(tmp_path / "none", armored=secret)):
+        with (
+            pytest.raises(SigningError, match="the clock of this machine is behind") as caught,
+            site.open([key]) as keyring,
+        ):
+            keyring.check([key])
+        assert "in the future" in caught.value.brief or "2090-01-01" in caught.value.brief
+        assert "set the clock" in caught.value.hint
+    if not subkey:
+        (problem,) = store.listing()[1]
+        assert "damaged" not in problem.brief
+        assert "backup" not in problem.hint
+
+
+def test_a_key_that_cannot_be_kept_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = KeyStore(tmp_path / "keys")
+    whole = os.fsync
+
+    def full(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name.endswith(".secret.asc"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(EnvironmentMissing, match="No space left"):
+            store.new(*ANN, offline=tmp_path / "safe", follows="0" * 40)
+    assert list(store.folder.iterdir()) == []
+    assert not (tmp_path / "safe").exists()
+    key = store.new(*ANN, offline=tmp_path / "safe", follows="0" * 40)
+    assert store.awaiting("0" * 40) == key
+    assert store.awaiting("1" * 40) == ""
+    store.settle(key)
+    store.settle(key)
+    assert store.awaiting("0" * 40) == ""

@@ -8,7 +8,7 @@ import pytest
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.layout import Action, Entry
+from bigtop_builder.repository.layout import Action, Entry, Settings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.rollback import earlier
 from bigtop_builder.repository.state import State
@@ -31,6 +31,10 @@ def ident(number: int) -> str:
     return f"{number:064x}"
 
 
+def no_keys() -> bytes:
+    raise AssertionError("no key is asked for where nothing is withdrawn")
+
+
 def standing(store: FilesystemStore, moves: list[tuple[Action, int]]) -> Pointer:
     """A suite with a history: what each switch was, and the number of the snapshot it led to."""
     files = {}
@@ -47,6 +51,8 @@ def standing(store: FilesystemStore, moves: list[tuple[Action, int]]) -> Pointer
             after=(before := ident(number)),
         )
         files[layout.history_file("stable", serial)] = entry.to_json().encode()
+        files[layout.snapshot_file(before)] = b"{}"
+    files[layout.SETTINGS] = Settings(origin="Ours", label="Ours", keys=("A" * 40,)).to_json().encode()
     store.put(files)
     return Pointer(suite="stable", serial=len(moves), snapshot=before, date=DAY, fields={}, signed=b"")
 
@@ -55,7 +61,7 @@ def test_a_rollback_reads_the_end_of_a_history_alone(tmp_path: Path) -> None:
     store = Counting(tmp_path, sync=False)
     pointer = standing(store, [("add", number) for number in range(200)])
     store.reads = 0
-    assert earlier(State(store), pointer) == ident(198)
+    assert earlier(State(store), pointer, public=no_keys) == ident(198)
     assert store.reads <= store.readers
 
 
@@ -72,16 +78,59 @@ def test_a_suite_goes_back_to_what_was_there_before_and_not_twice(
     moves: list[tuple[Action, int]], target: int, tmp_path: Path
 ) -> None:
     store = FilesystemStore(tmp_path, sync=False)
-    assert earlier(State(store), standing(store, moves)) == ident(target)
+    assert earlier(State(store), standing(store, moves), public=no_keys) == ident(target)
 
 
 def test_a_suite_with_one_snapshot_cannot_go_back(tmp_path: Path) -> None:
     store = FilesystemStore(tmp_path, sync=False)
     with pytest.raises(InputError, match="no snapshot before the present one") as caught:
-        earlier(State(store), standing(store, [("add", 1), ("refresh", 1)]))
-    assert caught.value.details == "it pointed to" + "".join(
-        f"\n{serial}: {ident(1)} (2026-11-23 00:0{serial} UTC)" for serial in (1, 2)
-    )
+        earlier(State(store), standing(store, [("add", 1), ("refresh", 1)]), public=no_keys)
+    assert caught.value.details == f"it points to {ident(1)}, and has no other that is there and in use"
+
+
+def test_where_a_suite_can_go_is_one_line_a_snapshot_newest_first_and_not_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    store = FilesystemStore(tmp_path, sync=False)
+    moves: list[tuple[Action, int]] = [("add", 1), ("refresh", 1), ("promote", 2), ("add", 3), ("refresh", 3)]
+    pointer = standing(store, [*moves, ("rollback", 1), ("add", 4), ("add", 5), ("refresh", 5)])
+    store.remove([layout.snapshot_file(ident(4))])
+    with pytest.raises(InputError, match="--to is empty") as caught:
+        earlier(State(store), pointer, "", public=no_keys)
+    short = "0" * 16
+    assert caught.value.details.splitlines() == [
+        "it can go to",
+        f"{short}  2026-11-23 00:04 UTC  add by ann",
+        f"{short}  2026-11-23 00:03 UTC  promote by ann",
+        f"{short}  2026-11-23 00:01 UTC  add by ann",
+    ]
+
+
+def test_a_serial_is_no_id(tmp_path: Path) -> None:
+    store = FilesystemStore(tmp_path, sync=False)
+    pointer = standing(store, [("add", 0x7F << 240), ("add", 0x99 << 240)])
+    with pytest.raises(InputError, match=f"^2 is a serial: {ident(0x99 << 240)}") as caught:
+        earlier(State(store), pointer, "2", public=no_keys)
+    assert caught.value.hint == f"name the snapshot by its id: {ident(0x99 << 240)[:16]}"
+
+
+@pytest.mark.parametrize("wanted", ["00001", "0"])
+def test_a_few_digits_are_no_id(tmp_path: Path, wanted: str) -> None:
+    store = FilesystemStore(tmp_path, sync=False)
+    pointer = standing(store, [("add", 1 << 236), ("add", 2 << 236)])
+    with pytest.raises(InputError, match=f"'{wanted}' is too short for the id of a snapshot") as caught:
+        earlier(State(store), pointer, wanted, public=no_keys)
+    assert ident(1 << 236) in caught.value.details
+    assert "give 6 digits of it at least" in caught.value.hint
+    assert earlier(State(store), pointer, ident(1 << 236)[:6], public=no_keys) == ident(1 << 236)
+
+
+def test_six_digits_that_two_ids_begin_with_are_refused_with_both(tmp_path: Path) -> None:
+    store = FilesystemStore(tmp_path, sync=False)
+    pointer = standing(store, [("add", 1), ("add", 2)])
+    with pytest.raises(InputError, match="'000000' is more than one snapshot") as caught:
+        earlier(State(store), pointer, "000000", public=no_keys)
+    assert caught.value.details == f"{ident(1)}\n{ident(2)}"
 
 
 def test_entries_come_newest_first_and_missing_ones_are_passed_over(tmp_path: Path) -> None:

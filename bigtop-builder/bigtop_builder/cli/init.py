@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from bigtop_builder.cli.context import answer, json_option, passphrase, setting_up
-from bigtop_builder.cli.place import Command, Place, Where, no_sync_option
+from bigtop_builder.cli.place import Command, Place, Where, no_sync_option, refuse_inside
 from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.layout import SETTINGS, Form, Settings
@@ -108,9 +108,12 @@ def _defined(project: Project, store: KeyStore) -> tuple[Where, Settings | None,
 
 
 def _standing(folder: Where) -> Settings | None:
-    """Settings of a repository that is there."""
+    """Settings of a repository that is there; None if its place is free, and in no other one."""
     store = open_store(folder)
-    return None if store.size(SETTINGS) is None else State(store).settings()
+    if store.size(SETTINGS) is not None:
+        return State(store).settings()
+    refuse_inside(folder)
+    return None
 
 
 def _forms(names: Collection[str]) -> tuple[Form, ...] | None:

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`repo list|check|serve`: a repository is read and served."""
+"""`repo list|history|check|serve`: a repository is read and served."""
 
 import logging
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bigtop_builder.cli.context import answer, json_option, table
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.check import examine
-from bigtop_builder.repository.listing import packages_of
+from bigtop_builder.repository.listing import Move, moves_of, packages_of
 from bigtop_builder.repository.publish import Repository
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("suite", "serial", "snapshot", "component", "package", "version", "architecture")
+MOVES = ("serial", "when", "who", "action", "from", "to", "why", "signed by")
 
 
 @click.command("list", cls=Command, epilog="Example: bigtop-builder repo list --suite stable --repo /srv/apt")
@@ -57,6 +60,65 @@ def list_(
         answer([dict(zip(COLUMNS, row, strict=True)) | full[row[0]] for row in rows], as_json=True, text="")
     else:
         click.echo(table(COLUMNS, rows))
+
+
+@click.command(cls=Command, epilog="Example: bigtop-builder repo history stable --repo /srv/apt")
+@click.argument("suite")
+@repo_option
+@json_option
+@click.pass_context
+def history(context: click.Context, suite: str, folder: Where | None, *, as_json: bool) -> None:
+    """List what was done to SUITE, newest first: the signed history, each entry verified.
+
+    An entry that nobody signed, or with a key that was revoked, is marked. Signatures are held to the keys in
+    state/keys of the repository itself: compare `signed by` with those that you know.
+    """
+    state = Repository.open(place_of(context, folder)).state
+    moves = moves_of(state, suite, b"".join(kept_keys(state).values()))
+    for move in moves:
+        if move.problem:
+            log.warning("serial %d of %s is not to be believed: %s", move.serial, suite, move.problem)
+    values = [_value(move) for move in moves]
+    if as_json:
+        answer(values, as_json=True, text="")
+    else:
+        click.echo(table(MOVES, [_row(value) for value in values]))
+
+
+def _value(move: Move) -> dict[str, Any]:
+    """One switch, for --json."""
+    entry = move.entry
+    return {
+        "serial": move.serial,
+        "when": entry.when if entry else None,
+        "who": entry.who if entry else "",
+        "action": entry.action if entry else "",
+        "from": entry.before if entry else "",
+        "to": entry.after if entry else "",
+        "why": entry.why if entry else "",
+        "source": entry.source if entry else "",
+        "kept": entry.kept if entry else "",
+        "waived": entry.waived if entry else (),
+        "verified": not move.problem,
+        "signers": move.signers,
+        "problem": move.problem,
+    }
+
+
+def _row(value: dict[str, Any]) -> tuple[str, ...]:
+    """One switch, for people: nothing in it that a terminal would obey."""
+    action = f"{value['action']}{' of ' if value['source'] else ''}{value['source']}"
+    cells = (
+        str(value["serial"]),
+        f"{value['when']:%Y-%m-%d %H:%M}" if value["when"] else "",
+        value["who"],
+        action,
+        value["from"][:16],
+        value["to"][:16],
+        value["why"],
+        "NOT VERIFIED" if value["problem"] else ", ".join(one[-16:] for one in value["signers"]),
+    )
+    return tuple("".join(char if char.isprintable() else " " for char in cell) for cell in cells)
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder repo check --repo /srv/apt")

@@ -126,14 +126,16 @@ def export(context: click.Context, fingerprint: str) -> None:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.pass_context
 def package(context: click.Context, folder: Path) -> None:
-    """Build the archive-keyring package of the project's repository into FOLDER, for hosts to begin with."""
+    """Build the archive-keyring package of the project's repository into FOLDER, for hosts to begin with.
+
+    Other content always has another, higher version, and keys_dir keeps a record of what was built here.
+    """
     project, settings = setting_up(context)
-    from bigtop_builder.publishing import keyring_deb, load_archive  # recipes and manifests: 80 ms
+    from bigtop_builder.publishing import hand_out, load_archive  # recipes and manifests: 80 ms
 
     archive = load_archive(project, folder=None, store=KeyStore.of(settings), passphrase=passphrase())
-    folder.mkdir(parents=True, exist_ok=True)
     with archive.keyring() as keyring:
-        click.echo(str(keyring_deb(archive, keyring, archive.standing(), folder).path))
+        click.echo(str(hand_out(archive, keyring, archive.standing(), folder)))
 
 
 @key.command(
@@ -177,7 +179,7 @@ def rotate(
 
     In the overlap both sign, and hosts get the new key in the keyring package, from suites that have it. Finish when
     all have it. An OLD that cannot sign any more is replaced at once by --finish --to NEW; hosts then need the
-    keyring package by hand. A rotation that was cut short is completed by the same command.
+    keyring package by hand. A rotation that was cut short is completed by the same command, with the key it made.
     """
     succession = _succession(context, folder)
     store, old = succession.store, succession.store.full(old)
@@ -263,11 +265,12 @@ def _successor(store: KeyStore, old: str, keys: Sequence[str], expires: str) -> 
         )
     with store.open([old], passphrase=passphrase()) as keyring:
         (before,) = keyring.check([old])  # nothing is made for a key that cannot sign in an overlap
+    if waiting := store.awaiting(old):
+        log.info("an earlier run made %s to follow %s: this one goes on with it", waiting, old)
+        return waiting
     name, _, email = before.user.removesuffix(">").rpartition(" <")
     algorithm: Algorithm = "rsa4096" if before.algorithm == RSA else "ed25519"
-    made = store.new(name, email, algorithm=algorithm, expires=expires, passphrase=passphrase())
-    log.info("if this is cut short: key rotate %s --to %s", old, made)
-    return made
+    return store.new(name, email, algorithm=algorithm, expires=expires, passphrase=passphrase(), follows=old)
 
 
 def _tell(succession: "Succession", spread: "Spread", *, new: str, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from bigtop_builder.cli.place import (
     no_sync_option,
     place_of,
     readable,
+    refuse_inside,
     repo_option,
     signing,
     why_option,
@@ -58,7 +59,10 @@ def snapshot(
     no_sync: bool,
     as_json: bool,
 ) -> None:
-    """Keep the snapshot that SUITE points to, or SNAPSHOT, whatever the rules of retention say."""
+    """Keep the snapshot that SUITE points to, or SNAPSHOT, whatever the rules of retention say.
+
+    A snapshot is named by its id, 6 digits or more from its beginning, its own suite, or the name it is kept under.
+    """
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = keep(repository, suite, keyring=keyring, name=name, undo=undo, why=why)
     kept = f"is kept as {done.name}" if done.name else "is left to the rules of retention"
@@ -162,7 +166,9 @@ def export(
     """Write a mirror of suites or snapshots that needs nothing else, or bring it up to date."""
     if not suites and not snapshots:
         raise InputError("nothing to export is named", hint="--suite SUITE, or --snapshot ID")
-    source = Repository.open(place_of(context, folder))
+    place = place_of(context, folder)
+    source = Repository.open(place)
+    refuse_inside(target, place)
     done = export_suites(
         source.state,
         open_store(target, sync=not no_sync),

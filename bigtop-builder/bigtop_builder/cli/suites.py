@@ -23,17 +23,20 @@ from bigtop_builder.cli.place import (
     tell,
     why_option,
 )
-from bigtop_builder.errors import CheckFailed, PublishError
+from bigtop_builder.errors import CheckFailed, InputError, PublishError
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
-from bigtop_builder.source_package import Beside, sort_out
+from bigtop_builder.source_package import PACKAGES, RECORDS, Beside, sort_out
 
 log = logging.getLogger(__name__)
 
 SMALL = 1 << 20
 """Bytes up to which a package is hashed when it is read: of larger ones each pass over the bytes counts."""
+
+READ = {*PACKAGES, ".dsc", *RECORDS}
+"""Ends of names of files that are taken from a folder."""
 
 architecture_option = click.option(
     "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
@@ -87,6 +90,7 @@ def add(
     that it names.
     """
     files, beside = _read(debs)
+    _refuse_strange(files, architectures)
     chosen: dict[str, Any] = {
         "component": component,
         "architectures": architectures,
@@ -154,7 +158,7 @@ def remove(
 @click.command(
     cls=Command, epilog="Example: bigtop-builder repo promote testing stable --why 'canary is green'"
 )
-@click.argument("source")
+@click.argument("source", metavar="SUITE|SNAPSHOT")
 @click.argument("target")
 @repo_option
 @accept_option
@@ -177,7 +181,10 @@ def promote(
     new_suite: bool,
     as_json: bool,
 ) -> None:
-    """Point suite TARGET to the snapshot that suite SOURCE points to."""
+    """Point suite TARGET to the snapshot that SUITE points to, or to SNAPSHOT.
+
+    A snapshot is named by its id, 6 digits or more from its beginning, its own suite, or the name it is kept under.
+    """
     with signing(context, folder, target, sync=not no_sync) as (repository, keyring):
         gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
         done = repository.promote(source, target, keyring=keyring, gate=gate, new_suite=new_suite, why=why)
@@ -188,7 +195,11 @@ def promote(
     cls=Command, epilog="Example: bigtop-builder repo rollback stable --why 'namenode does not start'"
 )
 @click.argument("suite")
-@click.option("--to", default=None, help="Snapshot id, or its beginning [default: the one before].")
+@click.option(
+    "--to",
+    default=None,
+    help="Snapshot: its id, 6 digits or more of it, its own suite, its name [default: the one before].",
+)
 @repo_option
 @no_sync_option
 @why_option
@@ -231,12 +242,43 @@ def _warn_of_others(repository: Repository, suite: str, debs: Iterable[Deb], cho
         )
 
 
+def _refuse_strange(debs: Collection[Deb], chosen: Collection[str]) -> None:
+    """See that each architecture that a user names takes something: a misspelt one would leave packages out.
+
+    Raises:
+        InputError: No package is for one of them, and some would be left out.
+    """
+    there = {deb.architecture for deb in debs}
+    strange = [name for name in dict.fromkeys(chosen) if name not in there]
+    if not strange or not there & {*chosen, "all"}:  # of none at all the suite says so
+        return
+    told = f"none of {len(debs)} packages is for {', '.join(strange)}"
+    if there <= {*chosen, "all"}:
+        log.warning("%s: those for %s come in", told, ", ".join(sorted(there)))
+        return
+    raise InputError(told, hint=f"they are for {', '.join(sorted(there))}; those for all come with any other")
+
+
+def _require_regular(given: Iterable[Path]) -> None:
+    """See that what is named, or lies in a folder that is, has an end: a pipe or a device may have none.
+
+    Raises:
+        PublishError: One is no regular file.
+    """
+    for path in given:
+        for one in path.iterdir() if path.is_dir() else [path]:
+            if (one is path or one.suffix in READ) and one.exists() and not one.is_file():
+                raise PublishError(f"{one} is no regular file", hint="name .deb files, or a folder of them")
+
+
 def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
     """Read packages, and what lies beside them.
 
     Raises:
-        PublishError: One is none: here that is a package which the repository refuses.
+        PublishError: One is no regular file, or no package: here that is a package which the repository refuses.
     """
+    given = tuple(given)
+    _require_regular(given)
     try:
         paths, beside = sort_out(given)
         return read_debs(paths, hash_up_to=SMALL), beside

@@ -4,13 +4,14 @@
 from bigtop_builder.openpgp.armor import signed_text
 from bigtop_builder.openpgp.gpgv import signers, verify
 from bigtop_builder.openpgp.home import PASSPHRASE_VARIABLE
-from bigtop_builder.openpgp.key import Key, missing
+from bigtop_builder.openpgp.key import ClockBehindError, Key, missing
 from bigtop_builder.openpgp.keyring import Algorithm, Keyring
 from bigtop_builder.openpgp.signer import Command, Form, Signer, UserHome
 
 __all__ = [
     "PASSPHRASE_VARIABLE",
     "Algorithm",
+    "ClockBehindError",
     "Command",
     "Form",
     "Key",

@@ -46,6 +46,18 @@ class Key:
     revoked: bool = False
 
 
+class ClockBehindError(SigningError):
+    """A key was made later than this machine says it is: its clock is behind, and the key is whole."""
+
+    def __init__(self, key: str, *, made: str, details: str = "") -> None:
+        super().__init__(
+            f"the clock of this machine is behind: it says {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, and {key} was "
+            f"made {made}",
+            details=details,
+            hint="set the clock (timedatectl status shows it); the key is not damaged",
+        )
+
+
 def missing(fingerprint: str, *, where: str = "") -> SigningError:
     """The error that a key is not where it should be."""
     return SigningError(
@@ -55,10 +67,10 @@ def missing(fingerprint: str, *, where: str = "") -> SigningError:
 
 
 def instead(fingerprint: str) -> str:
-    """The way out where a key signs a repository and cannot sign any more."""
+    """The way out where a key cannot sign any more, whether it signs a repository or was to sign a new one."""
     return (
-        f"bigtop-builder key rotate {fingerprint} --finish --to NEW puts another key in its place "
-        "(key new makes one, if none is there yet)"
+        "sign with another key (bigtop-builder key new makes one); in a repository that this one signs already, "
+        f"bigtop-builder key rotate {fingerprint} --finish --to NEW puts that in its place"
     )
 
 
@@ -108,9 +120,12 @@ def require_usable(key: Key | None, fingerprint: str, *, lent: bool) -> Key:
 
     Raises:
         SigningError: It is missing, public only, expired or revoked, or no part of it can sign.
+        ClockBehindError: It, or a subkey of it, is made only later, by this machine's clock.
     """
     if key is None:
         raise missing(fingerprint)
+    if key.created > datetime.now(UTC):
+        raise ClockBehindError(f"key {fingerprint}", made=f"on {key.created:%Y-%m-%d at %H:%M:%S}")
     if not key.usable:
         raise SigningError(
             _why_unusable(key),

@@ -11,11 +11,13 @@ from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import armor
 from bigtop_builder.openpgp.gpgv import verify
 from bigtop_builder.openpgp.home import PASSPHRASE_VARIABLE, Home
-from bigtop_builder.openpgp.key import Key, missing, read_keys, require_usable
+from bigtop_builder.openpgp.key import ClockBehindError, Key, missing, read_keys, require_usable
 from bigtop_builder.openpgp.signer import Form, Signer
 from bigtop_builder.run import Completed
 
 Algorithm = Literal["ed25519", "rsa4096"]
+FUTURE = re.compile(r"key ([0-9A-F]+) was created (.+ in the future) \(time warp or clock problem\)")
+"""What gpg says of a key that it does not take because of the clock."""
 
 
 class Keyring:
@@ -108,9 +110,12 @@ class Keyring:
 
         Raises:
             SigningError: There is no key in it.
+            ClockBehindError: There is one, which is made only later by this machine's clock.
         """
         done = self._gpg(["--status-fd", "1", "--import"], stdin=material, check=False)
         found = dict.fromkeys(re.findall(rb"IMPORT_OK \d+ ([0-9A-F]{40})", done.stdout))
+        if not found and (warp := FUTURE.search(done.complaint)):
+            raise ClockBehindError(f"key {warp[1]}", made=warp[2], details=done.complaint)
         if not found:
             raise SigningError(
                 "no OpenPGP key to import",

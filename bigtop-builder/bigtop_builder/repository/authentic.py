@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import SigningError
+from bigtop_builder.errors import CheckFailed, SigningError
 from bigtop_builder.openpgp import Key, Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
@@ -14,6 +14,8 @@ from bigtop_builder.repository.layout import COPY, Entry
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.state import State
 
+KEEPING = frozenset({"keep", "release"})
+"""Actions that say whether a snapshot is kept from then on."""
 BATCH = 16
 """Small files in memory at once."""
 
@@ -55,16 +57,60 @@ def kept_keys(state: State) -> dict[str, bytes]:
     return {path: key for path in paths if (key := state.store.read(path)) is not None}
 
 
+def newest_signed(state: State, suite: str, public: bytes, *, beyond: int) -> int:
+    """Highest serial beyond another one of which a suite has a signed history entry; 0 if there is none."""
+    serials = sorted((one for one in state.entries(suite) if one > beyond), reverse=True)
+    texts = _texts(state, [layout.history_file(suite, one) for one in serials])
+    told = (signed_entry(state, path, text, public) for path, text in texts)
+    return next((entry.serial for entry in told if entry), 0)
+
+
+def require_newest(state: State, pointer: Pointer, public: bytes) -> None:
+    """See that a suite does not stand where it stood long ago: hosts would go back with the next switch.
+
+    One release beyond it may have been signed, by a publish that was cut off before its switch. A second one is
+    begun only after the first was switched to. A snapshot's own suite has but one snapshot to stand at.
+
+    Raises:
+        CheckFailed: The signed history goes further than one switch.
+    """
+    if layout.OWN_SUITE.fullmatch(pointer.suite):
+        return
+    last = newest_signed(state, pointer.suite, public, beyond=pointer.serial + 1)
+    # A mirror has the histories before its switch.
+    if last and state.store.size(layout.MIRROR) is None:
+        place = f"{state.store.name}/{layout.suite_folder(pointer.suite)}"
+        raise CheckFailed(
+            f"{place} stands at release {pointer.serial}, and the history of {pointer.suite} goes to {last}: "
+            "an old state was put back",
+            hint=f"remove {place}, and bigtop-builder repo refresh {pointer.suite} brings back the newest; or {COPY}",
+        )
+
+
 def require_signed(state: State, pointer: Pointer, public: bytes) -> None:
     """See that a suite's state is ours, and can be switched.
 
     Raises:
-        CheckFailed: It is a copy without links.
+        CheckFailed: It is a copy without links, or an old state.
         SigningError: None of the keys has signed it, whether they have expired since or not.
     """
     require_link(state.store, pointer.suite, pointer.serial)
+    require_newest(state, pointer, public)
+    require_good(state, pointer, public, expired=True)
+
+
+def require_good(state: State, pointer: Pointer, public: bytes, *, expired: bool = False) -> None:
+    """See that a key has signed a suite's InRelease as it is.
+
+    Raises:
+        SigningError: None has, or it was cut off or altered: the way back is named.
+    """
     what = f"{state.store.name}/{layout.suite_folder(pointer.suite)}/InRelease"
-    openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
+    try:
+        openpgp.verify(pointer.signed, keyring=public, what=what, expired=expired)
+    except SigningError as error:
+        error.hint = error.hint or f"bigtop-builder repo refresh {pointer.suite} brings it back; or {COPY}"
+        raise
 
 
 def require_published(state: State, snapshot: str, public: bytes) -> None:
@@ -76,11 +122,21 @@ def require_published(state: State, snapshot: str, public: bytes) -> None:
     own = state.pointer(layout.snapshot_suite(snapshot))
     if own and own.snapshot == snapshot:
         require_signed(state, own, public)
-    elif snapshot not in published(state, {snapshot}, public):
+    elif not recorded(state, {snapshot}, public):
         raise SigningError(
             f"nothing that the repository's keys have signed names snapshot {snapshot} of {state.store.name}",
             hint=f"somebody else may have put it there; if not, {COPY}",
         )
+
+
+def recorded(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
+    """Those of some snapshots that signed entries of histories name: of their own suites, or as `published`.
+
+    An own suite is signed anew with each change of keys, whereas another suite's old entries never are.
+    """
+    every = set(wanted)
+    own = {one for one in every if any(_own_entries(state, one, public))}
+    return own | published(state, every - own, public)
 
 
 def published(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
@@ -102,6 +158,9 @@ def published(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
 def once_kept(state: State, snapshot: str, public: bytes) -> str | None:
     """Name under which a snapshot was kept last, by the signed history of its own suite, which may be lost itself.
 
+    Each change of keys signs every suite anew, and that entry has the name too: so the present keys are enough. What
+    `kept_keys` has would not do, for whoever can write to the store can put a key of his own there.
+
     Args:
         state: The repository.
         snapshot: Id of the snapshot.
@@ -110,25 +169,32 @@ def once_kept(state: State, snapshot: str, public: bytes) -> str | None:
     Returns:
         The name; empty if it is kept no more, None if it never was.
     """
-    suite = layout.snapshot_suite(snapshot)
-    names = [name for name in state.store.names(f"state/history/{suite}") if name.endswith(".json")]
-    texts = list(_texts(state, [f"state/history/{suite}/{name}" for name in names]))
-    told = [entry for path, text in texts if (entry := signed_entry(state, path, text, public))]
-    for entry in sorted(told, key=attrgetter("when"), reverse=True):
-        if entry.after == snapshot and (entry.kept or entry.action in {"keep", "release"}):
+    for entry in sorted(_own_entries(state, snapshot, public), key=attrgetter("when"), reverse=True):
+        if entry.kept or entry.action in KEEPING:
             made = f"{snapshot[:16]}-{entry.when:%Y%m%dT%H%M%SZ}" if entry.action == "keep" else ""
             return entry.kept or made  # entries did not always have the name
     return None
 
 
+def _own_entries(state: State, snapshot: str, public: bytes) -> Iterator[Entry]:
+    """Signed entries of the history of a snapshot's own suite, which stays when the suite is lost."""
+    folder = f"state/history/{layout.snapshot_suite(snapshot)}"
+    names = [name for name in state.store.names(folder) if name.endswith(".json")]
+    for path, text in _texts(state, [f"{folder}/{name}" for name in names]):
+        entry = signed_entry(state, path, text, public)
+        if entry and entry.after == snapshot:
+            yield entry
+
+
 def signed_entry(state: State, path: str, text: bytes, public: bytes) -> Entry | None:
-    """A history entry, if it is signed: what was not is not even looked into."""
+    """A history entry, if it is signed, and of this suite and serial: what was not is not even looked into."""
     signature = state.store.read(f"{path}.asc") or b""
     try:
         openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
     except SigningError:
         return None
-    return Entry.from_json(text, source=path)
+    entry = Entry.from_json(text, source=path)
+    return entry if layout.history_file(entry.suite, entry.serial) == path else None
 
 
 def _texts(state: State, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:

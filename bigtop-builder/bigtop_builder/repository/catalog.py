@@ -1,23 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The snapshots of a repository: what there is, and which are kept whatever the rules of retention say."""
+"""The snapshots of a repository: what there is, what each is called, and which are kept whatever the rules say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
+from bigtop_builder.repository.authentic import (
+    check_signers,
+    public_keys,
+    require_published,
+    require_signed,
+)
+from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.pointer import KEPT
-from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
 
+if TYPE_CHECKING:  # publish asks here what a snapshot is called
+    from bigtop_builder.repository.publish import Repository
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~\-]{0,63}")
 """Under which a snapshot is kept."""
+BEGINNING = re.compile(r"[0-9a-f]+")
+SERIAL = re.compile(r"[1-9][0-9]*")
+DIGITS = 6
+"""Of an id, that must be given at least: fewer are a slip of the hand, or a serial."""
+SHOWN = 10
+"""Candidates that a refusal names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +106,117 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
     return sorted(found, key=lambda one: (one.when is not None, one.when, one.snapshot))
 
 
+def named(state: State, wanted: str, *, gone: Collection[str] = ()) -> str:
+    """Id of a snapshot by any of its names, as `found` takes them.
+
+    Raises:
+        InputError: There is none of that name, or it is not plain which.
+    """
+    if snapshot := found(state, wanted, gone=gone):
+        return snapshot
+    raise InputError(
+        f"{state.store.name} has no snapshot {wanted!r}",
+        hint="bigtop-builder repo list --snapshots shows them",
+    )
+
+
+def found(state: State, wanted: str, *, gone: Collection[str] = (), suite: str = "") -> str:
+    """Id of the snapshot that a word means; empty if it means none.
+
+    A suite, for the snapshot that it points to; or the name under which one is kept, its id, six digits or more from
+    the beginning of it, or its own suite.
+
+    Args:
+        state: The repository.
+        wanted: The word.
+        gone: Ids of snapshots that count, whether they are there or not.
+        suite: The suite whose serials a user has seen; each one's if empty.
+
+    Raises:
+        InputError: It means more than one, or is too short or a serial, or nothing was published to the suite.
+    """
+    suites = state.settings().suites if wanted else {}
+    if wanted in suites:
+        if pointer := state.pointer(wanted):
+            return pointer.snapshot
+        raise InputError(
+            f"nothing was published to suite {wanted} of {state.store.name}", hint=meant(wanted, suites)
+        )
+    every = {*state.snapshots(), *gone}
+    if wanted in every:
+        return wanted
+    short = wanted.removeprefix("snapshot-") if layout.OWN_SUITE.fullmatch(wanted) else wanted
+    begun = {one for one in every if BEGINNING.fullmatch(short) and one.startswith(short)}
+    kept = set() if short != wanted or not wanted else _kept(state, wanted)
+    if not kept and len(wanted) < DIGITS:
+        _refuse_short(state, wanted, begun, [suite] if suite else [*suites])
+    meant_ones = kept | (begun if len(short) >= DIGITS else set())
+    if len(meant_ones) > 1:
+        raise InputError(
+            f"{wanted!r} is more than one snapshot of {state.store.name}",
+            details=_candidates(meant_ones, kept, wanted),
+            hint="name one of these by more digits of its id",
+        )
+    return next(iter(meant_ones), "")
+
+
+def promoted(repository: "Repository", source: str, keyring: Keyring) -> tuple[str, str]:
+    """Id of a snapshot that is to be promoted, and a suite that has it: the repository's keys have signed that.
+
+    Args:
+        repository: The repository.
+        source: What `found` takes.
+        keyring: Holds the repository's keys.
+
+    Raises:
+        InputError: It is neither a suite that something was published to nor a snapshot.
+        SigningError: The keys have not signed it.
+    """
+    state = repository.state
+    known = state.settings().suites
+    if source in known:
+        return repository.standing(source, keyring).snapshot, source
+    if not (snapshot := found(state, source)):
+        raise InputError(
+            f"{state.store.name} has no suite and no snapshot {source!r}", hint=meant(source, known)
+        )
+    require_published(state, snapshot, public_keys(state, keyring))
+    return snapshot, layout.snapshot_suite(snapshot)
+
+
+def _kept(state: State, name: str) -> set[str]:
+    """Snapshots that are kept under a name."""
+    own = state.pointers(map(layout.snapshot_suite, state.snapshots()))
+    return {one.snapshot for one in own.values() if one.kept == name}
+
+
+def _refuse_short(state: State, wanted: str, begun: Collection[str], suites: Collection[str]) -> None:
+    """See that too few digits are no serial that a list has shown, and no beginning of an id."""
+    if SERIAL.fullmatch(wanted):
+        entries = {suite: state.entry(suite, int(wanted)) for suite in suites}
+        if told := [
+            f"{entry.after} (serial {wanted} of {suite})" for suite, entry in entries.items() if entry
+        ]:
+            raise InputError(
+                f"{wanted} is a serial: {told[0]}",
+                details="\n".join(told[1:]),
+                hint=f"name the snapshot by its id: {told[0][:16]}",
+            )
+    if begun:
+        raise InputError(
+            f"{wanted!r} is too short for the id of a snapshot",
+            details=_candidates(begun, (), wanted),
+            hint=f"give {DIGITS} digits of it at least, or the name under which it is kept",
+        )
+
+
+def _candidates(snapshots: Collection[str], kept: Collection[str], name: str) -> str:
+    lines = [f"{one}{f' is kept as {name}' if one in kept else ''}" for one in sorted(snapshots)]
+    return "\n".join([*lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if lines[SHOWN:] else [])])
+
+
 def keep(
-    repository: Repository,
+    repository: "Repository",
     wanted: str,
     *,
     keyring: Keyring,
@@ -105,7 +229,7 @@ def keep(
 
     Args:
         repository: The repository.
-        wanted: A suite, for the snapshot that it points to, or what `State.named` takes.
+        wanted: What `found` takes.
         keyring: Holds the repository's keys.
         name: Name for it; the suite or the beginning of the id, and the day, if empty.
         undo: Keep it no more.
@@ -117,15 +241,16 @@ def keep(
         SigningError: A key cannot sign, or the repository's keys have not signed the snapshot's state.
     """
     state = repository.state
-    if name and (NAME.fullmatch(name) is None or name in state.settings().suites):
+    taken = name in state.settings().suites or layout.OWN_SUITE.fullmatch(name)
+    if name and (NAME.fullmatch(name) is None or taken):
         raise InputError(
             f"{name!r} cannot be a snapshot's name",
-            hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite",
+            hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite or a snapshot's own",
         )
     check_signers(keyring, state.settings().keys)
     with state.lock():
         suite = wanted in state.settings().suites
-        snapshot = repository.standing(wanted, keyring).snapshot if suite else state.named(wanted)
+        snapshot = repository.standing(wanted, keyring).snapshot if suite else named(state, wanted)
         own = state.pointer(layout.snapshot_suite(snapshot))
         if own is None and not suite:
             raise InputError(

@@ -14,16 +14,21 @@ from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.authentic import kept_keys
+from bigtop_builder.repository.authentic import kept_keys, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
-from bigtop_builder.repository.index.release import parse_release
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
 from bigtop_builder.repository.key_expiry import LASTING, following
-from bigtop_builder.repository.layout import COPY, Block, Form, Settings, Snapshot
+from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
+from bigtop_builder.repository.missing import missing_snapshots
 from bigtop_builder.repository.pointer import WITHDRAWN, Pointer
 from bigtop_builder.repository.refresh import why_due
+from bigtop_builder.repository.rights import closed
+from bigtop_builder.repository.rollback import last_good
+from bigtop_builder.repository.signatures import signatures, unnamed, verified
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.strays import strays
+from bigtop_builder.repository.unfinished import Unfinished, unfinished
+from bigtop_builder.repository.withdraw import Affected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +59,24 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
     settings = state.settings()
     kept = kept_keys(state)
     missing = [layout.key_file(one) for one in settings.keys if layout.key_file(one) not in kept]
+    if missing and not trusted:
+        mend = (
+            COPY
+            if state.store.size(layout.MIRROR) is not None
+            else f"bigtop-builder repo refresh writes it anew; or {COPY}"
+        )
+        told = (f"{path} is missing, so what it signed cannot be verified: {mend}" for path in missing)
+        return Health(problems=tuple(told), warnings=())
     public = trusted or b"".join(kept[path] for path in map(layout.key_file, settings.keys) if path in kept)
     once = trusted or b"".join(kept.values())
     with ThreadPoolExecutor(max(state.store.readers, cores())) as threads:
         look = _Look(state=state, settings=settings, public=public, once=once, threads=threads)
         found = [f"{path} is missing: {COPY}" for path in missing]
-        suites = look.suites([*settings.suites, *map(layout.snapshot_suite, state.snapshots())])
+        suites = look.suites([*settings.suites, *_own_suites(state)])
         for suite in suites:
             found += suite.problems
+        pointers = [suite.pointer for suite in suites if suite.pointer]
+        found += missing_snapshots(state, pointers, look.public, look.once)
         found += look.histories(suites)
         found += look.files(suites)
         found += look.notices(suites)
@@ -69,7 +84,9 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
             *_ending_keys(public, now),
             *look.endings(suites, now),
             *_ownless(suites),
-            *look.cut_off(suites),
+            *(suite.unfinished.told for suite in suites if suite.unfinished),
+            *look.withdrawn(suites),
+            *closed(state),
             *strays(state),
         ]
     return Health(problems=tuple(dict.fromkeys(found)), warnings=tuple(warnings))
@@ -82,12 +99,14 @@ class _Suite:
     Attributes:
         pointer: Where it stands; None if nothing was published to it, or it cannot be read.
         snapshot: What it points to, if that can be read.
-        problems: What is wrong with these two.
+        unfinished: What was signed for it, if it has no InRelease.
+        problems: What is wrong with these.
     """
 
     name: str
     pointer: Pointer | None = None
     snapshot: Snapshot | None = None
+    unfinished: Unfinished | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -119,6 +138,21 @@ class _Look:
     def suites(self, names: Sequence[str]) -> list[_Suite]:
         """Suites with their signatures and what their Release says."""
         return list(self.threads.map(self._suite, names))
+
+    def withdrawn(self, suites: Iterable[_Suite]) -> Iterator[str]:
+        """Suites that point to a snapshot which is out of use."""
+        with suppress(BuilderError):
+            notices = self.state.notices(self.public)
+            for pointer in (suite.pointer for suite in suites if suite.pointer):
+                notice = notices.get(pointer.snapshot)
+                if notice and not layout.OWN_SUITE.fullmatch(pointer.suite):
+                    target = last_good(self.state, pointer.suite, notices)
+                    mirror = self.state.store.size(layout.MIRROR) is not None
+                    way_out = Affected(suite=pointer.suite, target=target).way_out
+                    yield (
+                        f"{pointer.suite} points to snapshot {pointer.snapshot[:16]}, which is withdrawn: "
+                        f"{notice.why}: {'export it again when it has gone back' if mirror else way_out}"
+                    )
 
     def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Every entry of every history, with its signature."""
@@ -174,18 +208,6 @@ class _Look:
             elif told and not dead:
                 yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
 
-    def cut_off(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """Suites that were signed once, and never switched or lost."""
-        for suite in suites:
-            if not (suite.pointer or suite.problems or layout.OWN_SUITE.fullmatch(suite.name)):
-                with suppress(BuilderError):
-                    if self.state.last_wrapper(suite.name):
-                        yield (
-                            f"{layout.suite_folder(suite.name)}/InRelease is missing, and {suite.name} was published "
-                            "to once: the next publish to it takes that up, and "
-                            f"bigtop-builder repo refresh {suite.name} brings it back"
-                        )
-
     def _ours(self, pointer: Pointer) -> bool:
         """Whether a present key has signed a suite: no command is taken from what somebody else wrote."""
         with suppress(BuilderError):
@@ -204,16 +226,28 @@ class _Look:
             if suite.pointer:
                 with _told(suite):
                     require_link(self.state.store, name, suite.pointer.serial)
-                suite.problems += _signatures(self.state, suite.pointer, self.public)
-                suite.snapshot = self.state.snapshot(suite.pointer.snapshot)
-                suite.problems += _release(suite.pointer, suite.snapshot)
+                    require_newest(self.state, suite.pointer, self.public)
+                unsigned = list(signatures(self.state, suite.pointer, self.public))
+                suite.problems += unsigned
+                if self.state.store.size(layout.snapshot_file(suite.pointer.snapshot)) is not None:
+                    suite.snapshot = self.state.snapshot(suite.pointer.snapshot)
+                    suite.problems += () if unsigned else unnamed(suite.pointer, suite.snapshot)
+            elif not layout.OWN_SUITE.fullmatch(name):
+                suite.unfinished = unfinished(self.state, name, self.public)
         return suite
 
     def _entry(self, path: str) -> list[str]:
         entry, signature = self.state.store.read(path), self.state.store.read(f"{path}.asc")
         if entry is None or signature is None:
             return [f"{path} or its signature is missing: {COPY}"]
-        return list(_signed(entry, signature, self.once, path, mend=COPY, expired=True))
+        if problems := list(verified(entry, signature, self.once, path, mend=COPY, expired=True)):
+            return problems
+        try:
+            found = Entry.from_json(entry, source=path)
+        except BuilderError as error:
+            return [f"{error.brief}: {COPY}"]
+        right = layout.history_file(found.suite, found.serial)
+        return [] if right == path else [f"{path} is what {right} should be: {COPY}"]
 
     def _indices(self, suite: _Suite) -> Iterator[_File]:
         """Files of the indices that clients may ask for."""
@@ -324,50 +358,20 @@ def _unfinished(pointer: Pointer, settings: Settings) -> str:
     return f"bigtop-builder key rotate {gone[0]} --finish{f' --to {come[-1]}' if come else ''}"
 
 
+def _own_suites(state: State) -> list[str]:
+    """Snapshots' own suites: those that there should be, and those that are there."""
+    due = [layout.snapshot_suite(one) for one in state.snapshots()]
+    names = [name for name in state.store.names("dists") if layout.OWN_SUITE.fullmatch(name)]
+    held = state.store.held(f"{layout.suite_folder(name)}/InRelease" for name in names if name not in {*due})
+    return [*due, *(path.split("/")[1] for path in held)]
+
+
 def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:
     """Snapshots of a history that have no suite of their own: an older version of this tool made them."""
     for suite in suites:
         if layout.OWN_SUITE.fullmatch(suite.name) and not suite.pointer and not suite.problems:
             snapshot = suite.name.removeprefix("snapshot-")
             yield f"snapshot {snapshot} has no suite of its own: bigtop-builder repo refresh makes it"
-
-
-def _signatures(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
-    folder = layout.suite_folder(pointer.suite)
-    again = f"bigtop-builder repo refresh {pointer.suite} signs it anew"
-    yield from _signed(pointer.signed, None, public, f"{folder}/InRelease", mend=COPY)
-    release, detached = (state.store.read(f"{folder}/{name}") for name in ("Release", "Release.gpg"))
-    if release is None or detached is None:
-        yield f"{folder}/{'Release' if release is None else 'Release.gpg'} is missing: {again}"
-        return
-    yield from _signed(release, detached, public, f"{folder}/Release", mend=again)
-    if parse_release(release.decode(errors="replace"), source=f"{folder}/Release") != pointer.fields:
-        yield f"{folder}/Release and InRelease differ: {again}"
-
-
-def _signed(
-    data: bytes, signature: bytes | None, public: bytes, what: str, *, mend: str, expired: bool = False
-) -> Iterator[str]:
-    try:
-        openpgp.verify(data, keyring=public, signature=signature, what=what, expired=expired)
-    except BuilderError as error:
-        if error.hint:
-            yield f"{error.brief}: {error.hint}"
-        else:
-            said = error.details.splitlines()[-1] if error.details else "none at all"
-            yield f"{error.brief} ({said}): {mend}"
-
-
-def _release(pointer: Pointer, snapshot: Snapshot) -> Iterator[str]:
-    """Whether Release names all that the snapshot has."""
-    lines = set(pointer.fields["Sha256"].split("\n"))
-    for folder, index in snapshot.indices():
-        for name, entry in index.files.items():
-            if f" {entry.sha256} {entry.size} {folder}/{name}" not in lines:
-                yield (
-                    f"Release of {pointer.suite} does not name {folder}/{name} as the snapshot has it: "
-                    f"bigtop-builder repo refresh {pointer.suite} makes it anew"
-                )
 
 
 def _named(folder: str, text: str) -> Iterator[Stanza | PoolFile]:

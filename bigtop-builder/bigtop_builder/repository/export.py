@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
-from bigtop_builder.repository import layout
+from bigtop_builder.repository import catalog, layout
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.gc import remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
@@ -65,7 +65,7 @@ def export(
         source: The repository; it is only read.
         target: Where the mirror is to be: a place that is empty, or has one.
         suites: Suites to mirror.
-        snapshots: Snapshots to mirror, as `State.named` takes them.
+        snapshots: Snapshots to mirror, as `catalog.found` takes them.
         now: The time, UTC.
         why: Reason, for the mirror's record.
 
@@ -73,7 +73,8 @@ def export(
         InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else.
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
-    pointers = _wanted(source, suites, snapshots)
+    chosen = [catalog.named(source, one) for one in snapshots]
+    pointers = _wanted(source, suites, chosen)
     _held(source, target)  # a place that holds something else does not even get a lock
     there = State(target)
     with target.lock():
@@ -95,8 +96,8 @@ def export(
         carrier.records(every)
         for one in pointers:
             carrier.wrapper(one, models[one.snapshot])
-        named = {*suites, *(layout.snapshot_suite(source.named(one)) for one in snapshots)}
-        wanted = {one.suite: one.snapshot for one in pointers if one.suite in named}
+        asked = {*suites, *map(layout.snapshot_suite, chosen)}
+        wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
         mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
@@ -232,7 +233,7 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     """Where suites stand, each after the own suite of its snapshot.
 
     Raises:
-        InputError: Nothing was published to a suite, or there is no such snapshot.
+        InputError: Nothing was published to a suite, or a snapshot has no suite of its own.
     """
     found: dict[str, Pointer] = {}
     for suite in suites:
@@ -245,7 +246,7 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
         own = source.pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:
-        own = source.pointer(layout.snapshot_suite(source.named(snapshot)))
+        own = source.pointer(layout.snapshot_suite(snapshot))
         if own is None:
             raise InputError(
                 f"snapshot {snapshot} has no suite of its own", hint="bigtop-builder repo refresh makes it"

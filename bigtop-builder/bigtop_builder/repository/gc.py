@@ -4,23 +4,30 @@
 Order of removal: the snapshot's own suite, wrappers that were replaced, the snapshot's model, then its indices,
 blocks, packages. Each step is durable before the next begins. So what stands is whole after a crash, and the same
 command removes the rest.
+
+The record comes first. On a full disk, where it finds no room, it comes as soon as a step has made some. A snapshot's
+own suite frees more than the record takes, so it is there before the snapshot's model goes: where a model is missing
+and no record tells of it, it was lost. In a run that removes no such suite, a crash in between may leave no record.
 """
 
+import errno
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import CheckFailed, PublishError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, once_kept, public_keys
 from bigtop_builder.repository.layout import COPY, Collected, Retention, Settings
+from bigtop_builder.repository.missing import collected, lost
 from bigtop_builder.repository.retention import DAY, Marked, Past, retained
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Listed
+from bigtop_builder.repository.unfinished import unfinished
 from bigtop_builder.repository.wrapper import Clock
 
 log = logging.getLogger(__name__)
@@ -29,6 +36,7 @@ FOLDERS = ("dists", "releases", "snapshots", layout.BY_HASH, "state/blocks", lay
 HASHES = re.compile(r'"([0-9a-f]{64}|[0-9a-f]{128})"')
 """Hashes in a snapshot's model: of indices and blocks of whatever kind, so that none is overlooked."""
 PACKAGE = re.compile(r"pool/.+\.(?:u?deb|dsc|(?:diff\.gz|tar\.(?:gz|xz|bz2|lzma|zst))(?:\.asc)?)")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 KINDS = ("switches", "wrappers", "snapshots", "links", "indices", "blocks", "packages")
 """What is removed, in this order."""
 
@@ -99,17 +107,41 @@ def collect(
         )
         text = record.to_json().encode()
         path = layout.collected_file(now)
-        state.store.put({path: text, f"{path}.asc": keyring.detach_sign(text, keys)})
-        remove(state, found)
+        remove(state, found, record={path: text, f"{path}.asc": keyring.detach_sign(text, keys)})
     return found
 
 
-def remove(state: State, found: Plan) -> None:
-    """Remove what a plan says. The repository must be locked since before the plan was made."""
+def remove(state: State, found: Plan, *, record: Mapping[str, bytes] | None = None) -> None:
+    """Remove what a plan says. The repository must be locked since before the plan was made.
+
+    Args:
+        state: The repository.
+        found: The plan.
+        record: Files to write before; on a full disk as soon as there is room.
+
+    Raises:
+        PublishError: The store cannot be written.
+    """
+    waiting = dict(record or {})
     for kind in KINDS:
+        if waiting and _written(state, waiting):
+            waiting = {}
         if files := found.files.get(kind, ()):
             state.store.remove([one.path for one in files])
             log.info("removed %d %s, %.1f MB", len(files), kind, sum(one.size for one in files) / 1e6)
+    if waiting:
+        state.store.put(waiting)
+
+
+def _written(state: State, record: Mapping[str, bytes]) -> bool:
+    """Write a record if the disk has room for it."""
+    try:
+        state.store.put(record)
+    except PublishError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in FULL:
+            raise
+        return False
+    return True
 
 
 def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None = None) -> Plan:
@@ -118,22 +150,49 @@ def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None 
     Args:
         state: The repository.
         now: The time, UTC.
-        public: Keys, binary, that have signed the list of withdrawn snapshots.
+        public: Keys, binary, that have signed the list of withdrawn snapshots, histories and wrappers.
         rules: For all suites, in place of their own.
 
     Raises:
         CheckFailed: Something that decides is missing or was altered.
+        SigningError: None of the keys has signed something that decides.
     """
-    settings = state.settings()
-    every = state.snapshots()
-    stays = retained(_pasts(state, settings, rules), _marked(state, every, public, now), now=now)
-    for snapshot in stays.keys() - set(every):
-        if any(reason.endswith("points to it") for reason in stays[snapshot]):
-            raise CheckFailed(
-                f"{state.store.name}/{layout.snapshot_file(snapshot)} is missing, and in use", hint=COPY
-            )
-    stays = {snapshot: reasons for snapshot, reasons in stays.items() if snapshot in set(every)}
+    there = state.snapshots()
+    every = (*there, *lost(state, there, public))
+    pasts = _pasts(state, state.settings(), public, rules)
+    stays = retained(pasts, _marked(state, every, public, now), now=now)
+    _require_there(state, stays, there, pasts, public)
+    stays = {snapshot: reasons for snapshot, reasons in stays.items() if snapshot in set(there)}
     return sweep(state, stays, gone=tuple(one for one in every if one not in stays), now=now)
+
+
+def _require_there(
+    state: State,
+    stays: Mapping[str, tuple[str, ...]],
+    there: Collection[str],
+    pasts: Mapping[str, Past],
+    public: bytes,
+) -> None:
+    """See that snapshots which stay are there, but for those that a gc under other rules has removed.
+
+    Raises:
+        CheckFailed: One was lost: what only it names would be removed for good.
+    """
+    missing = sorted(stays.keys() - set(there))
+    gone = collected(state, missing, public)
+    for snapshot in missing:
+        moments = [one.when for past in pasts.values() for one in past.history if one.after == snapshot]
+        kept = any(reason.startswith("kept as ") for reason in stays[snapshot])
+        if kept or snapshot not in gone or gone[snapshot] < max(moments, default=gone[snapshot]):
+            own = layout.snapshot_suite(snapshot)
+            otherwise = (
+                f"remove dists/{own} and state/history/{own}" if kept else "gc goes on when no rule needs it"
+            )
+            raise CheckFailed(
+                f"{state.store.name}/{layout.snapshot_file(snapshot)} is missing, and in use: nothing was removed",
+                details="\n".join(stays[snapshot]),
+                hint=f"{COPY}; if none has it, {otherwise}",
+            )
 
 
 def sweep(
@@ -220,18 +279,20 @@ def _needed(state: State, stays: Iterable[str], gone: Iterable[str]) -> _Needed:
     )
 
 
-def _pasts(state: State, settings: Settings, rules: Retention | None) -> dict[str, Past]:
+def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | None) -> dict[str, Past]:
     """Where each suite pointed.
 
     Raises:
-        CheckFailed: An entry of a history is missing.
+        CheckFailed: An entry of a history is missing, or a publish was cut off that the next one takes up.
+        SigningError: None of the keys has signed what would be taken up.
     """
     pasts: dict[str, Past] = {}
     suites = {*settings.suites, *state.store.names("dists"), *state.store.names("state/history")}
     named = sorted(suite for suite in suites if not layout.OWN_SUITE.fullmatch(suite))
     pointers = state.pointers(named)
     for suite in named:
-        if suite not in pointers and state.last_wrapper(suite):
+        found = None if suite in pointers else unfinished(state, suite, public)
+        if found and not found.barred:
             raise CheckFailed(
                 f"{state.store.name}/{layout.suite_folder(suite)}/InRelease is missing, and {suite} was published to",
                 hint=f"bigtop-builder repo refresh {suite} brings it back, or the command that was cut off",
@@ -253,9 +314,9 @@ def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) ->
     kept: dict[str, str] = {}
     touched: dict[str, datetime] = {}
     own = state.pointers(map(layout.snapshot_suite, every))
-    for lost in (one for one in every if layout.snapshot_suite(one) not in own):
-        if name := once_kept(state, lost, public):
-            kept[lost] = name
+    for snapshot in (one for one in every if layout.snapshot_suite(one) not in own):
+        if name := once_kept(state, snapshot, public):
+            kept[snapshot] = name
     for pointer in own.values():
         if pointer.kept:
             kept[pointer.snapshot] = pointer.kept
@@ -264,6 +325,6 @@ def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) ->
             touched[pointer.snapshot] = next(moved, pointer.date)
     models = {layout.snapshot_file(one): one for one in every}
     for one in state.store.walk("snapshots"):
-        if snapshot := models.get(one.path):
-            touched[snapshot] = max(one.modified, touched.get(snapshot, one.modified))
+        if found := models.get(one.path):
+            touched[found] = max(one.modified, touched.get(found, one.modified))
     return Marked(kept=kept, touched=touched, withdrawn=state.notices(public).keys())

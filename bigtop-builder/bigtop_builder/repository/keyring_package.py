@@ -4,22 +4,56 @@
 It installs the public keys below /usr/share/keyrings and a deb822 .sources file, a conffile that the admin
 may change, whose Signed-By names them. The keys are binary and named .gpg: apt before 2.4 takes no armored
 keys and no other suffix (sources.list(5), apt-key(8) of Debian 11).
+
+Its version is `DAY.TIME.CONTENT`: the moment, UTC, at which this content was first built, and 32 bits of a hash of
+the content in decimal. Two contents never share one, though two machines that know nothing of each other build them
+in the same second; and what is built later is higher, though what was built before was never published. A machine
+whose clock is behind still goes above all versions that it can see: those in the repository, and those that it gave
+out by hand, of which a file beside the keys is the record. What remains is a clock that is behind that of another
+machine, for a package that the other one gave out by hand only: no record here has it.
 """
 
 import gzip
 import hashlib
+import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from os import utime
 from pathlib import Path
 
+from debian.debian_support import NativeVersion
+
 from bigtop_builder.artifact import VERSION
-from bigtop_builder.errors import InputError, PublishError
+from bigtop_builder.errors import EnvironmentMissing, InputError, PublishError
 from bigtop_builder.run import run
+
+DATED = re.compile(r"([0-9]{8})\.([0-9]+)(?:\.[0-9]+)?")
+"""Versions as `version_above` makes them, or as they were before they had the content: `DAY.NUMBER`."""
+GIVEN = re.compile(
+    r"^([0-9]{8}\.[0-9]+\.[0-9]+) ([0-9a-f]{64}) ([0-9A-F]{40}(?:,[0-9A-F]{40})*)\n", re.MULTILINE
+)
+"""A line of the record: version, sha256 of the .deb, fingerprints of keys and subkeys with commas between."""
+RECORD = ".given"
+"""End of the record's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A package that was given out by hand.
+
+    Attributes:
+        version: Its version.
+        sha256: Of the .deb.
+        keys: Fingerprints of the keys in it, and of their parts whose signatures hosts take.
+    """
+
+    version: str
+    sha256: str
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +66,7 @@ class KeyringPackage:
         url: URL of the repository, as hosts reach it.
         suites: Suites that hosts take.
         components: Components of the suites.
-        version: Version of the package: it must grow when anything here changes.
+        version: Version of the package: it must grow when anything here changes (`version_above`).
         date: Date of changelog and files, UTC.
         maintainer: `Name <email>`.
     """
@@ -73,6 +107,20 @@ class KeyringPackage:
             f"Components: {' '.join(self.components)}\nSigned-By: {self.keyring}\n"
         )
 
+    def version_above(self, known: Iterable[str], *, now: datetime) -> str:
+        """A version that no other content has, above all that are known.
+
+        Args:
+            known: Versions; those of another form than the package's own are not looked at.
+            now: The time, UTC.
+        """
+        past = [(found[1], int(found[2])) for one in known if (found := DATED.fullmatch(one))]
+        day, number = max([(f"{now:%Y%m%d}", int(f"{now:%H%M%S}")), *((day, n + 1) for day, n in past)])
+        digest = hashlib.sha256()
+        for name, content in _files(replace(self, version="0")):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+        return f"{day}.{number:06}.{int.from_bytes(digest.digest()[:4], 'big')}"
+
 
 def build(package: KeyringPackage, folder: Path) -> Path:
     """Build the package into an existing folder; the same input gives the same bytes.
@@ -106,6 +154,68 @@ def build(package: KeyringPackage, folder: Path) -> Path:
 def package_name(origin: str) -> str:
     """Name of the package of a repository of this origin."""
     return f"{_slug(origin)}-archive-keyring"
+
+
+def versions_among(names: Iterable[str], package: str) -> tuple[str, ...]:
+    """Versions of the packages among file names, lowest first; those of another form are left out."""
+    versions = (
+        name.removeprefix(f"{package}_").removesuffix("_all.deb")
+        for name in names
+        if name.startswith(f"{package}_")
+    )
+    return tuple(sorted(filter(DATED.fullmatch, versions), key=NativeVersion))
+
+
+def given(folder: Path, package: str) -> tuple[Given, ...]:
+    """The record of what was given out by hand.
+
+    Args:
+        folder: Where it is: the keys' folder.
+        package: Name of the package.
+
+    Raises:
+        EnvironmentMissing: It cannot be read.
+    """
+    path = folder / f"{package}{RECORD}"
+    try:
+        # A line that was cut short is no package's: it is written before the package is given out.
+        lines = GIVEN.findall(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise _unrecorded(path, "read", error) from error
+    return tuple(
+        Given(version=version, sha256=sha256, keys=frozenset(keys.split(",")))
+        for version, sha256, keys in lines
+    )
+
+
+def record(folder: Path, package: str, one: Given) -> None:
+    """Add to the record what is about to be given out; what it has already is not written again.
+
+    Raises:
+        EnvironmentMissing: It cannot be written.
+    """
+    if one in given(folder, package):
+        return
+    path = folder / f"{package}{RECORD}"
+    # The first line feed ends what was cut short.
+    line = f"\n{one.version} {one.sha256} {','.join(sorted(one.keys))}\n"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unrecorded(path, "written", error) from error
+
+
+def _unrecorded(path: Path, what: str, error: OSError) -> EnvironmentMissing:
+    return EnvironmentMissing(
+        f"{path} cannot be {what}: {error.strerror}",
+        hint="no later keyring package may have a version that was given out: mend the rights of keys_dir",
+    )
 
 
 def keys_of(package: Path, scratch: Path) -> bytes:

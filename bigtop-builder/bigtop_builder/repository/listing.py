@@ -1,16 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What suites hold, for people and programs: it reads each block once, whatever number of suites has it."""
+"""What suites hold and where they have been, for people and programs.
+
+Each block is read once, whatever number of suites has it; each entry of a history is held to its signature.
+"""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from bigtop_builder.errors import InputError
+from bigtop_builder import openpgp
+from bigtop_builder.errors import BuilderError, InputError
+from bigtop_builder.repository import layout
 from bigtop_builder.repository.founding import meant
-from bigtop_builder.repository.layout import Block, Index
+from bigtop_builder.repository.layout import Block, Entry, Index
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.state import State
 
 Package = tuple[str, str, str, str]
 """Component, name, version, architecture; `source` for source packages."""
+VERIFYING = 4
+"""Signatures that are verified at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One switch of a suite, as its history has it.
+
+    Attributes:
+        serial: Its serial.
+        entry: What the history says; None if its file is missing or cannot be read.
+        signers: Fingerprints of the keys that have signed it.
+        problem: Why it is not to be believed; empty if it is.
+    """
+
+    serial: int
+    entry: Entry | None
+    signers: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def moves_of(state: State, suite: str, public: bytes) -> list[Move]:
+    """All switches of a suite or of a snapshot's own, newest first, each verified.
+
+    Args:
+        state: The repository.
+        suite: The suite.
+        public: Keys, binary, that have signed since there is a history. One that has expired since counts, and one
+            that was revoked does not.
+
+    Raises:
+        InputError: Nothing was published to the suite.
+        SigningError: None of the keys has signed where it stands.
+    """
+    pointer = state.pointer(suite)
+    if pointer is None:
+        raise InputError(
+            f"nothing was published to suite {suite} of {state.store.name}",
+            hint=meant(suite, state.settings().suites),
+        )
+    what = f"{state.store.name}/{layout.suite_folder(suite)}/InRelease"
+    openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
+    with ThreadPoolExecutor(VERIFYING) as threads:
+        return list(
+            threads.map(lambda serial: _move(state, suite, serial, public), range(pointer.serial, 0, -1))
+        )
+
+
+def _move(state: State, suite: str, serial: int, public: bytes) -> Move:
+    path = layout.history_file(suite, serial)
+    if (text := state.store.read(path)) is None:
+        return Move(serial=serial, entry=None, problem=f"{path} is missing")
+    entry = None
+    try:
+        entry = Entry.from_json(text, source=path)
+        signature = state.store.read(f"{path}.asc") or b""
+        signers = openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
+    except BuilderError as error:
+        return Move(serial=serial, entry=entry, problem=error.brief)
+    if (entry.suite, entry.serial) != (suite, serial):
+        problem = f"{path} is of serial {entry.serial} of {entry.suite}"
+        return Move(serial=serial, entry=entry, signers=signers, problem=problem)
+    return Move(serial=serial, entry=entry, signers=signers)
 
 
 def packages_of(state: State, suites: Sequence[str] = ()) -> list[tuple[Pointer, list[Package]]]:

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from bigtop_builder import openpgp
 from bigtop_builder.artifact import Deb
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.authentic import check_signers, public_keys
+from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_newest
+from bigtop_builder.repository.catalog import promoted
 from bigtop_builder.repository.drafting import write_snapshot
 from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
 from bigtop_builder.repository.gate import Gate, Loss, between
@@ -27,12 +27,12 @@ from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
-from bigtop_builder.repository.published import Published, unchanged
-from bigtop_builder.repository.rollback import earlier
+from bigtop_builder.repository.published import Published, compared, unchanged
+from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
 from bigtop_builder.repository.source_pool import NOTHING
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store, open_store
-from bigtop_builder.repository.unfinished import completed, take_up
+from bigtop_builder.repository.unfinished import Completion, completed
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.source_package import Beside
 from bigtop_builder.verify.integrity import check_integrity
@@ -169,8 +169,11 @@ class Repository:
                 architectures.
             SigningError: A key cannot sign or expires soon, or the suite's state is not signed by the
                 repository's keys.
-            PublishError: A package is refused, hosts would lose something, or the store cannot be written;
-                nothing was switched.
+            PublishError: A package is refused, hosts would lose something, or the store cannot be written.
+            CheckFailed: The suite was lost, stands at an old state, or has another suite's.
+
+        After an error the suite stands as before, or where a first publish that was cut off was to take it: the
+        error names that one.
         """
         debs = pool.recognised(self.store, debs)
         done = self.settled(
@@ -180,11 +183,11 @@ class Repository:
             return done
         debs = pool.only(debs, architectures)
         self.check_lasting(suite, keyring)
-        with self.state.lock():
+        with self.state.lock(), Completion() as completion:
             debs = pool.recognised(self.store, debs)  # another publisher may have brought one in meanwhile
             ensure(self.state, suite, new=new_suite)
             there = self.trusted(suite, keyring)
-            pointer = there or take_up(self.state, suite, keyring=keyring, clock=self.clock)
+            pointer = there or completion.take_up(self.state, suite, keyring=keyring, clock=self.clock)
             incoming = self._incoming(pointer, component, debs, beside, replace=replace)
             if pointer and not incoming:
                 return unchanged(pointer) if there else completed(self.state, pointer)
@@ -254,10 +257,10 @@ class Repository:
         who: str = "",
         why: str = "",
     ) -> Published:
-        """Point a suite to the snapshot that another one points to; no index is made anew.
+        """Point a suite to the snapshot that another one points to, or to any other; no index is made anew.
 
         Args:
-            source: Suite that has the snapshot.
+            source: Suite that has the snapshot, or what `catalog.found` takes.
             target: Suite that gets it.
             keyring: Holds the repository's keys.
             gate: What may be lost.
@@ -266,29 +269,27 @@ class Repository:
             why: Reason for the history.
 
         Raises:
-            InputError: Nothing was published to the source, or the target is unknown.
+            InputError: Nothing was published to the source, it is no snapshot either, or the target is unknown.
             SigningError: A key cannot sign, or expires soon.
             PublishError: Hosts of the target would lose something.
+            CheckFailed: As in `add`, for both suites; and an error names what was completed before.
         """
         self.check_lasting(target, keyring)
-        with self.state.lock():
-            origin = self.standing(source, keyring)
+        with self.state.lock(), Completion() as completion:
+            wanted, via = promoted(self, source, keyring)
             ensure(self.state, target, new=new_suite)
             there = self.trusted(target, keyring)
-            pointer = there or take_up(self.state, target, keyring=keyring, clock=self.clock)
-            if pointer and pointer.snapshot == origin.snapshot:
+            pointer = there or completion.take_up(self.state, target, keyring=keyring, clock=self.clock)
+            if pointer and pointer.snapshot == wanted:
+                warn_of_withdrawn(self.state, pointer, partial(public_keys, self.state, keyring))
                 return unchanged(pointer) if there else completed(self.state, pointer)
-            loss = self.loss(pointer, origin.snapshot)
+            loss = self.loss(pointer, wanted)
+            waived = gate.judge(target, loss)
             change = Change(
-                suite=target,
-                snapshot=origin.snapshot,
-                action="promote",
-                who=who,
-                why=why,
-                source=source,
-                waived=gate.judge(target, loss),
+                suite=target, snapshot=wanted, action="promote", who=who, why=why, source=via, waived=waived
             )
-            return self.switch_to(pointer, change, keyring, loss)
+            done = self.switch_to(pointer, change, keyring, loss)
+        return compared(self.state, pointer, done)
 
     def rollback(
         self, suite: str, *, to: str | None = None, keyring: Keyring, who: str = "", why: str = ""
@@ -297,7 +298,7 @@ class Repository:
 
         Args:
             suite: Suite.
-            to: Id of the snapshot or the beginning of it; the one before the present one if None.
+            to: What `catalog.found` takes; the one before the present one if None.
             keyring: Holds the repository's keys.
             who: Whom the history names.
             why: Reason for the history.
@@ -309,19 +310,23 @@ class Repository:
         check_signers(keyring, self.state.settings().keys)
         with self.state.lock():
             pointer = self.standing(suite, keyring)
-            target = earlier(self.state, pointer, to)
+            public = partial(public_keys, self.state, keyring)
+            target = earlier(self.state, pointer, to, public=public)
             if target == pointer.snapshot:
+                warn_of_withdrawn(self.state, pointer, public)
                 return unchanged(pointer)
             change = Change(suite=suite, snapshot=target, action="rollback", who=who, why=why)
-            return self.switch_to(pointer, change, keyring)
+            done = self.switch_to(pointer, change, keyring)
+        return went_back(self.state, pointer, done, public, further=to is None)
 
     def trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
         """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
         pointer = self.state.pointer(suite)
         if pointer:
             require_link(self.store, suite, pointer.serial)
-            what = f"{self.store.name}/dists/{suite}/InRelease"
-            openpgp.verify(pointer.signed, keyring=public_keys(self.state, keyring), what=what)
+            public = public_keys(self.state, keyring)
+            require_good(self.state, pointer, public)
+            require_newest(self.state, pointer, public)
         return pointer
 
     def standing(self, suite: str, keyring: Keyring) -> Pointer:

@@ -16,16 +16,18 @@ from bigtop_builder.repository.authentic import (
     kept_keys,
     once_kept,
     public_keys,
-    published,
+    recorded,
     require_signed,
 )
 from bigtop_builder.repository.founding import meant
 from bigtop_builder.repository.layout import Action, Notices, Settings
 from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.recovery import brought_back, clear, linked, stood, whole
 from bigtop_builder.repository.state import State
+from bigtop_builder.repository.unfinished import FIRST, take_up, unfinished
 from bigtop_builder.repository.withdraw import write_notices
-from bigtop_builder.repository.wrapper import Change, places_of, settings_of, signed_by, switch_all
+from bigtop_builder.repository.wrapper import Change, settings_of, signed_by, switch_all
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,9 @@ def refresh(
 ) -> tuple[Refreshed, ...]:
     """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to. No index is made anew.
 
+    Of suites that are named, and with `everything`, a first publish that was cut off is completed before: with a
+    change of keys the last who know it may go.
+
     Args:
         repository: The repository.
         suites: These, whether due or not; all that are due if empty, and snapshots' own suites among them.
@@ -100,14 +105,17 @@ def refresh(
     state = repository.state
     check_signers(keyring, state.settings().keys)
     with state.lock():
+        _bring_keys(state, keyring)
         public = trusted or public_keys(state, keyring)
+        for suite in suites or (state.settings().suites if everything else ()):
+            _complete(repository, suite, public, keyring, strict=bool(suites))
         found = (
             named(state, suites, public)
             if suites
             else due(state, public, now=repository.clock(), everything=everything)
         )
-        found = [one if one.pointer else _recovered(state, one, public) for one in found]
-        standing = [one.pointer for one in found if one.pointer]
+        found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
+        standing = [one.pointer for one in found if one.pointer and one.pointer.signed]
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(lambda pointer: require_signed(state, pointer, public), standing))
         done: list[Refreshed] = []
@@ -127,8 +135,36 @@ def refresh(
     return tuple(done)
 
 
+def _bring_keys(state: State, keyring: Keyring) -> None:
+    """Write the public halves anew that were lost: the publisher has them, for the keys sign."""
+    lost = {
+        layout.key_file(key): keyring.export_public([key], armor=False)
+        for key in state.settings().keys
+        if not state.store.size(layout.key_file(key))
+    }
+    if lost:
+        state.store.put(lost)
+        log.warning("written anew, for it was lost: %s", ", ".join(lost))
+
+
+def _complete(repository: Repository, suite: str, public: bytes, keyring: Keyring, *, strict: bool) -> None:
+    """Take up the first publish to a suite if it was cut off; unless strict, what nobody can take up stays."""
+    state = repository.state
+    switched = state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None or linked(state, suite)
+    if switched or suite not in state.settings().suites or state.switches(suite) != FIRST:
+        return
+    try:
+        unfinished(state, suite, public)
+    except (CheckFailed, SigningError) as error:
+        if strict:
+            raise
+        log.warning("%s is left without a release: %s\n  way out: %s", suite, error.brief, error.hint)
+        return
+    take_up(state, suite, keyring=keyring, clock=repository.clock, public=public)
+
+
 def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
-    """Suites that somebody named; one whose InRelease was lost stands again where its newest wrapper says.
+    """Suites that somebody named; one whose InRelease is gone or spoilt stands where what else is signed says.
 
     Args:
         state: The repository, locked.
@@ -137,28 +173,33 @@ def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
 
     Raises:
         InputError: Nothing was published to one.
-        SigningError: None of the keys has signed a wrapper.
+        SigningError: None of the keys has signed the newest wrapper.
+        CheckFailed: Nothing signed says where one stood, or it is not certain; nothing was written.
     """
     found = []
     for suite in dict.fromkeys(suites):
         own = layout.OWN_SUITE.fullmatch(suite)
-        lost = _bring_back(state, suite, public)
-        pointer = state.pointer(suite)
+        lost = not whole(state, suite, public)
+        pointer = _stood(state, suite, public) if lost else state.pointer(suite)
+        reason = brought_back(state, pointer) if lost and pointer else "asked for"
         snapshot = pointer.snapshot if pointer else _snapshot_of(state, suite, public) if own else ""
         if not snapshot:
             raise InputError(
                 f"nothing was published to suite {suite} of {state.store.name}",
                 hint=meant(suite, state.settings().suites),
             )
+        if lost:
+            clear(state, suite)
+            log.warning("%s: %s", suite, reason)
         marks = _marks(state, snapshot, public) if own and lost else {}
-        found.append(Due(suite=suite, snapshot=snapshot, pointer=pointer, reason="asked for", marks=marks))
+        found.append(Due(suite=suite, snapshot=snapshot, pointer=pointer, reason=reason, marks=marks))
     return found
 
 
 def _snapshot_of(state: State, suite: str, public: bytes) -> str:
     """Id of the published snapshot whose own suite this is; empty if there is none."""
     known = [one for one in state.snapshots() if layout.snapshot_suite(one) == suite]
-    return next(iter(published(state, known, public)), "")
+    return next(iter(recorded(state, known, public)), "")
 
 
 def _recovered(state: State, one: Due, public: bytes) -> Due:
@@ -167,44 +208,36 @@ def _recovered(state: State, one: Due, public: bytes) -> Due:
     It stands where it stood if it was switched more than once. A first wrapper alone may be of a publish that was cut
     off, and not be whole: it is made anew.
     """
+    last = _stood(state, one.suite, public)
+    marks = _marks(state, one.snapshot, public)
+    if last is None or last.serial == FIRST:
+        return replace(one, marks=marks)
+    reason = brought_back(state, last)
+    log.warning("%s: %s", one.suite, reason)
+    return replace(one, pointer=last, reason=reason, marks=marks)
+
+
+def _stood(state: State, suite: str, public: bytes) -> Pointer | None:
+    """Where a suite stood whose InRelease is gone or spoilt; a snapshot's own can be made anew in any case."""
     try:
-        last = state.last_wrapper(one.suite)
-        if last and last.serial > 1:
-            _bring_back(state, one.suite, public)
+        return stood(state, suite, public)
     except (CheckFailed, SigningError) as error:
-        log.warning("%s is made anew: %s", one.suite, error.brief)
-    return replace(one, pointer=state.pointer(one.suite), marks=_marks(state, one.snapshot, public))
+        if not layout.OWN_SUITE.fullmatch(suite):
+            raise
+        log.warning("%s is made anew: %s", suite, error.brief)
+    return None
 
 
 def _marks(state: State, snapshot: str, public: bytes) -> dict[str, str]:
     """Fields of a snapshot's own suite that was lost, by what else is signed: why it is withdrawn, and its name."""
     notice = state.notices(public).get(snapshot)
     marks = {WITHDRAWN: notice.why if notice else ""}
-    name = once_kept(state, snapshot, public + b"".join(kept_keys(state).values()))
+    name = once_kept(state, snapshot, public)
     if name is not None:
         others = state.pointers(map(layout.snapshot_suite, state.snapshots())).values()
         taken = any(other.kept == name and other.snapshot != snapshot for other in others)
         marks[KEPT] = f"{snapshot[:16]}-{name}"[:64] if name and taken else name
     return marks
-
-
-def _bring_back(state: State, suite: str, public: bytes) -> bool:
-    """Switch a suite without InRelease to its newest wrapper: it was lost, or its first publish was cut off.
-
-    Returns:
-        Whether it was.
-    """
-    if state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None:
-        return False
-    last = state.last_wrapper(suite)
-    if last is None:
-        return False
-    folder = layout.release_folder(suite, last.serial)
-    openpgp.verify(last.signed, keyring=public, what=f"{state.store.name}/{folder}/InRelease", expired=True)
-    places = places_of(state.snapshot(last.snapshot), state.settings().forms)
-    state.store.switch(suite, folder, files=places, before=None)
-    log.warning("%s was lost: it points to snapshot %s again", suite, last.snapshot[:12])
-    return True
 
 
 def due(state: State, public: bytes, *, now: datetime, everything: bool = False) -> list[Due]:
@@ -220,7 +253,7 @@ def due(state: State, public: bytes, *, now: datetime, everything: bool = False)
     snapshots = {layout.snapshot_suite(one): one for one in state.snapshots()}
     pointers = state.pointers([*snapshots, *settings.suites])
     missing = [one for suite, one in snapshots.items() if suite not in pointers]
-    known = published(state, missing, public)
+    known = recorded(state, missing, public)
     for orphan in sorted(set(missing) - known):
         log.warning("no signed history names snapshot %s: it is left as it is", orphan)
     standing = list(pointers.values())

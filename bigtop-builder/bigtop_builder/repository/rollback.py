@@ -2,18 +2,26 @@
 """Where a suite can go back to."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.repository.layout import Action, Entry
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.catalog import found
+from bigtop_builder.repository.layout import Action, Entry, Notice
 from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.published import Published, compared
 from bigtop_builder.repository.state import State
 
 log = logging.getLogger(__name__)
 
+Keys = Callable[[], bytes]
+"""Public keys, binary, of which one must have signed what is read; asked for only then."""
+
 CAME: frozenset[Action] = frozenset({"add", "replace", "remove", "promote"})
 """What brings a suite to a snapshot that is new to it: the one before is what it goes back to."""
+SHOWN = 20
+"""Snapshots that a message lists; `repo history` has all."""
 
 
 def predecessor(newest: Iterable[Entry], snapshot: str) -> str:
@@ -26,7 +34,7 @@ def predecessor(newest: Iterable[Entry], snapshot: str) -> str:
     return next((one.before for one in newest if one.after == snapshot and one.action in CAME), "")
 
 
-def earlier(state: State, pointer: Pointer, wanted: str | None = None) -> str:
+def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public: Keys) -> str:
     """Id of a snapshot that a suite pointed to.
 
     Where a rollback was the last to move the suite and none is named, it is the present one: a rollback that
@@ -35,51 +43,166 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None) -> str:
     Args:
         state: The repository.
         pointer: Where the suite stands.
-        wanted: The beginning of the id; the one before the present one if None.
+        wanted: What `catalog.found` takes; the one before the present one if None.
+        public: Keys that have signed the list of withdrawn snapshots.
 
     Raises:
-        InputError: There is none, `wanted` is empty, or more than one that begins so.
+        InputError: There is none, or `wanted` is empty, none that the suite pointed to, or not plain.
     """
     if wanted == "":
         raise InputError(
             "--to is empty",
-            details=f"{pointer.suite} pointed to\n{_told(state, pointer)}",
+            details=_told(state, pointer, public),
             hint="name one of these, or leave out --to for the one before",
         )
     if wanted:
-        return _called(state, pointer, wanted)
+        return _called(state, pointer, wanted, public)
     newest = (one for one in state.backwards(pointer) if one.action != "refresh")
     moved = next(newest, None)
     if moved and moved.action == "rollback" and moved.after == pointer.snapshot:
         log.warning(
-            "%s was rolled back already, at %s by %s; to go further: --to ID, one of\n%s",
+            "%s was rolled back already, at %s by %s; to go further: --to ID; %s",
             pointer.suite,
             f"{moved.when:%Y-%m-%d %H:%M} UTC",
             moved.who,
-            _told(state, pointer),
+            _told(state, pointer, public),
         )
         return pointer.snapshot
     if not (last := predecessor(chain([moved] if moved else [], newest), pointer.snapshot)):
         raise InputError(
             f"suite {pointer.suite} has no snapshot before the present one",
-            details=f"it pointed to\n{_told(state, pointer)}",
-            hint="--to ID takes it to one of these; one of another suite comes in by repo promote",
+            details=_told(state, pointer, public),
+            hint="--to ID takes it to one that it pointed to; one of another suite comes in by repo promote",
         )
     return last
 
 
-def _called(state: State, pointer: Pointer, wanted: str) -> str:
-    found = {one.after for one in state.backwards(pointer) if one.after.startswith(wanted)}
-    if len(found) != 1:
-        raise InputError(
-            f"{wanted} is {'more than one' if found else 'no'} snapshot that {pointer.suite} pointed to",
-            details=_told(state, pointer),
-            hint="name one of these; a snapshot of another suite comes in by promote",
+def ways(state: State, pointer: Pointer, public: Keys) -> dict[str, Entry]:
+    """Snapshots that a suite can go back to, newest first, each with the switch that brought the suite there last.
+
+    Neither the present one, nor those that are withdrawn or gone.
+    """
+    there = set(state.snapshots()) - {pointer.snapshot} - withdrawn(state, public).keys()
+    brought: dict[str, Entry] = {}
+    for one in state.backwards(pointer):
+        known = brought.setdefault(one.after, one)
+        if known.action not in CAME and one.action in CAME:
+            brought[one.after] = one
+    newest = sorted(brought.values(), key=lambda one: one.serial, reverse=True)
+    return {one.after: one for one in newest if one.after in there}
+
+
+def withdrawn(state: State, public: Keys) -> Mapping[str, Notice]:
+    """Snapshots that are out of use, by id.
+
+    Raises:
+        SigningError: None of the keys has signed the list.
+    """
+    return state.notices(public()) if state.store.size(layout.WITHDRAWN) is not None else {}
+
+
+def last_good(state: State, suite: str, unusable: Collection[str]) -> str:
+    """Id of the snapshot that a suite should go back to; empty if it had none that is there and in use."""
+    history = state.history(suite)
+    there = set(state.snapshots()) - set(unusable)
+    seen: list[str] = []
+    snapshot = history[-1].after if history else ""
+    while snapshot and snapshot not in seen:
+        seen.append(snapshot)
+        snapshot = predecessor(reversed(history), snapshot)
+    earlier = [*seen[1:], *(entry.after for entry in reversed(history))]
+    return next((one for one in earlier if one in there and one != history[-1].after), "")
+
+
+def warn_of_withdrawn(state: State, pointer: Pointer, public: Keys) -> None:
+    """Say that a suite stands at a snapshot that is out of use: a command that changes nothing does not refuse it."""
+    notices = withdrawn(state, public)
+    if notice := notices.get(pointer.snapshot):
+        good = last_good(state, pointer.suite, notices)
+        log.warning(
+            "snapshot %s is withdrawn, and %s points to it still: %s\n  way out: %s",
+            pointer.snapshot[:16],
+            pointer.suite,
+            notice.why,
+            f"bigtop-builder repo rollback {pointer.suite} --to {good[:16]}"
+            if good
+            else "promote another one to it",
         )
-    return found.pop()
 
 
-def _told(state: State, pointer: Pointer) -> str:
-    """Where a suite pointed, oldest first, for people."""
-    history = reversed([*state.backwards(pointer)])
-    return "\n".join(f"{one.serial}: {one.after} ({one.when:%Y-%m-%d %H:%M} UTC)" for one in history)
+def went_back(state: State, before: Pointer, done: Published, public: Keys, *, further: bool) -> Published:
+    """What a rollback did, with the packages that came and went.
+
+    Args:
+        state: The repository.
+        before: Where the suite stood.
+        done: The switch.
+        public: Keys that have signed the list of withdrawn snapshots.
+        further: Warn if it undid only a keyring package, as `key rotate` brings one, and no release.
+    """
+    done = compared(state, before, done)
+    if further:
+        _warn_of_keyring_alone(state, done, public)
+    return done
+
+
+def _warn_of_keyring_alone(state: State, done: Published, public: Keys) -> None:
+    from bigtop_builder.repository.keyring_package import package_name  # 3 ms that only a rollback should pay
+
+    names = {one.name for one in done.added} | {one.name for one in done.removed}
+    pointer = state.pointer(done.suite) if len(names) == 1 else None
+    if pointer is None or names != {package_name(state.settings().origin)}:
+        return
+    every = ways(state, pointer, public)
+    came = next(
+        (one for one in state.backwards(pointer) if one.after == done.snapshot and one.action in CAME), None
+    )
+    further = {name: one for name, one in every.items() if came is None or one.serial < came.serial}
+    log.warning(
+        "%s: only the keyring package changes; %s",
+        done.suite,
+        f"--to ID goes further back:\n{_lines(state, further)}"
+        if further
+        else "there is nothing further back",
+    )
+
+
+def _called(state: State, pointer: Pointer, wanted: str, public: Keys) -> str:
+    past = {one.after for one in state.backwards(pointer)}
+    snapshot = found(state, wanted, gone=past, suite=pointer.suite)
+    if snapshot in past:
+        return snapshot
+    raise InputError(
+        f"{wanted} is no snapshot that {pointer.suite} pointed to",
+        details=_told(state, pointer, public),
+        hint=f"bigtop-builder repo promote {snapshot[:16]} {pointer.suite} brings it in"
+        if snapshot
+        else "name one that it pointed to; a snapshot of another suite comes in by promote",
+    )
+
+
+def _told(state: State, pointer: Pointer, public: Keys) -> str:
+    """Where a suite can go, for people."""
+    every = ways(state, pointer, public)
+    if every:
+        return f"it can go to\n{_lines(state, every)}"
+    return f"it points to {pointer.snapshot}, and has no other that is there and in use"
+
+
+def _plain(text: str) -> str:
+    """Text of an entry, with nothing in it that a terminal would obey: its signature was not looked at."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _lines(state: State, every: Mapping[str, Entry]) -> str:
+    shown = dict([*every.items()][:SHOWN])
+    own = state.pointers(map(layout.snapshot_suite, shown))
+    kept = {one.snapshot: one.kept for one in own.values() if one.kept}
+    lines = [
+        f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {_plain(one.who)}"
+        f"{f': {_plain(one.why)}' if one.why else ''}{f' (kept as {kept[name]})' if name in kept else ''}"
+        for name, one in shown.items()
+    ]
+    if len(every) > SHOWN:
+        lines.append(f"and {len(every) - SHOWN} more: repo history")
+    return "\n".join(lines)

@@ -30,7 +30,7 @@ from bigtop_builder.repository.layout import (
     Settings,
     Snapshot,
 )
-from bigtop_builder.repository.pointer import Pointer, read_pointer
+from bigtop_builder.repository.pointer import DamagedError, Pointer, read_pointer
 from bigtop_builder.repository.store import Store
 
 
@@ -90,15 +90,20 @@ class State:
         """Where a suite stands; None if nothing was published to it.
 
         Raises:
-            CheckFailed: Its InRelease is not one of ours, or was lost.
+            CheckFailed: Its InRelease is damaged or not one of ours, or was lost.
         """
         path = f"{layout.suite_folder(suite)}/InRelease"
+        back = f"bigtop-builder repo refresh {suite} brings it back; or {COPY}"
         if (signed := self.store.read(path)) is not None:
-            return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
-        if (serial := self._switches(suite)) > 1:
+            try:
+                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
+            except DamagedError as error:
+                error.hint = back
+                raise
+        if (serial := self.switches(suite)) > 1:
             raise CheckFailed(
                 f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
-                hint=f"bigtop-builder repo refresh {suite} brings it back; or {COPY}",
+                hint=back,
             )
         return None
 
@@ -106,15 +111,23 @@ class State:
         """The newest wrapper that was signed for a suite, whether it was switched to or not; None if there is none.
 
         Raises:
-            CheckFailed: It is not one of ours.
+            CheckFailed: It is not one of ours, or of another suite or serial.
         """
         for serial in sorted(self._serials("releases", suite), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
-                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
+                return read_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
         return None
 
-    def _switches(self, suite: str) -> int:
+    def entries(self, suite: str) -> set[int]:
+        """Serials of which the suite's history has a file, signed or not."""
+        return self._serials("state/history", suite)
+
+    def releases(self, suite: str) -> set[int]:
+        """Serials of which the suite has a wrapper, or a part of one."""
+        return self._serials("releases", suite)
+
+    def switches(self, suite: str) -> int:
         """Highest serial that a suite without InRelease has had; 1 may be of a publish that was cut off.
 
         Of a snapshot's own suite it is 0, as of one that is being removed; in a mirror too, which export completes.
@@ -127,7 +140,7 @@ class State:
 
     def _serials(self, folder: str, suite: str) -> set[int]:
         found = {name.partition(".")[0] for name in self.store.names(f"{folder}/{suite}")}
-        return {int(name) for name in found if name.isdigit()}
+        return {int(name) for name in found if name.isdecimal()}
 
     def _any_suite(self) -> Mapping[str, str]:
         """Fields of the Release of any suite; none if there is none of ours."""

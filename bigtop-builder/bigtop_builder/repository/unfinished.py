@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first publish to a suite that was cut off before its switch, or whose switch was lost: any publisher ends it.
 
-What comes next is built on it, so nothing that somebody signed for the suite is dropped in silence.
+What comes next is built on it, so nothing that somebody signed for the suite is dropped in silence. Where its
+snapshot is withdrawn since, or gone, a warning says so, and what comes next begins anew.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
 
 from bigtop_builder import openpgp
+from bigtop_builder.errors import BuilderError, CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import public_keys, signed_entry
@@ -23,7 +27,122 @@ FIRST = 1
 """Serial of a first publish."""
 
 
-def take_up(state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Pointer | None:
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """What was signed for a suite that has no InRelease.
+
+    Attributes:
+        suite: The suite.
+        snapshot: Id of the snapshot that it was to point to.
+        entry: The history entry; None if it was not signed yet.
+        barred: Why it is not taken up; empty if it is.
+    """
+
+    suite: str
+    snapshot: str
+    entry: Entry | None
+    barred: str
+
+    @property
+    def told(self) -> str:
+        """What is missing, and what becomes of it."""
+        missing = (
+            f"{layout.suite_folder(self.suite)}/InRelease is missing, and {self.suite} was published to once"
+        )
+        if self.barred:
+            return f"{missing}: that is not taken up, for {self.barred}: the next publish to it begins anew"
+        mend = f"bigtop-builder repo refresh {self.suite} brings it back"
+        return f"{missing}: the next publish to it takes that up, and {mend}"
+
+
+class Completion:
+    """Takes up what was cut off; an error that comes after it names what was switched nevertheless."""
+
+    def __init__(self) -> None:
+        self._taken: Pointer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._taken and isinstance(error, BuilderError):
+            done = (
+                f"before that, release {self._taken.serial} of {self._taken.suite}, which had been cut off, was "
+                f"completed with snapshot {self._taken.snapshot[:16]}, and it stands"
+            )
+            error.details = "\n".join(filter(None, [error.details.rstrip(), done]))
+
+    def take_up(self, state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Pointer | None:
+        """As `take_up` does it."""
+        self._taken = take_up(state, suite, keyring=keyring, clock=clock)
+        return self._taken
+
+
+def unfinished(state: State, suite: str, public: bytes) -> Unfinished | None:
+    """What was signed first for a suite without InRelease; None if nothing was.
+
+    Args:
+        state: The repository; the suite never had a second InRelease.
+        suite: The suite.
+        public: Keys, binary, of which one must have signed it.
+
+    Raises:
+        SigningError: None of the keys has signed the suite's wrapper.
+        CheckFailed: The wrapper is of another suite, serial or repository.
+    """
+    last = state.last_wrapper(suite)
+    entry = _entry(state, suite, public)
+    snapshot = last.snapshot if last else entry.after if entry else ""
+    if not snapshot:
+        return None
+    barred = _barred(state, snapshot, public)
+    if last and not barred:
+        require_ours(state, last, public)
+    told = entry if entry and entry.after == snapshot else None
+    return Unfinished(suite=suite, snapshot=snapshot, entry=told, barred=barred)
+
+
+def require_ours(state: State, last: Pointer, public: bytes) -> None:
+    """See that a wrapper is signed, and for this repository: the same keys may sign others too.
+
+    Raises:
+        SigningError: None of the keys has signed it.
+        CheckFailed: It is another repository's.
+    """
+    folder = f"{state.store.name}/{layout.release_folder(last.suite, last.serial)}"
+    try:
+        openpgp.verify(last.signed, keyring=public, what=f"{folder}/InRelease", expired=True)
+    except SigningError as error:
+        hint = "none of the present keys has signed it: nobody takes it up"
+        raise SigningError(
+            error.brief,
+            details=error.details,
+            hint=f"{hint}; remove {folder}, and the suite goes on without it",
+        ) from error
+    require_origin(state, last)
+
+
+def require_origin(state: State, last: Pointer) -> None:
+    """See that a wrapper is of this repository.
+
+    Raises:
+        CheckFailed: It is another one's.
+    """
+    folder = f"{state.store.name}/{layout.release_folder(last.suite, last.serial)}"
+    settings = state.settings()
+    for name, ours in (("Origin", settings.origin), ("Label", settings.label)):
+        if (theirs := last.fields.get(name, "")) != ours:
+            raise CheckFailed(
+                f"{folder}/InRelease is of another repository: its {name} is {theirs!r}, not {ours!r}",
+                hint=f"somebody has put it there: remove {folder}",
+            )
+
+
+def take_up(
+    state: State, suite: str, *, keyring: Keyring, clock: Clock, public: bytes = b""
+) -> Pointer | None:
     """Switch a suite without InRelease to what was signed for it first.
 
     Args:
@@ -31,30 +150,35 @@ def take_up(state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Poin
         suite: The suite.
         keyring: Holds the repository's keys.
         clock: Says what time it is.
+        public: Keys, binary, of which one must have signed it; the present ones if empty.
 
     Returns:
-        Where the suite stands now; None if nothing was signed for it.
+        Where the suite stands now; None if nothing was signed for it, or its snapshot is withdrawn or gone: then
+        the suite begins anew, with the same serial.
 
     Raises:
         SigningError: A key cannot sign, or the repository's keys have not signed the suite's wrapper.
-        PublishError: The snapshot is withdrawn since, or the store cannot be written.
+        CheckFailed: The wrapper is of another suite, serial or repository.
+        PublishError: The store cannot be written.
     """
-    public = public_keys(state, keyring)
-    last = state.last_wrapper(suite)
-    if last:
-        what = f"{state.store.name}/{layout.release_folder(suite, last.serial)}/InRelease"
-        openpgp.verify(last.signed, keyring=public, what=what, expired=True)
-    entry = _entry(state, suite, public)
-    snapshot = last.snapshot if last else entry.after if entry else ""
-    if not snapshot:
+    public = public or public_keys(state, keyring)
+    found = unfinished(state, suite, public)
+    if found is None:
+        return None
+    if found.barred:
+        log.warning(
+            "the first publish to %s was cut off, and is not taken up: %s; the suite begins anew",
+            suite,
+            found.barred,
+        )
         return None
     log.warning(
         "the first publish to %s was cut off, or its switch was lost: snapshot %s comes first",
         suite,
-        snapshot[:12],
+        found.snapshot[:12],
     )
-    change = _again(entry) if entry and entry.after == snapshot else _unknown(state, suite, snapshot)
-    switch(state, None, change, keyring=keyring, clock=clock)
+    change = _again(found.entry) if found.entry else _unknown(state, suite, found.snapshot)
+    switch(state, None, change, keyring=keyring, clock=clock, public=public)
     return state.pointer(suite)
 
 
@@ -68,6 +192,15 @@ def _entry(state: State, suite: str, public: bytes) -> Entry | None:
     path = layout.history_file(suite, FIRST)
     text = state.store.read(path)
     return signed_entry(state, path, text, public) if text is not None else None
+
+
+def _barred(state: State, snapshot: str, public: bytes) -> str:
+    """Why nothing is to point to a snapshot; empty if something may."""
+    if notice := state.notices(public).get(snapshot):
+        return f"snapshot {snapshot[:16]} is withdrawn: {notice.why}"
+    if state.store.size(layout.snapshot_file(snapshot)) is None:
+        return f"snapshot {snapshot[:16]} is gone"
+    return ""
 
 
 def _again(entry: Entry) -> Change:
@@ -86,14 +219,19 @@ def _again(entry: Entry) -> Change:
 
 
 def _unknown(state: State, suite: str, snapshot: str) -> Change:
-    """A publish of which only the signed state is left, and no word of who and why."""
-    indices = [index for named in state.snapshot(snapshot).components.values() for index in named.values()]
-    found = {one.key: one for index in indices for one in state.packages(index)}
+    """A publish of which only the signed state is left, and no word of who, why, and by which action."""
+    model = state.snapshot(snapshot)
+    indices = [index for named in model.components.values() for index in named.values()]
+    every = [one for index in indices for one in state.packages(index)]
+    every += [
+        one for index in model.sources.values() for block in index.blocks for one in state.sources(block)
+    ]
+    found = {one.key: one for one in every}
     return Change(
         suite=suite,
         snapshot=snapshot,
         action="add",
-        why="the first publish was cut off",
+        why="the first publish was cut off: whether it was an add or a promote, and why, is not known",
         added=tuple(
             Added(
                 name=one.name,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taking a bad snapshot out of use: a signed notice for hosts, a mark in its own suite, and no way back to it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bigtop_builder.errors import InputError
@@ -9,10 +8,11 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
+from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.layout import Notice, Notices
 from bigtop_builder.repository.pointer import WITHDRAWN
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.rollback import predecessor
+from bigtop_builder.repository.rollback import last_good
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
 
@@ -64,14 +64,14 @@ def withdraw(
 
     Args:
         repository: The repository.
-        wanted: What `State.named` takes.
+        wanted: What `catalog.found` takes, but for a suite: it may have gone back meanwhile.
         keyring: Holds the repository's keys.
         why: Reason, in one line.
         undo: Bring it back into use.
         who: Whom the notice names.
 
     Raises:
-        InputError: There is no such snapshot, or no reason.
+        InputError: There is no such snapshot, a suite was named, or there is no reason.
         SigningError: A key cannot sign, or the repository's keys have not signed what is to be signed anew.
     """
     reason = " ".join("".join(char if char.isprintable() else " " for char in why).split())
@@ -85,9 +85,10 @@ def withdraw(
     state = repository.state
     check_signers(keyring, state.settings().keys)
     with state.lock():
+        _refuse_suite(state, wanted)
         public = public_keys(state, keyring)
         notices = state.notices(public)
-        snapshot = _called(state, wanted, notices if undo else {})
+        snapshot = named(state, wanted, gone=notices if undo else ())
         moment = repository.clock().replace(microsecond=0)
         notice = Notice(
             snapshot=snapshot,
@@ -119,12 +120,14 @@ def write_notices(repository: Repository, notices: Notices, keyring: Keyring) ->
     repository.store.put({layout.WITHDRAWN: keyring.clearsign(text, keys)})
 
 
-def _called(state: State, wanted: str, notices: Mapping[str, Notice]) -> str:
-    """Id of a snapshot, also of one that is gone and still listed."""
-    gone = [
-        one for one in notices if wanted and (one.startswith(wanted) or layout.snapshot_suite(one) == wanted)
-    ]
-    return gone[0] if len(gone) == 1 else state.named(wanted)
+def _refuse_suite(state: State, wanted: str) -> None:
+    """A suite that was rolled back points to the good snapshot: so a bad one is named by itself."""
+    if wanted in state.settings().suites:
+        snapshot = named(state, wanted)
+        raise InputError(
+            f"{wanted} is a suite: it points to snapshot {snapshot}",
+            hint=f"bigtop-builder repo withdraw {snapshot[:16]}, if it is that one; repo history {wanted} has others",
+        )
 
 
 def _mark(
@@ -155,16 +158,3 @@ def _affected(state: State, snapshot: str, withdrawn: set[str]) -> list[Affected
         for one in pointers.values()
         if one.snapshot == snapshot
     ]
-
-
-def last_good(state: State, suite: str, withdrawn: set[str]) -> str:
-    """Id of the snapshot that a suite should go back to; empty if it had none that is there and in use."""
-    history = state.history(suite)
-    there = set(state.snapshots()) - withdrawn
-    seen: list[str] = []
-    snapshot = history[-1].after if history else ""
-    while snapshot and snapshot not in seen:
-        seen.append(snapshot)
-        snapshot = predecessor(reversed(history), snapshot)
-    earlier = [*seen[1:], *(entry.after for entry in reversed(history))]
-    return next((one for one in earlier if one in there and one != history[-1].after), "")

@@ -38,6 +38,9 @@ AHEAD = timedelta(seconds=5)
 SIGNING = 4
 """Signatures that are made at once."""
 FIXED = ("Origin", "Label", "Suite", "Codename")
+# A snapshot that a publish makes is new, and had no suite of its own that could have been lost.
+MOVES: frozenset[Action] = frozenset({"promote", "rollback"})
+"""Actions that point a suite to a snapshot that was there before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,15 @@ class Wrapper:
     places: Mapping[str, str]
 
 
-def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Keyring, clock: Clock) -> int:
+def switch(
+    state: State,
+    pointer: Pointer | None,
+    change: Change,
+    *,
+    keyring: Keyring,
+    clock: Clock,
+    public: bytes = b"",
+) -> int:
     """Make a snapshot the suite, after it got a suite of its own if it has none, and return the new serial.
 
     Args:
@@ -105,25 +116,26 @@ def switch(state: State, pointer: Pointer | None, change: Change, *, keyring: Ke
         change: What is wanted.
         keyring: Holds the repository's keys.
         clock: Says what time it is.
+        public: Keys, binary, of which one must have signed what is read; the present ones if empty.
 
     Raises:
         PublishError: The snapshot is withdrawn, the suite's Date is ahead of the clock, a fixed field would
             change, or the store cannot be written.
         SigningError: A key cannot sign.
     """
+
+    def keys() -> bytes:
+        return public or public_keys(state, keyring)
+
     if pointer is None or pointer.snapshot != change.snapshot:
-        _refuse_withdrawn(state, change, keyring)
+        _refuse_withdrawn(state, change, keys)
     suite = layout.snapshot_suite(change.snapshot)
     own = state.pointer(suite)
     if change.action == "rollback":
-        require_published(state, change.snapshot, public_keys(state, keyring))
+        require_published(state, change.snapshot, keys())
     changes: list[tuple[Pointer | None, Change]] = [(pointer, change)]
     if own is None:
-        again = change.action in {
-            "promote",
-            "rollback",
-        }  # only such a snapshot can have had one that was lost
-        name = once_kept(state, change.snapshot, public_keys(state, keyring)) if again else None
+        name = once_kept(state, change.snapshot, keys()) if change.action in MOVES else None
         first = Change(
             suite=suite,
             snapshot=change.snapshot,
@@ -189,7 +201,7 @@ def _wrapper(
     )
     return Wrapper(
         change=change,
-        before=pointer.signed if pointer else None,
+        before=(pointer.signed or None) if pointer else None,
         serial=serial,
         folder=folder,
         release=release.encode(),
@@ -219,10 +231,10 @@ def _signed(wrappers: Sequence[Wrapper], settings: Settings, keyring: Keyring) -
     return files | dict(zip(wanted, signed, strict=True))
 
 
-def _refuse_withdrawn(state: State, change: Change, keyring: Keyring) -> None:
+def _refuse_withdrawn(state: State, change: Change, keys: Callable[[], bytes]) -> None:
     if state.store.size(layout.WITHDRAWN) is None:
         return
-    if notice := state.notices(public_keys(state, keyring)).get(change.snapshot):
+    if notice := state.notices(keys()).get(change.snapshot):
         raise PublishError(
             f"snapshot {change.snapshot[:16]} is withdrawn, and {change.suite} must not point to it",
             details=f"{notice.when:%Y-%m-%d %H:%M} UTC, {notice.who}: {notice.why}",
@@ -271,7 +283,7 @@ def _fields(
 ) -> dict[str, str]:
     suite = settings_of(settings, change.suite)
     marks = {name: pointer.fields.get(name, "") if pointer else "" for name in (KEPT, WITHDRAWN)}
-    return {
+    fields = {
         "Origin": settings.origin,
         "Label": settings.label,
         "Suite": change.suite,
@@ -285,6 +297,13 @@ def _fields(
         **marks,
         **change.marks,
     }
+    for name, value in fields.items():
+        if "\n" in value or "\r" in value:
+            raise PublishError(
+                f"{name} of {change.suite} would be {value!r}: a second line would be a field of its own",
+                hint=f"mend {layout.SETTINGS}: nobody signs fields that somebody has put into it",
+            )
+    return fields
 
 
 def _check_fixed(fields: Mapping[str, str], pointer: Pointer | None) -> None:
@@ -329,7 +348,7 @@ def _entry(change: Change, pointer: Pointer | None, serial: int, date: datetime)
         before=pointer.snapshot if pointer else "",
         after=change.snapshot,
         source=change.source,
-        kept=change.marks.get(KEPT, ""),
+        kept=change.marks.get(KEPT, pointer.kept if pointer else ""),
         added=change.added,
         removed=change.removed,
         waived=change.waived,
