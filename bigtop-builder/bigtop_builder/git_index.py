@@ -26,6 +26,11 @@ AT_ONCE = 500
 STAGE = re.compile(rb"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[0-3])\t(?P<path>.*)", re.DOTALL)
 """An entry of `git ls-files -s` and of a merge's conflicts."""
 WHO = "bigtop-builder"
+FILES = frozenset({"100644", "100755"})
+MARKER = re.compile(
+    rb"^(?P<mark><{7,}|\|{7,}|>{7,}) (?P<id>[0-9a-f]{4,40})(?P<path>:[^\r\n]*)?(?=\r?$)", re.MULTILINE
+)
+"""A conflict marker as git-merge-tree(1) labels it: the base's id is cut short, a renamed file's name follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +177,7 @@ class Index:
             for path in {*self._loaded, *there}
             if self._loaded.get(path) != there.get(path)
         }
-        folders = {folder for path in changes for folder in parents(path)}
-        tree, written = graft(self._folders({"", *folders}), changes)
-        if written and changes:
-            self("mktree", "-z", "--batch", "--missing", stdin=listing(written))
-        return tree
+        return self._grafted(self._base, changes)
 
     def commit(self, tree: str, *parents: str, message: str = "", epoch: int = 0) -> str:
         """Make a commit of a tree; return its id, which is the same wherever the same commit is made.
@@ -193,11 +194,20 @@ class Index:
         words = ("commit-tree", f"{tree}^{{tree}}", *before, "-m", message)
         return self(*words, env={**people, **dates}).text
 
-    def merge(self, base: str, ours: str, theirs: str) -> Merge:
+    def merge(
+        self, base: str, ours: str, theirs: str, *, names: tuple[str, str, str] = ("base", "ours", "theirs")
+    ) -> Merge:
         """Merge two trees that came of a third one, three-way and with renames found.
 
         Trees or commits; the commits' own history does not count. git 2.39's `merge-tree` takes commits and
-        looks for their base itself, so it is given three of that shape.
+        looks for their base itself, so it is given three of that shape. It labels conflicts with their ids, and
+        takes no other words.
+
+        Args:
+            base: What both sides came of.
+            ours: One side.
+            theirs: The other side.
+            names: What base, ours and theirs are called at conflict markers and in messages.
 
         Raises:
             TreeError: One of them is not there.
@@ -212,17 +222,39 @@ class Index:
         tree, _, rest = done.stdout.partition(b"\0")
         entries, _, said = rest.partition(b"\0\0")
         stages = _staged(entries)
+        labels = dict(zip(sides, names[1:], strict=True))
         return Merge(
-            tree=tree.decode().strip(),
+            tree=self._labelled(tree.decode().strip(), stages, root, names[0], labels),
             conflicts=tuple(sorted(stages)),
             stages=stages,
-            messages=tuple(_messages(said)) if stages else (),
+            messages=tuple(_named(text, labels) for text in _messages(said)) if stages else (),
         )
 
-    def _folders(self, folders: Iterable[str]) -> dict[str, dict[str, TreeEntry]]:
-        """Entries of folders of the base tree; of a folder that it lacks, none."""
+    def _labelled(
+        self, tree: str, paths: Iterable[str], root: str, base: str, labels: Mapping[str, str]
+    ) -> str:
+        """A merged tree whose conflict markers name the sides in words."""
+        changes: dict[str, TreeEntry | None] = {}
+        for path, entry in self.entries(tree, paths).items():
+            if entry.mode in FILES:
+                content = self("cat-file", "blob", entry.oid).stdout
+                said = MARKER.sub(lambda line: _label(line, root, base, labels), content)
+                if said != content:
+                    changes[path] = TreeEntry(entry.mode, self.blob(said))
+        return self._grafted(tree, changes) if changes else tree
+
+    def _grafted(self, base: str, changes: Mapping[str, TreeEntry | None]) -> str:
+        """Write a tree with changed files in it; return its id."""
+        folders = {folder for path in changes for folder in parents(path)}
+        tree, written = graft(self._folders(base, {"", *folders}), changes)
+        if written and changes:
+            self("mktree", "-z", "--batch", "--missing", stdin=listing(written))
+        return tree
+
+    def _folders(self, base: str, folders: Iterable[str]) -> dict[str, dict[str, TreeEntry]]:
+        """Entries of folders of a tree; of a folder that it lacks, none."""
         wanted = sorted(folders)
-        asked = "".join(f"{self._base}^{{tree}}\n" if not one else f"{self._base}:{one}\n" for one in wanted)
+        asked = "".join(f"{base}^{{tree}}\n" if not one else f"{base}:{one}\n" for one in wanted)
         data, at = self("cat-file", "--batch", stdin=os.fsencode(asked)).stdout, 0
         found: dict[str, dict[str, TreeEntry]] = {}
         for folder in wanted:
@@ -253,6 +285,19 @@ def _listed(listed: bytes) -> Iterator[tuple[str, TreeEntry]]:
         facts, _, path = row.partition(b"\t")
         mode, _, oid = facts.decode().split(" ")
         yield os.fsdecode(path), TreeEntry(mode, oid)
+
+
+def _label(line: re.Match[bytes], root: str, base: str, labels: Mapping[str, str]) -> bytes:
+    """A conflict marker with its side's name; as it is if its id is none of the merge's."""
+    oid = line["id"].decode()
+    name = base if line["mark"].startswith(b"|") and root.startswith(oid) else labels.get(oid)
+    return line[0] if name is None else line["mark"] + b" " + name.encode() + (line["path"] or b"")
+
+
+def _named(text: str, labels: Mapping[str, str]) -> str:
+    """A message that names the sides in words; the file names that git makes of ids (`path~id`) stay."""
+    sides = "|".join(labels)
+    return re.sub(rf"(?<!~)(?:{sides})", lambda found: labels[found[0]], text)
 
 
 def _staged(listed: bytes) -> dict[str, dict[int, TreeEntry]]:

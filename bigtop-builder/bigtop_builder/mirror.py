@@ -268,13 +268,14 @@ def _is_path(place: str) -> bool:
 
 
 def _git_folder(path: Path) -> Path:
-    """The git folder of a bare repository, a clone or a linked work tree."""
+    """The git folder of a bare repository, a clone or a linked work tree; without `..` where links allow it."""
     inner = path / ".git"
     if inner.is_file():
         inner = path / inner.read_text().removeprefix("gitdir:").strip()
     for folder in (inner, path):
         if (folder / "HEAD").is_file():
-            return folder.absolute()
+            plain = Path(os.path.normpath(folder.absolute()))
+            return plain if plain.exists() and plain.samefile(folder) else folder.absolute()
     hint = "see `repository` in the recipe and mirrors.git"
     if path.name == "bigtop.git" and not path.exists():
         hint += "; a project with the miniature's is made by bigtop-builder quickstart --only-project --dir FOLDER"

@@ -36,6 +36,7 @@ from bigtop_builder.manifest import (
     TreeRecord,
 )
 from bigtop_builder.plan import Plan, Step
+from bigtop_builder.recipe import Source
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.sources import fetch, form_of
 from bigtop_builder.survey import Survey
@@ -342,30 +343,46 @@ def material(survey: Survey, step: Step, progress: Progress = quiet) -> Material
     Raises:
         SourceError: Its source or the Gradle distribution cannot be had, or is not what its pin says.
     """
-    entry = survey.tree.bom.components[step.name]
-    wrapper = gradle.distribution(survey.recipe, survey.tree, survey.settings)
-    zipped = (
-        fetch_distribution(wrapper, workspace=survey.workspace, settings=survey.settings) if wrapper else None
-    )
     source = record = None
     if step.source:
-        source = fetch(
-            step.source,
-            component=step.component,
-            destination=entry.tarball_destination or f"{step.name}-{entry.base_version}.tar.gz",
-            top=f"{step.name}-{entry.base_version}",
-            form=form_of(entry.tarball_source),
-            workspace=survey.workspace,
-            settings=survey.settings,
-            recipe_dir=survey.path.parent,
-            progress=progress,
-        )
+        source = fetch_source(survey, step, step.source, progress)
         record = SourceRecord(
             where=step.source.where,
             sha512=step.source.sha512,
             sha256=sha256_of(source),
             checked=step.source.checked,
         )
-    return Material(
-        source=source, record=record, gradle=zipped, gradle_folder=wrapper.folder if wrapper else ""
+    zipped, folder = fetch_gradle(survey)
+    return Material(source=source, record=record, gradle=zipped, gradle_folder=folder)
+
+
+def fetch_source(survey: Survey, step: Step, source: Source, progress: Progress = quiet) -> Path:
+    """The source of a component as its build takes it, verified.
+
+    Raises:
+        SourceError: It cannot be had, or is not what its pin says.
+    """
+    entry = survey.tree.bom.components[step.name]
+    return fetch(
+        source,
+        component=step.component,
+        destination=entry.tarball_destination or f"{step.name}-{entry.base_version}.tar.gz",
+        top=f"{step.name}-{entry.base_version}",
+        form=form_of(entry.tarball_source),
+        workspace=survey.workspace,
+        settings=survey.settings,
+        recipe_dir=survey.path.parent,
+        progress=progress,
     )
+
+
+def fetch_gradle(survey: Survey) -> tuple[Path | None, str]:
+    """The distribution that Bigtop's wrapper runs, and the folder it looks in; nothing where the image's gradle runs.
+
+    Raises:
+        SourceError: It cannot be had, or is not what its pin says.
+    """
+    wanted = gradle.distribution(survey.recipe, survey.tree, survey.settings)
+    if not wanted:
+        return None, ""
+    return fetch_distribution(wanted, workspace=survey.workspace, settings=survey.settings), wanted.folder

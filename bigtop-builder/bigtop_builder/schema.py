@@ -182,6 +182,8 @@ def nearest_line(loc: Loc, numbers: Lines) -> int:
 def nearest(word: str, known: Iterable[str], *, prefix: str = "") -> str:
     """The known word that is meant by a misspelt one, for a message; else all of them.
 
+    Capitals do not make two words differ; the one known word that begins with it is meant by what was cut short.
+
     Args:
         word: The misspelt one.
         known: The right ones.
@@ -189,13 +191,17 @@ def nearest(word: str, known: Iterable[str], *, prefix: str = "") -> str:
     """
     import difflib  # 10 ms that only a mistake should pay
 
-    ends = [one.removeprefix(prefix) for one in known]
-    close = difflib.get_close_matches(word.removeprefix(prefix), ends, 1)
-    return (
-        f"the nearest is {prefix}{close[0]}"
-        if close
-        else f"there are {', '.join(prefix + end for end in ends)}"
-    )
+    ends = {one.removeprefix(prefix).casefold(): prefix + one.removeprefix(prefix) for one in known}
+    sought = word.removeprefix(prefix).casefold()
+    begun = [end for end in ends if sought and end.startswith(sought)]
+    close = begun if len(begun) == 1 else difflib.get_close_matches(sought, ends, 1)
+    return f"the nearest is {ends[close[0]]}" if close else f"there are {', '.join(ends.values()) or 'none'}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 patch`, `2 patches`."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number} {noun}{ending}"
 
 
 def masked(value: object) -> object:

@@ -87,7 +87,7 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
         index.load(base_tree(index, recipe))
         for patch in patches:
             if patch.target == TREE:
-                _apply(index, patch)
+                _apply(index, patch, recipe.release)
         index.remove(*recipe.bigtop.exclude)
         for component in recipe.components:
             _omit_patches(index, component)
@@ -101,7 +101,7 @@ def make_tree(recipe: Recipe, patches: tuple[Patch, ...], *, mirror: Mirror, obj
     return Tree(id=tree, commit=recipe.bigtop.commit, epoch=epoch, bom=bom, git=index)
 
 
-def _apply(index: Index, patch: Patch) -> None:
+def _apply(index: Index, patch: Patch, release: str) -> None:
     try:
         refusal = apply(index, patch.diff, source=str(patch.path)).refusal
     except InputError as error:
@@ -112,7 +112,8 @@ def _apply(index: Index, patch: Patch) -> None:
         raise TreeError(
             f"patch {patch.id} does not apply: {refusal.file}{hunk}",
             details=refusal.text,
-            hint=f"mend {patch.path}, or take it out of the recipe's `patches`",
+            hint=f"if the release has it, bigtop-builder patch drop {patch.id} {release}; else mend "
+            f"{patch.path}, or take it out of the recipe's `patches`",
         )
 
 

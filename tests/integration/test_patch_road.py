@@ -138,6 +138,7 @@ def test_conflicts_are_reported_and_the_others_carried(queue: Queue) -> None:
         (("new", "bigtop/x", "--author", "me"), 2, "--author 'me' is no author"),
         (("import",), 2, "nothing to import is named"),
         (("import", "x", "--git", ".", "HEAD"), 2, "both x and --git are given"),
+        (("import", "--git", ".", "--target", "bigtop"), 2, "got '--target' for one of them"),
         (("edit", "9.9.9", "bigtop"), 2, "no recipe '9.9.9'"),
         (("edit", "1.0.0", "oozie"), 2, "recipe 1.0.0 has no component 'oozie'"),
         (("export", "1.0.0", "bigtop"), 2, "is no git work tree"),
@@ -153,6 +154,17 @@ def test_bad_usage_says_what_and_the_way_out(
     assert refused.returncode == status
     assert said in refused.complaint
     assert "way out: " in refused.complaint
+
+
+def test_a_queue_with_its_facts_is_not_said_to_lack_any(queue: Queue) -> None:
+    (queue.clone / "settings.gradle").write_text(FIVE["settings.gradle"])
+    assert "says which facts are missing" in queue.done("new", "bigtop/five", "--from", queue.clone)
+    other = small_project(queue.project.root.parent / "other")
+    tool = [sys.executable, "-m", "bigtop_builder", f"--project={other.root}", "patch"]
+    said = run([*tool, "import", queue.project.root], env={**ADA, "HOME": str(other.root)}).text
+    assert "new       bigtop/five" in said
+    assert "wrote 2 files:" in said
+    assert "missing" not in said
 
 
 def test_a_components_patch_is_edited_on_its_source(project: Project, tmp_path: Path) -> None:

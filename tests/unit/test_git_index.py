@@ -204,8 +204,7 @@ def test_a_conflict_names_its_files_with_all_three_sides(index: Index) -> None:
     assert any("CONFLICT (content): Merge conflict in a/d" in text for text in merge.messages)
     both = contents(index, merge.tree)
     assert both["z"] == "theirs too\n"
-    assert both["a/d"].startswith("<<<<<<<")
-    assert "|||||||" in both["a/d"]
+    assert both["a/d"] == "<<<<<<< ours\nours\n||||||| base\nd\n=======\ntheirs\n>>>>>>> theirs\n"
 
 
 def test_a_file_that_one_side_removed_is_a_conflict_without_that_side(index: Index) -> None:
@@ -215,6 +214,26 @@ def test_a_file_that_one_side_removed_is_a_conflict_without_that_side(index: Ind
     assert merge.conflicts == ("a/d",)
     assert sorted(merge.stages["a/d"]) == [1, 3]
     assert "modify/delete" in merge.messages[0]
+
+
+def test_markers_and_messages_say_what_the_sides_are_called(index: Index) -> None:
+    text = "".join(f"line {number}\n" for number in range(20))
+    base = tree_of(index, FILES | {"old": text, "crlf": "a\r\n"})
+    ours = tree_of(index, {"new/name": text.replace("9\n", "nine\n", 1), "crlf": "b\r\n"})
+    theirs = tree_of(
+        index, FILES | {"old": text.replace("9\n", "IX\n", 1), "crlf": "c\r\n", "a/d": "changed\n"}
+    )
+    before = index("ls-files").text
+    merge = index.merge(base, ours, theirs, names=("1.0.0", "2.0.0", "bigtop/x"))
+    found = contents(index, merge.tree)
+    marks = [line for line in found["new/name"].splitlines() if not line.startswith("line")]
+    assert marks[0] == "<<<<<<< 2.0.0:new/name"
+    assert marks[-1] == ">>>>>>> bigtop/x:old"
+    assert any(line.startswith("||||||| 1.0.0") for line in marks)
+    assert found["crlf"].splitlines()[0] == "<<<<<<< 2.0.0"
+    (said,) = [message for message in merge.messages if "modify/delete" in message]
+    assert "deleted in 2.0.0 and modified in bigtop/x" in said
+    assert index("ls-files").text == before
 
 
 def test_merging_what_is_not_there_is_an_error(index: Index) -> None:

@@ -51,13 +51,14 @@ def test_only_new_commits_are_read(
     first = upstream.edit("One", (number(1), "one\n"))
     with opened() as history:
         history.include(first)
-    assert "reading 2 commits" in caplog.text
+    assert f"reading 2 commits of {upstream.mirror.path}, once" in caplog.text
     caplog.clear()
 
     second = upstream.edit("Two", (number(2), "two\n"))
     with opened() as history:
         history.include(first, second)
-        assert "reading 1 commits" in caplog.text
+        assert "reading 1 new commit of " in caplog.text
+        assert "once" not in caplog.text
         caplog.clear()
         history.include(first, second)
         assert caplog.text == ""

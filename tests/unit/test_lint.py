@@ -3,6 +3,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -421,7 +422,14 @@ def test_the_command_tells_all_and_fails_on_errors_alone(project: Project) -> No
     assert answer.exception.exit_code == 1
     rows = [row for row in json.loads(answer.stdout) if row["level"] == "error"]
     assert [(row["file"], row["rule"], row["line"]) for row in rows] == [(str(facts), "drop-when", 5)]
+    assert answer.exception.brief == "lint found 1 error"
     assert call(project, "herald/miniature-loopback-address").exit_code == 0
+    folder = project.patches / "bigtop/miniature-changelog-date"
+    for other in {*project.patches.glob("*/*")} - {folder}:
+        shutil.rmtree(other)
+    list_patches(project, "bigtop/miniature-changelog-date")
+    list_patches(project, release="1.1.0")
+    assert call(project).stdout == "nothing is wrong with 1 patch\n"
 
 
 def test_the_command_names_the_nearest_of_a_misspelt_patch(project: Project) -> None:

@@ -216,6 +216,21 @@ def test_a_repository_of_this_machine_is_used_where_it_is(
     assert not workspace.mirrors.exists()
 
 
+def test_a_relative_repository_is_shown_without_detours_unless_a_link_needs_them(
+    origin: Repository, workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    def path(url: str, base: Path) -> Path:
+        return Mirror.ensure(url, head(origin), workspace=workspace, settings=settings, base=base).path
+
+    (tmp_path / "recipes").mkdir()
+    assert path("../served/thing", tmp_path / "recipes") == origin.path / ".git"
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "far/served").symlink_to(origin.path.parent)
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near/linked").symlink_to(tmp_path / "far/away")
+    assert path("../served/thing", tmp_path / "near/linked") == tmp_path / "near/linked/../served/thing/.git"
+
+
 def test_a_commit_that_a_local_repository_lacks_is_named(
     origin: Repository, workspace: Workspace, settings: Settings
 ) -> None:

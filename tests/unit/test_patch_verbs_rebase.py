@@ -191,6 +191,9 @@ def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project,
         "bigtop/file-is-gone: gone.gradle",
     ]
     base = git(done.folder, "show", f"{log[2].split()[0]}:build.gradle").text + "\n"
+    torn = git(done.folder, "show", f"{log[3].split()[0]}:build.gradle").text.splitlines()
+    marks = [line for line in torn if line[:7] in {"<" * 7, "|" * 7, ">" * 7}]
+    assert marks == ["<<<<<<< 2.0.0", "||||||| 1.0.0", ">>>>>>> bigtop/clashes"]
     settled = base.replace("twenty, upstream", "twenty of both")
     settle(done.folder, log[3].split()[0], "Do clashes\n\nPatch: bigtop/clashes", build_gradle=settled)
     with pytest.raises(InputError, match=r"1 of 6 commits of .* have conflicts"):
@@ -201,6 +204,36 @@ def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project,
     assert b"+my twenty" in load_entry(queue.patches, "bigtop/clashes").at("1.0.0").diff
     assert listed(queue) == ["as-it-is", "moves", "merges", "clashes", "after-all"]
     assert {one.outcome for one in carried(queue, settings, "bigtop/clashes").moves} == {"clean", "offset"}
+
+
+def test_a_settled_diff_can_be_for_all_later_releases(queue: Project, settings: Settings) -> None:
+    done = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings)
+    log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
+    here = next(line.split()[0] for line in log if line.endswith("Do clashes"))
+    text = git(done.folder, "show", f"{here}~1:build.gradle").text + "\n"
+    settle(done.folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
+    git(done.folder, "reset", "--quiet", "--hard", "HEAD~2")
+    found = export("2.0.0", "bigtop", since=True, project=queue)
+    assert "patches/bigtop/clashes/since-2.0.0.patch" in found.written
+    assert not list(queue.patches.glob("*/*/2.0.0.patch"))
+    assert b"+more" in load_entry(queue.patches, "bigtop/clashes").at("9.0.0").diff
+    assert export("2.0.0", "bigtop", since=True, project=queue).written == ()
+
+
+def test_a_range_for_all_later_releases_does_not_stand_beside_another(
+    queue: Project, settings: Settings
+) -> None:
+    done = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings)
+    log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
+    here = next(line.split()[0] for line in log if line.endswith("Do clashes"))
+    text = git(done.folder, "show", f"{here}~1:build.gradle").text + "\n"
+    settle(done.folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
+    git(done.folder, "reset", "--quiet", "--hard", "HEAD~2")
+    folder = queue.patches / "bigtop/clashes"
+    (folder / "since-3.0.0.patch").write_bytes((folder / "default.patch").read_bytes())
+    with pytest.raises(InputError, match=r"since-2\.0\.0\.patch cannot stand beside .*since-3\.0\.0\.patch"):
+        export("2.0.0", "bigtop", since=True, project=queue)
+    assert not (folder / "since-2.0.0.patch").exists()
 
 
 @pytest.fixture

@@ -19,8 +19,10 @@ from bigtop_builder.schema import (
     Sha512,
     _in_words,
     canonical,
+    counted,
     digest,
     line_numbers,
+    nearest,
 )
 from bigtop_builder.workspace import Project
 
@@ -31,6 +33,21 @@ def _changed(project: Project, old: str, new: str) -> Path:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     return path
+
+
+def test_the_nearest_word_is_found_whatever_its_capitals_and_however_short_it_was_cut() -> None:
+    known = ["bigtop/BIGTOP-4431-mend-the-first-of-two", "bigtop/BIGTOP-4432-mend-the-second", "bigtop/other"]
+    assert nearest("bigtop/bigtop-4431", known) == f"the nearest is {known[0]}"
+    assert nearest("BIGTOP/Other", known) == "the nearest is bigtop/other"
+    assert nearest("nothing of it", known).startswith(f"there are {known[0]}, ")
+    assert nearest("", known).startswith("there are ")
+    assert nearest("X_OTER", ["X_OTHER", "X_MORE"], prefix="X_") == "the nearest is X_OTHER"
+
+
+def test_things_are_counted_in_words() -> None:
+    assert [counted(number, "patch") for number in (0, 1, 2)] == ["0 patches", "1 patch", "2 patches"]
+    assert counted(1, "error") == "1 error"
+    assert counted(2000, "new commit") == "2000 new commits"
 
 
 def test_malformed_toml_names_file_and_line(project: Project) -> None:

@@ -245,6 +245,57 @@ def test_all_of_upstreams_patches_that_do_not_apply_are_found_even_what_is_no_pa
     assert [one.patch for _, _, one in matrix.unfit] == ["patch2-odd.diff", "patch3-gone.diff"]
 
 
+def test_patches_whose_order_nobody_decides_are_told_with_or_without_their_source(
+    project: Project, settings: Settings
+) -> None:
+    script = upstream(project, "packages.gradle")
+    undecided = diff_of("packages.gradle", script, script.replace(" ?: a <=> b", ""))
+    same = [diff_of(f"{COMMON}/salute/patch5-{name}.diff", "", f"{name}\n") for name in "ab"]
+    late = diff_of(f"{COMMON}/salute/patch1000-late.diff", "", "late\n")
+    write_patch(project, "bigtop/order", undecided + "".join(same) + late)
+    list_patches(project, "bigtop/order", BLANK)
+    equal = "salute on 1.0.0: patch5-a.diff and patch5-b.diff have the same number"
+    last = "patch1000-late.diff of upstream is applied after the local patch900-miniature-blank-name.diff"
+    for _ in range(2):
+        text = ask(project, settings, "--release", "1.0.0").stdout
+        assert equal in text
+        assert last in text
+    fetch_source(project, settings, "salute")
+    told = json.loads(ask(project, settings, "--release", "1.0.0", "--json").stdout)
+    assert [(one["release"], one["component"]) for one in told["order"]] == [("1.0.0", "salute")] * 2
+    assert told["order"][1]["detail"] == last
+    assert len(told["unfit"]) == 3, "the source has come since"
+    list_patches(project, "bigtop/order")
+    shutil.rmtree(project.patches / BLANK)
+    shutil.rmtree(project.patches / "herald")
+    list_patches(project, release="1.1.0")
+    text = ask(project, settings, "--release", "1.0.0").stdout
+    assert equal in text, "a component without patches in the queue"
+    assert last not in text
+
+
+def test_a_tree_that_cannot_be_made_is_told_once_and_the_way_out_is_drop(
+    project: Project, settings: Settings
+) -> None:
+    for name in ("salute", "herald"):
+        fetch_source(project, settings, name, "1.1.0")
+    list_patches(project, DATE, BLANK, "herald/miniature-loopback-address", release="1.1.0")
+    text = ask(project, settings, "--release", "1.1.0").output
+    (line,) = [line for line in text.splitlines() if line.startswith("unknown: ")]
+    assert f"if the release has it, bigtop-builder patch drop {DATE} 1.1.0; else mend " in line
+    assert "cannot be tried" not in text
+    rewrite(project.recipes / "1.1.0.toml", 'name = "salute"\n', 'name = "salute"\nversion = "1.0.7"\n')
+    list_patches(project, DATE, release="1.1.0")
+    text = ask(project, settings, DATE, "--release", "1.1.0").output
+    assert "cannot be tried" not in text, "nobody asked"
+    for patch_id in (BLANK, "herald/miniature-loopback-address"):
+        shutil.rmtree(project.patches / patch_id)
+    list_patches(project)
+    text = ask(project, settings, "--release", "1.1.0").output
+    assert text.count("upstream's patches to salute on 1.1.0 cannot be tried: patch ") == 1
+    assert "is not known" not in text
+
+
 def test_a_component_of_another_version_is_looked_at_without_local_patches(
     project: Project, settings: Settings
 ) -> None:
@@ -329,7 +380,9 @@ def test_a_patch_that_is_named_is_tried_anew(project: Project, settings: Setting
     record(make_matrix(project, settings))
     file = project.patches / DATE / FILE
     rewrite(file, '"clean"', '"offset"')
-    assert ask(project, settings, DATE).exit_code == 0
+    result = ask(project, settings, DATE)
+    assert result.exit_code == 0
+    assert "evidence written for 1 patch\n" in result.output
     assert '"offset"' not in file.read_text()
 
 
@@ -406,6 +459,27 @@ def test_a_patch_to_a_file_that_a_clone_lacks_is_unknown_and_the_others_are_judg
     assert set(load_evidence(project.patches / "bigtop/large").releases) == {"1.0.0"}
 
 
+def test_a_listed_patch_to_a_file_that_a_clone_lacks_is_unknown_and_the_others_are_judged(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    large = "0123456789\n" * 500
+    go_on(project, tmp_path, {"large": large})
+    whole = project.root / "bigtop.git"
+    whole.rename(tmp_path / "whole.git")
+    run(["git", f"--git-dir={tmp_path}/whole.git", "config", "uploadpack.allowFilter", "true"])
+    words = ["git", "clone", "--quiet", "--bare", "--filter=blob:limit=4k"]
+    run([*words, f"file://{tmp_path}/whole.git", whole])
+    run(["git", f"--git-dir={whole}", "remote", "remove", "origin"])
+    write_patch(project, "bigtop/large", diff_of("large", large, large.replace("9", "nine", 1)))
+    write_patch(project, "bigtop/note", diff_of("NOTE", "", "a note\n"))
+    list_patches(project, "bigtop/large", release="1.1.0")
+    matrix = make_matrix(project, settings)
+    assert states(matrix, "bigtop/large") == ["conflict", "unknown"]
+    assert "lacks objects that the patch needs" in matrix.cells["bigtop/large", "1.1.0"].why
+    assert states(matrix, "bigtop/note") == ["clean", "clean"]
+    assert states(matrix, BLANK)[1] == "unknown"
+
+
 def test_a_later_commit_that_took_the_lines_out_again_is_told(
     project: Project, settings: Settings, tmp_path: Path
 ) -> None:
@@ -436,6 +510,9 @@ def test_an_unknown_patch_is_told_the_nearest(project: Project, settings: Settin
     with pytest.raises(InputError, match="no patch 'bigtop/miniature-changelog-dat'") as error:
         make_matrix(project, settings, patches=["bigtop/miniature-changelog-dat"])
     assert DATE in error.value.hint
+    with pytest.raises(InputError) as error:
+        make_matrix(project, settings, patches=["Bigtop/MINIATURE"])
+    assert error.value.hint == f"the nearest is {DATE}"
 
 
 def test_the_matrix_is_a_table_and_says_what_is_to_be_done(project: Project, settings: Settings) -> None:
@@ -446,6 +523,16 @@ def test_the_matrix_is_a_table_and_says_what_is_to_be_done(project: Project, set
     assert row.split() == [DATE, "clean*", "upstream*"]
     assert f"bigtop-builder patch drop {DATE} 1.1.0" in text
     assert "bigtop-builder source fetch 1.0.0 -c herald" in text
+    assert "\n\n* the recipe lists the patch\n\n" in text
+
+
+def test_only_marks_that_are_used_are_explained(project: Project, settings: Settings) -> None:
+    alone(project, "bigtop/ranged", changed(project, "new Date()", "new Date(0)"), listed=False)
+    folder = project.patches / "bigtop/ranged"
+    (folder / "default.patch").rename(folder / "until-1.0.0.patch")
+    result = ask(project, settings)
+    assert "\n\n- no diff is for that release, or " in result.stdout
+    assert "* the recipe" not in result.stdout
 
 
 def test_the_matrix_is_json_too(project: Project, settings: Settings) -> None:

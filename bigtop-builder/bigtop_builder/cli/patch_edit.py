@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.patch_options import apart_option, dir_option, dry_run_option, written
+from bigtop_builder.cli.patch_options import apart_option, dir_option, dry_run_option, since_option, written
 from bigtop_builder.upkeep.export import export
 from bigtop_builder.upkeep.refreshing import refresh
 from bigtop_builder.upkeep.series import edit
@@ -66,6 +66,7 @@ def edit_(
     help="Take patches whose commits are gone out of the recipe, and out of the queue if no recipe lists them.",
 )
 @apart_option
+@since_option
 @dry_run_option
 @json_option
 @click.pass_context
@@ -77,6 +78,7 @@ def export_(
     *,
     dropping: bool,
     apart: bool,
+    since: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -85,7 +87,16 @@ def export_(
     What did not really change is not touched: a second export writes nothing.
     """
     project, _ = setting_up(context)
-    done = export(release, target, folder, drop=dropping, apart=apart, dry_run=dry_run, project=project)
+    done = export(
+        release,
+        target,
+        folder,
+        drop=dropping,
+        apart=apart,
+        since=since,
+        dry_run=dry_run,
+        project=project,
+    )
     lines = [f"{one.what:9} {one.id}{f'  {one.file}' if one.file else ''}" for one in done.patches]
     if done.reordered:
         lines.append(f"the recipe of {release} has another order now")

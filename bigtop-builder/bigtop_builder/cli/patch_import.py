@@ -15,6 +15,7 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import Given, subject_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
+from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.importing import Import, bring
 from bigtop_builder.upkeep.incoming import Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.worktree import WorkTree
@@ -195,6 +196,11 @@ def _person(author: str) -> tuple[str, str]:
 
 
 def _reading(source: Path | None, commits: tuple[str, str] | None, target: str, name: str) -> Iterable[Read]:
+    if commits and (swallowed := next((one for one in commits if one.startswith("-")), "")):
+        raise InputError(
+            f"--git takes a repository and a range, and got {swallowed!r} for one of them",
+            hint="as in --git REPOSITORY A..B --target bigtop",
+        )
     if commits and source:
         raise InputError(f"both {source} and --git are given", hint="import them one after the other")
     if commits:
@@ -215,8 +221,7 @@ def _named(read: list[Read], name: str) -> list[Read]:
 def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
-    if any(one.what == "new" for one in done.patches):
-        ids = " ".join(one.id for one in done.patches if one.what == "new")
+    if ids := " ".join(one.id for one in done.patches if one.bare):
         lines.append(f"bigtop-builder patch lint {ids} says which facts are missing")
     value = {
         "patches": [{"id": one.id, "source": one.source, "what": one.what} for one in done.patches],
@@ -226,6 +231,6 @@ def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     answer(value, as_json=as_json, text="\n".join([*lines, *written(done.written, dry_run=dry_run)]))
     if done.faults:
         raise CheckFailed(
-            f"{len(done.faults)} of {len(done.faults) + len(done.patches)} patches could not be imported",
+            f"{len(done.faults)} of {counted(len(done.faults) + len(done.patches), 'patch')} could not be imported",
             hint="mend them and import them again: those that are in the queue already stay as they are",
         )

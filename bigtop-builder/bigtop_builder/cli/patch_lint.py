@@ -13,7 +13,7 @@ from bigtop_builder.patches.lint import Finding
 from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
 from bigtop_builder.recipe import load_recipe
-from bigtop_builder.schema import nearest
+from bigtop_builder.schema import counted, nearest
 from bigtop_builder.workspace import Project
 
 
@@ -40,7 +40,7 @@ def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> 
     shown = sorted({one for one in found if not patches or _among(one, patches, project)})
     answer([asdict(one) for one in shown], as_json=as_json, text=_text(shown, len(patches or ids)))
     if errors := [one for one in shown if one.level == "error"]:
-        raise CheckFailed(f"lint found {len(errors)} errors", hint="mend what is named above")
+        raise CheckFailed(f"lint found {counted(len(errors), 'error')}", hint="mend what is named above")
 
 
 def _read(project: Project, ids: Sequence[str]) -> tuple[list[Entry], list[Finding]]:
@@ -69,5 +69,5 @@ def _among(finding: Finding, patches: Sequence[str], project: Project) -> bool:
 
 def _text(found: Sequence[Finding], count: int) -> str:
     if not found:
-        return f"nothing is wrong with {count} patches"
+        return f"nothing is wrong with {counted(count, 'patch')}"
     return "\n".join(map(str, found))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from bigtop_builder.schema import counted
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 dir_option = click.option(
     "--dir",
@@ -19,9 +21,14 @@ apart_option = click.option(
     help="Write changed diffs to <release>.patch where other releases use the same file.",
 )
 
+since_option = click.option(
+    "--since", is_flag=True, help="Let new diffs be for all later releases too: since-<release>.patch."
+)
+
 
 def written(files: Sequence[str], *, dry_run: bool) -> list[str]:
     """Lines that say which files were written."""
     if not files:
         return ["nothing to write"]
-    return [f"{'would write' if dry_run else 'wrote'} {len(files)} files:", *(f"  {file}" for file in files)]
+    said = f"{'would write' if dry_run else 'wrote'} {counted(len(files), 'file')}:"
+    return [said, *(f"  {file}" for file in files)]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.patch_options import dry_run_option, written
+from bigtop_builder.cli.patch_options import dry_run_option, since_option, written
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.evidence import Finding
@@ -19,9 +19,7 @@ from bigtop_builder.upkeep.status import make_matrix
 @click.argument("release")
 @click.argument("only", nargs=-1, metavar="[TARGET|TARGET/NAME]...")
 @click.option("--onto", required=True, metavar="RELEASE", help="Recipe that the patches are carried to.")
-@click.option(
-    "--since", is_flag=True, help="Let new diffs be for all later releases too: since-<release>.patch."
-)
+@since_option
 @dry_run_option
 @json_option
 @click.pass_context

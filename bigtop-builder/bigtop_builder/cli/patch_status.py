@@ -2,18 +2,25 @@
 """`patch status`: what each patch is on each release."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import CheckFailed
+from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
-from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
+from bigtop_builder.upkeep.status import NOTHING, Cell, Matrix, make_matrix, record
 
 log = logging.getLogger(__name__)
 
 SHORT = {"already-upstream": "upstream"}
+LEGEND = {
+    "*": "the recipe lists the patch",
+    NOTHING: "no diff is for that release, or its recipe builds no such component",
+}
+"""Marks of the matrix that are no words."""
 
 
 @click.command(epilog="Example: bigtop-builder patch status --release 3.5.0")
@@ -51,11 +58,11 @@ def status(
     fresh = verify or again or bool(patches)
     matrix = make_matrix(project, settings, patches=patches, releases=releases, fresh=fresh)
     if not verify and (written := record(matrix)):
-        log.info("evidence written for %d patches", written)
+        log.info("evidence written for %s", counted(written, "patch"))
     answer(_plain(matrix), as_json=as_json, text=_text(matrix))
     if verify and (doubts := matrix.doubts):
         raise CheckFailed(
-            f"the recorded evidence does not hold in {len(doubts)} places",
+            f"the recorded evidence does not hold in {counted(len(doubts), 'place')}",
             details="\n".join(doubts),
             hint="bigtop-builder patch status --again records what is so; review and commit each evidence.json",
         )
@@ -69,10 +76,18 @@ def _text(matrix: Matrix) -> str:
         f"{component} on {release}: upstream's {one.patch} does not apply ({one.detail}): see omit_patches"
         for release, component, one in matrix.unfit
     )
-    notes = [*told, *unfit, *(f"unknown: {why}" for why in whys)]
+    order = (f"{one.component} on {release}: {one.detail}" for release, one in matrix.order)
+    notes = [*told, *unfit, *order, *(f"unknown: {why}" for why in whys)]
     if not rows:
         return "\n".join(["no patches", *notes])
-    return "\n".join([table(["patch", *matrix.releases], rows), *(["", *notes] if notes else [])])
+    legend = [f"{mark} {what}" for mark, what in LEGEND.items() if any(mark in _marks(row) for row in rows)]
+    parts = (table(["patch", *matrix.releases], rows), "\n".join(legend), "\n".join(notes))
+    return "\n\n".join(filter(None, parts))
+
+
+def _marks(row: Sequence[str]) -> set[str]:
+    """The marks in a row's cells: what stands behind a word or alone."""
+    return {cell[-1] for cell in row[1:]}
 
 
 def _word(cell: Cell) -> str:
@@ -109,6 +124,7 @@ def _plain(matrix: Matrix) -> dict[str, Any]:
             {"release": release, "component": component, **one.model_dump()}
             for release, component, one in matrix.unfit
         ],
+        "order": [{"release": release, **one.model_dump()} for release, one in matrix.order],
         "doubts": list(matrix.doubts),
     }
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from bigtop_builder.archive import hash_of
-from bigtop_builder.cli.context import answer, component_option, json_option, setting_up, table
+from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
 from bigtop_builder.log import transfers
 from bigtop_builder.pinning import pin, write_pin
 from bigtop_builder.recipe import Component, Recipe, load_recipe
-from bigtop_builder.release import material
+from bigtop_builder.release import fetch_gradle, fetch_source
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.survey import survey
@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 COLUMNS = ("component", "state", "source", "sha512", "checked with")
 Row = tuple[str, str, str, str, str]
 
+only_option = click.option(
+    "-c", "--component", "components", multiple=True, help="Only the source of this component; repeatable."
+)
+
 
 @click.group()
 def source() -> None:
@@ -32,7 +36,7 @@ def source() -> None:
 
 @source.command(epilog="Example: bigtop-builder source fetch 3.5.0 -c zookeeper --pin")
 @click.argument("release")
-@component_option
+@only_option
 @click.option(
     "--pin", "pinning", is_flag=True, help="Verify unpinned sources and write their pins into the recipe."
 )
@@ -52,7 +56,10 @@ def fetch(
     trust_first_use: bool,
     as_json: bool,
 ) -> None:
-    """Bring the sources of RELEASE into the cache, checked against their pins."""
+    """Bring the sources of RELEASE into the cache, checked against their pins.
+
+    For all of RELEASE that is the Gradle distribution too, where Bigtop's wrapper is to run one.
+    """
     project, settings = setting_up(context)
     rows: list[Row] = []
     if pinning:
@@ -63,14 +70,16 @@ def fetch(
     for step in road.plan(components).steps:
         wanted = not components or step.name in components
         if step.source and wanted and not any(row[0] == step.name for row in rows):
-            material(road, step)
+            fetch_source(road, step, step.source)
             rows.append((step.name, "fetched", step.source.where, step.source.sha512, step.source.checked))
+    if not components:
+        fetch_gradle(road)
     _tell(rows, as_json=as_json)
 
 
 @source.command(epilog="Example: bigtop-builder source verify 3.5.0")
 @click.argument("release")
-@component_option
+@only_option
 @json_option
 @click.pass_context
 def verify(context: click.Context, release: str, components: tuple[str, ...], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import tomlkit
 from tomlkit.items import Array
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.schema import nearest
 
 WIDE = 90
 """Columns from which on a list gets a line an entry."""
@@ -80,7 +81,8 @@ def require_listed(only: Sequence[str], listed: Sequence[str], release: str) -> 
     for one in only:
         if one not in listed and one not in targets:
             raise InputError(
-                f"recipe {release} lists no patch {one!r}", hint=f"it lists {', '.join(listed) or 'none'}"
+                f"recipe {release} lists no patch {one!r}",
+                hint=nearest(one, listed) if "/" in one else f"it lists {', '.join(listed) or 'none'}",
             )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.queue import SUFFIX, Entry
+from bigtop_builder.patches.queue import SUFFIX, Diff, Entry
 from bigtop_builder.recipe import PatchId
 
 NUMBERED = re.compile(r"^(?:\d{1,5}[-_.]|patch\d+[-_.])(?=.)", re.IGNORECASE)
@@ -50,17 +50,30 @@ def require_id(patch_id: str, where: str) -> None:
         ) from error
 
 
-def own_file(entry: Entry, release: str) -> Path:
-    """The file of a diff that is for one release alone.
+def own_path(entry: Entry, release: str, *, since: bool = False) -> Path:
+    """The file of a diff that is for one release alone, or for it and all later ones."""
+    return entry.folder / f"{'since-' if since else ''}{release}{SUFFIX}"
+
+
+def in_the_way(entry: Entry, release: str, *, since: bool = False) -> Diff | None:
+    """A diff of the patch, other than the one in `own_path`, that is for some of the same releases."""
+    own = own_path(entry, release, since=since)
+    planned = Diff(path=own, data=b"", first=release, last="" if since else release)
+    others = (diff for diff in entry.diffs if not diff.is_default and diff.path != own)
+    return next((diff for diff in others if diff.overlaps(planned)), None)
+
+
+def own_file(entry: Entry, release: str, *, since: bool = False) -> Path:
+    """As `own_path`, where it can stand.
 
     Raises:
-        InputError: The release lies in a range that is for others too.
+        InputError: Another diff is for some of the same releases.
     """
-    own = entry.folder / f"{release}{SUFFIX}"
-    diff = entry.diff_for(release)
-    if diff and not diff.is_default and diff.path != own:
+    own = own_path(entry, release, since=since)
+    if other := in_the_way(entry, release, since=since):
+        way = f"leaves {release}{' and what comes after it' if since else ''} out"
         raise InputError(
-            f"{diff.path} is for {release} and others, so {own.name} cannot stand beside it",
-            hint=f"rename it so that its range leaves {release} out",
+            f"{own.name} cannot stand beside {other.path}: both would be for some release",
+            hint=f"rename the latter to {own.name}, or so that its range {way}",
         )
     return own

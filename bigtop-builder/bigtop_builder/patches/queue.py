@@ -16,7 +16,7 @@ from pydantic import Field
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.schema import Value
+from bigtop_builder.schema import Value, nearest
 
 FACTS = "patch.toml"
 SUFFIX = ".patch"
@@ -187,7 +187,7 @@ def load_entry(patches: Path, patch_id: str) -> Entry:
         if not there:
             raise InputError(
                 f"patch {patch_id!r} has no {file}",
-                hint=f"patches there are: {', '.join(known(patches)) or 'none'}",
+                hint=nearest(patch_id, known(patches)),
             )
     facts = PatchFacts.from_toml(facts_file)
     if (facts.kind == "tree") != (patch_id.partition("/")[0] == TREE):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.apply import Applied, apply_series, told
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
@@ -20,7 +20,7 @@ from bigtop_builder.schema import Commit, Value, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.evidence import State
 from bigtop_builder.upkeep.ground import Ground, grounds
-from bigtop_builder.upkeep.upstreams import Unfit, unfit_patches
+from bigtop_builder.upkeep.upstreams import Misorder, Unfit, misorders, unfit_patches
 from bigtop_builder.workspace import Project, Workspace
 
 VERSION = "1"
@@ -60,10 +60,17 @@ class Tried(Value):
 
 
 class Base(Value):
-    """What the patches of a site lie on, and what became of the recipe's own."""
+    """What the patches of a site lie on, and what became of the recipe's own.
+
+    Attributes:
+        tree: Git tree id.
+        series: The recipe's own patches; empty if they cannot be tried.
+        why: Why they cannot, and what helps; nothing of that is kept.
+    """
 
     tree: Commit
     series: tuple[Tried, ...]
+    why: str = ""
 
 
 class Upstreams(Value):
@@ -72,7 +79,13 @@ class Upstreams(Value):
     unfit: tuple[Unfit, ...]
 
 
-Kept = TypeVar("Kept", Base, Upstreams)
+class Orders(Value):
+    """What is wrong with the order of patches to components."""
+
+    wrong: tuple[Misorder, ...]
+
+
+Kept = TypeVar("Kept", Base, Upstreams, Orders)
 
 
 class Bases:
@@ -102,7 +115,7 @@ class Bases:
         """The base of a site.
 
         Raises:
-            TreeError: The commit cannot be had, a clone lacks an object, or an earlier patch does not apply.
+            TreeError: The commit cannot be had, or an earlier patch does not apply.
             SourceError: The component's source is not on this machine.
         """
         kept = self._folder / f"{self._key(site)}.json"
@@ -110,10 +123,29 @@ class Bases:
             return known
         ground = self.ground(site)
         diffs, names = [one.diff for one in site.series], [str(one.path) for one in site.series]
-        done = apply_series(ground.index, ground.tree, diffs, sources=names) if diffs else ()
+        try:
+            done = apply_series(ground.index, ground.tree, diffs, sources=names) if diffs else ()
+        except (
+            TreeError
+        ) as error:  # the clone lacks a file that one of them is to: what they do not touch is judged
+            return Base(tree=ground.tree, series=(), why=reason(error))
         base = Base(tree=ground.tree, series=tuple(_series(ground.tree, done)))
         write_whole(kept, base.to_json())
         return base
+
+    def misorders(self, recipe: Recipe, path: Path, patches: tuple[Patch, ...]) -> tuple[Misorder, ...]:
+        """What is wrong with the order of the patches of a recipe's components.
+
+        Raises:
+            TreeError: The Bigtop tree cannot be made, or a clone lacks an object.
+        """
+        key = digest(VERSION, path.read_bytes(), *(f"{one.id} {one.sha256}" for one in patches))
+        kept = self._folder / f"{key}.orders.json"
+        if (known := self._known(kept, Orders)) is not None:
+            return known.wrong
+        found = misorders(recipe, path, patches, settings=self._settings)
+        write_whole(kept, Orders(wrong=found).to_json())
+        return found
 
     def unfit(self, site: Site) -> tuple[Unfit, ...]:
         """Upstream's own patches to a component that do not apply; none if its source is not on this machine.
@@ -149,6 +181,11 @@ class Bases:
         kinds = self._settings.sources.kinds
         diffs = (one.sha256 for one in site.series)
         return digest(VERSION, site.target, site.path.read_bytes(), *kinds, "", *site.before, "", *diffs)
+
+
+def reason(error: BuilderError) -> str:
+    """Why something cannot be known, and what helps, in one line."""
+    return " - ".join(filter(None, [error.brief, error.hint]))
 
 
 def _series(tree: str, done: Iterable[Applied]) -> Iterable[Tried]:

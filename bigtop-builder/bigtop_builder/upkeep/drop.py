@@ -9,6 +9,7 @@ from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.queue import FACTS, Entry, load_entry
 from bigtop_builder.recipe import load_recipe
+from bigtop_builder.schema import nearest
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.evidence import Finding, load_evidence
 from bigtop_builder.workspace import Project
@@ -57,10 +58,8 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
     with changing(project, dry_run=dry_run) as change:
         recipe, path = load_recipe(release, project.recipes)
         if patch_id not in recipe.patches:
-            raise InputError(
-                f"recipe {release} lists no patch {patch_id!r}",
-                hint=f"it lists {', '.join(recipe.patches) or 'none'}",
-            )
+            hint = nearest(patch_id, recipe.patches)
+            raise InputError(f"recipe {release} lists no patch {patch_id!r}", hint=hint)
         entry = load_entry(project.patches, patch_id)
         finding = load_evidence(entry.folder).releases.get(path.stem)
         _require_proof(patch_id, path.stem, finding, prove)

@@ -15,7 +15,7 @@ from bigtop_builder.patches.essence import essence
 from bigtop_builder.patches.facts import PREFIX, Given, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import name_of, own_file, require_id
+from bigtop_builder.patches.naming import name_of, own_file, own_path, require_id
 from bigtop_builder.patches.queue import DEFAULT, FACTS, PatchFacts, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.upkeep.change import Change, changing
@@ -68,6 +68,7 @@ class _Work:
     recipe: Recipe
     change: Change
     apart: bool
+    since: bool
 
 
 def export(
@@ -77,6 +78,7 @@ def export(
     *,
     drop: bool = False,
     apart: bool = False,
+    since: bool = False,
     dry_run: bool = False,
     project: Project,
 ) -> Export:
@@ -88,6 +90,7 @@ def export(
         folder: The work tree. Default as `edit`'s.
         drop: Take patches whose commits are gone out of the recipe, and out of the queue if no recipe lists them.
         apart: Write changed diffs for this release alone, where others use the same file.
+        since: Let what would be for this release alone be for all later ones too.
         dry_run: Write nothing.
         project: Has the queue.
 
@@ -101,7 +104,15 @@ def export(
         tree = WorkTree.at(place)
         marker = _marker(tree, recipe, target)
         tree.require_clean()
-        work = _Work(project=project, tree=tree, marker=marker, recipe=recipe, change=change, apart=apart)
+        work = _Work(
+            project=project,
+            tree=tree,
+            marker=marker,
+            recipe=recipe,
+            change=change,
+            apart=apart,
+            since=since,
+        )
         owners = _owners(work, tree.commits(marker.base))
         _require_settled(tree, owners)
         done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
@@ -191,9 +202,10 @@ def _written(work: _Work, patch_id: str, commit: str) -> Exported:
     folder = work.project.patches / patch_id
     if not (folder / FACTS).is_file():
         return _new(work, patch_id, commit, mail)
+    entry, release = load_entry(work.project.patches, patch_id), work.recipe.release
     file = folder / (placed.file if placed else DEFAULT)
-    if work.apart:
-        file = own_file(load_entry(work.project.patches, patch_id), work.recipe.release)
+    if work.apart or (work.since and file == own_path(entry, release)):
+        file = own_file(entry, release, since=work.since)
     there = file.read_bytes() if file.is_file() else b""
     facts = _facts(work, patch_id, there, mail)
     text = write_mail(replace(mail, trailers=trailers_of(facts, mail)))

@@ -14,6 +14,7 @@ from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, TREE, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.ground import grounds, refused, series_of, walk
@@ -31,11 +32,13 @@ class Imported:
         id: The patch.
         source: Where it came from.
         what: `new`; `unchanged`: the queue has just that already.
+        bare: Whether its facts are only those that could be made of its mail and of what the user gave.
     """
 
     id: str
     source: str
     what: Literal["new", "unchanged"]
+    bare: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def bring(
             raise InputError(faults[0].reason, hint=faults[0].hint)
         if faults and not keep_going:
             raise InputError(
-                f"{len(faults)} of {len(faults) + len(known)} patches cannot be imported, so none was",
+                f"{len(faults)} of {counted(len(faults) + len(known), 'patch')} cannot be imported, so none was",
                 details="\n".join(str(fault) for fault in faults),
                 hint="mend them, or import the others with --keep-going",
             )
@@ -154,7 +157,7 @@ def _laid(
         )
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
-    return Imported(id=one.id, source=one.source, what="new")
+    return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
 
 
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from bigtop_builder.errors import BuilderError, TreeError
+from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import fits, told, touched
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Patch
-from bigtop_builder.upkeep.bases import Bases, Site, Tried
+from bigtop_builder.upkeep.bases import Bases, Site, Tried, reason
 from bigtop_builder.upkeep.evidence import Finding, State
 from bigtop_builder.upkeep.ground import Ground
 from bigtop_builder.upstream.history import History
@@ -65,11 +65,6 @@ def judge(
         for case, trace in zip(group, some, strict=True)
     ]
     yield from threads.map(lambda one: (one[0], _finding(*one)), tried)
-
-
-def reason(error: BuilderError) -> str:
-    """Why something cannot be known, and what helps, in one line."""
-    return " - ".join(filter(None, [error.brief, error.hint]))
 
 
 def _site(case: Case) -> tuple[str, str]:

@@ -7,7 +7,6 @@ object ids in the diff name, as `git am --3way` does it, if the repository has t
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import BuilderError, InputError
@@ -18,7 +17,8 @@ from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.listed import in_order, inserted, is_chosen, require_listed, with_patches
 from bigtop_builder.patches.mail import read_mail, write_mail
-from bigtop_builder.patches.queue import FACTS, SUFFIX, Diff, Entry, Patch, load_entry
+from bigtop_builder.patches.naming import in_the_way, own_path
+from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -198,7 +198,7 @@ def move(
     tree = new.tree
     earlier: list[Patch] = []
     for entry in entries:
-        done = _move(new, tree, entry, stages.get(entry.id), old=old.history, earlier=earlier, since=since)
+        done = _move(new, tree, entry, stages.get(entry.id), old=old, earlier=earlier, since=since)
         earlier.append(done.patch)
         left = done.merge.tree if keep and done.merge else None
         tree = done.tree or left or tree
@@ -211,7 +211,7 @@ def _move(
     entry: Entry,
     stage: Stage | None,
     *,
-    old: str,
+    old: Ground,
     earlier: Sequence[Patch],
     since: bool,
 ) -> Move:
@@ -231,7 +231,8 @@ def _move(
         return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, clashes=clashed)
     base, theirs = found
     patch = stage.patch if stage else patch
-    merge = new.index.merge(base, tree, theirs)
+    made_on = old.release if stage and stage.applied.tree else f"before {entry.id}"
+    merge = new.index.merge(base, tree, theirs, names=(made_on, new.release, entry.id))
     if merge.conflicts:
         clashed = clashes(
             new.index,
@@ -240,14 +241,14 @@ def _move(
             ours=tree,
             before=base,
             history=new.history,
-            old_history=old,
+            old_history=old.history,
             earlier=earlier,
         )
         return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, clashes=clashed)
     if merge.tree == tree:
         note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
         return Move(patch=patch, outcome="already-upstream", before=tree, tree=None, merge=merge, note=note)
-    if other := _in_the_way(entry, new.release, since=since):
+    if other := in_the_way(entry, new.release, since=since):
         note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
         return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, note=note)
     made = new.index(*DIFF, tree, merge.tree).stdout
@@ -284,23 +285,11 @@ def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: 
     entry = load_entry(project.patches, one.id)
     if one.outcome == "merged":
         mail = replace(read_mail(one.patch.diff, source=str(one.patch.path)), diff=one.diff)
-        change.write(_place(entry, new.release, since=since), write_mail(mail))
+        change.write(own_path(entry, new.release, since=since), write_mail(mail))
     facts = entry.folder / FACTS
     if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
         text = facts.read_text(encoding="utf-8")
         change.write(facts, with_facts(text, {"releases": [*entry.facts.releases, new.release]}))
-
-
-def _place(entry: Entry, release: str, *, since: bool) -> Path:
-    return entry.folder / f"{'since-' if since else ''}{release}{SUFFIX}"
-
-
-def _in_the_way(entry: Entry, release: str, *, since: bool) -> Diff | None:
-    """A diff of the patch, other than the one that would be written, that is for the same releases."""
-    place = _place(entry, release, since=since)
-    planned = Diff(path=place, data=b"", first=release, last="" if since else release)
-    others = (diff for diff in entry.diffs if not diff.is_default and diff.path != place)
-    return next((diff for diff in others if diff.overlaps(planned)), None)
 
 
 def _of(ids: Iterable[str], target: str) -> list[str]:

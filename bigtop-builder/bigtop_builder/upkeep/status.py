@@ -7,21 +7,21 @@ what is stale is tried anew.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bigtop_builder.errors import InputError, SourceError, TreeError
+from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
 from bigtop_builder.patches.queue import TREE, Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.settings import Settings
-from bigtop_builder.upkeep.bases import Base, Bases, Site
+from bigtop_builder.upkeep.bases import Base, Bases, Site, reason
 from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
 from bigtop_builder.upkeep.ground import series_of
-from bigtop_builder.upkeep.judging import Case, judge, reason
-from bigtop_builder.upkeep.upstreams import Unfit
+from bigtop_builder.upkeep.judging import Case, judge
+from bigtop_builder.upkeep.upstreams import Misorder, Unfit
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class Matrix:
         cells: By patch and release.
         gone: Patch and release of evidence for recipes that are no more.
         unfit: Release, component, and one of upstream's own patches to it that does not apply there.
+        order: Release, and what is wrong with the order of the patches to a component there.
     """
 
     releases: tuple[str, ...]
@@ -93,6 +94,7 @@ class Matrix:
     cells: Mapping[tuple[str, str], Cell] = field(repr=False)
     gone: tuple[tuple[str, str], ...] = ()
     unfit: tuple[tuple[str, str, Unfit], ...] = ()
+    order: tuple[tuple[str, Misorder], ...] = ()
 
     def of(self, patch_id: str) -> tuple[Cell, ...]:
         """The cells of a patch, in the order of the releases."""
@@ -148,13 +150,16 @@ def make_matrix(
     with Bases(project, settings, fresh=fresh) as bases:
         sites = _sites(project, recipes, entries)
         _judged(sites, cells, entries, bases, Workspace(settings.cache_dir), fresh=fresh)
-        unfit = () if patches else tuple(_unfit(_other_versions(sites, recipes, project), bases))
+        told = {(cell.release, cell.why) for cell in cells.values()}
+        unfit = () if patches else tuple(_unfit(_other_versions(sites, recipes, project), bases, told))
+        order = () if patches else tuple(_misorders(recipes, cells.values(), project, bases))
     return Matrix(
         releases=tuple(path.stem for _, path in recipes),
         entries=entries,
         cells=cells,
         gone=() if releases else _gone(project, evidence),
         unfit=unfit,
+        order=order,
     )
 
 
@@ -198,8 +203,9 @@ def _judged(
                 if entry.diff_for(site.recipe.release) is None:
                     continue
                 patch = entry.at(site.recipe.release)
-                if isinstance(base, str):
-                    cells[key] = replace(cells[key], why=base, sha256=patch.sha256)
+                if isinstance(base, str) or (base.why and cells[key].listed):
+                    why = base if isinstance(base, str) else base.why
+                    cells[key] = replace(cells[key], why=why, sha256=patch.sha256)
                 else:
                     case = _case(site, base, patch)
                     old = cells[key].recorded
@@ -224,7 +230,7 @@ def _base(bases: Bases, site: Site) -> Base | str:
 
 
 def _case(site: Site, base: Base, patch: Patch) -> Case:
-    for tried, one in zip(base.series, site.series, strict=True):
+    for tried, one in zip(base.series, () if base.why else site.series, strict=True):
         if one.id == patch.id:
             return Case(site=site, patch=patch, base=tried.before, tried=tried)
     return Case(site=site, patch=patch, base=base.tree, tried=None)
@@ -292,18 +298,41 @@ def _other_versions(
     return list(found.values())
 
 
-def _unfit(sites: Sequence[Site], bases: Bases) -> Iterator[tuple[str, str, Unfit]]:
+def _unfit(
+    sites: Sequence[Site], bases: Bases, told: set[tuple[str, str]]
+) -> Iterator[tuple[str, str, Unfit]]:
+    """Upstream's patches that do not apply; why they cannot be tried, unless that is told of a release already."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         for site, found in zip(sites, threads.map(lambda site: _unfit_at(site, bases), sites), strict=True):
-            yield from ((site.name, site.target, one) for one in found)
+            if isinstance(found, tuple):
+                yield from ((site.name, site.target, one) for one in found)
+            elif (site.name, reason(found)) not in told:
+                told.add((site.name, reason(found)))
+                words = "upstream's patches to %s on %s cannot be tried: %s"
+                log.warning(words, site.target, site.name, found.brief)
 
 
-def _unfit_at(site: Site, bases: Bases) -> tuple[Unfit, ...]:
+def _unfit_at(site: Site, bases: Bases) -> tuple[Unfit, ...] | BuilderError:
     try:
         return bases.unfit(site)
     except (SourceError, TreeError) as error:
-        log.warning("upstream's patches to %s on %s cannot be tried: %s", site.target, site.name, error.brief)
-        return ()
+        return error
+
+
+def _misorders(
+    recipes: Sequence[tuple[Recipe, Path]], cells: Iterable[Cell], project: Project, bases: Bases
+) -> Iterator[tuple[str, Misorder]]:
+    """What is wrong with the order of patches to components, where the release's tree can be made."""
+    doubtful = {cell.release for cell in cells if cell.listed and cell.state not in {"clean", "offset"}}
+    for recipe, path in recipes:
+        built = {TREE, *(component.name for component in recipe.components)}
+        listed = (one for one in recipe.patches if one.partition("/")[0] in built)
+        patches = tuple(load_entry(project.patches, one).at(recipe.release) for one in listed)
+        try:
+            yield from ((path.stem, one) for one in bases.misorders(recipe, path, patches))
+        except TreeError as error:
+            if path.stem not in doubtful:  # else a cell says it
+                log.warning("the order of upstream's patches on %s is not known: %s", path.stem, error.brief)
 
 
 def _gone(project: Project, evidence: Mapping[str, Evidence]) -> tuple[tuple[str, str], ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of upstream's own patches to a component do not apply to the source that a recipe gives it.
+"""Upstream's own patches to components: in which order a recipe has them, and which do not apply to its sources.
 
 A recipe may build another version than the release does; what does not apply any more goes into `omit_patches`.
 """
@@ -11,7 +11,7 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import apply, told
 from bigtop_builder.patches.component import SeriesPatch, upstream_series
-from bigtop_builder.patches.queue import TREE
+from bigtop_builder.patches.queue import TREE, Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Value
 from bigtop_builder.settings import Settings
@@ -27,6 +27,38 @@ class Unfit(Value):
 
     patch: str
     detail: str
+
+
+class Misorder(Value):
+    """What is wrong with the order of a component's patches."""
+
+    component: str
+    detail: str
+
+
+def misorders(
+    recipe: Recipe, path: Path, patches: tuple[Patch, ...], *, settings: Settings
+) -> tuple[Misorder, ...]:
+    """What is wrong with the order of the patches of each component that a recipe builds; no source is needed.
+
+    Args:
+        recipe: The recipe.
+        path: Its file.
+        patches: Its patches, in its order.
+        settings: Site settings.
+
+    Raises:
+        TreeError: The Bigtop tree cannot be made, or a clone lacks objects.
+    """
+    workspace = Workspace(settings.cache_dir)
+    mirror = mirror_of(recipe, workspace=workspace, settings=settings, base=path.parent)
+    made = make_tree(recipe, patches, mirror=mirror, objects=workspace.objects)
+    found = []
+    for component in recipe.components:
+        properties = {**recipe.gradle.properties, **component.gradle_properties}
+        series = upstream_series(made.git, made.id, made.bom.components[component.name], properties)
+        found += [Misorder(component=component.name, detail=one) for one in series.findings]
+    return tuple(found)
 
 
 def unfit_patches(

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.schema import counted
 from bigtop_builder.upstream.commits import (
     Changed,
     Message,
@@ -263,7 +264,12 @@ class History:
             return
         missing = require_whole(self.mirror, tips, known)
         found = messages(self.mirror, tips, known)
-        log.info("reading %d commits of %s, once", len(found), self.mirror.path)
+        log.info(
+            "reading %s of %s%s",
+            counted(len(found), "new commit" if known else "commit"),
+            self.mirror.path,
+            "" if known else ", once",
+        )
         plain = [message.commit for message in found if len(message.parents) < 2]  # noqa: PLR2004  # else a merge
         work = partial(changes, self.mirror, missing=missing)
         read = on_all_cores(work, [plain[at : at + AT_ONCE] for at in range(0, len(plain), AT_ONCE)])
