@@ -17,7 +17,10 @@ def closed(state: State) -> Iterator[str]:
     """One thing to say if only their owner can read some files that hosts read; nothing of a store without files."""
     root = state.store.origin("")
     for path in _read(root) if root else ():
-        found = os.lstat(path).st_mode  # paths are text here: there may be a hundred thousand
+        try:
+            found = os.lstat(path).st_mode  # paths are text here: there may be a hundred thousand
+        except FileNotFoundError:  # a gc that runs beside this has removed it
+            continue
         needed = 0o055 if stat.S_ISDIR(found) else 0o044
         if not stat.S_ISLNK(found) and not found & needed:
             yield (
