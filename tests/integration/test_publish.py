@@ -454,6 +454,11 @@ def test_verdicts_are_kept_and_obeyed(site: Site) -> None:
     (manifest,) = (site.root / "state/manifests").iterdir()
     assert repository.state.snapshot(published.snapshot).manifests == (manifest.stem,)
     assert manifest.stem == hashlib.sha256(b"{}\n").hexdigest()
+    assert problems(repository.state) == ()
+    kept.write_bytes(b"{}")
+    manifest.unlink()
+    told = {line.partition(": ")[0] for line in problems(repository.state)}
+    assert told == {f"state/verdicts/{kept.name} was altered", f"state/manifests/{manifest.name} is missing"}
 
 
 def test_nothing_new_writes_nothing_and_is_fast(site: Site) -> None:

@@ -209,6 +209,23 @@ def test_changes_and_buildinfo_are_kept_and_the_history_names_them(
         assert kept == (build / name).read_bytes()
 
 
+def test_check_names_records_that_were_altered_or_are_gone(
+    tool: Tool, repository: Repository, build: Path
+) -> None:
+    answer(tool("add", "stable", build / "emu_1.0-1_amd64.changes", "--json"))
+    assert problems(repository.state) == ()
+    info, changes = sorted(
+        (Path(repository.store.name) / "state/builds").iterdir(), key=lambda one: one.suffix
+    )
+    changes.write_bytes(b"other")
+    info.unlink()
+    found = problems(repository.state)
+    assert {line.partition(": ")[0] for line in found} == {
+        f"state/builds/{changes.name} was altered",
+        f"state/builds/{info.name} is missing",
+    }
+
+
 def test_a_buildinfo_that_does_not_fit_its_package_is_refused(
     tool: Tool, repository: Repository, build: Path
 ) -> None:

@@ -12,7 +12,7 @@ from itertools import chain
 from bigtop_builder import openpgp
 from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
-from bigtop_builder.repository import layout
+from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import kept_keys, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
@@ -232,6 +232,7 @@ class _Look:
                 if self.state.store.size(layout.snapshot_file(suite.pointer.snapshot)) is not None:
                     suite.snapshot = self.state.snapshot(suite.pointer.snapshot)
                     suite.problems += () if unsigned else unnamed(suite.pointer, suite.snapshot)
+                    suite.problems += records.wrong(self.state.store, records.of_snapshot(suite.snapshot))
             elif not layout.OWN_SUITE.fullmatch(name):
                 suite.unfinished = unfinished(self.state, name, self.public)
         return suite
@@ -247,7 +248,9 @@ class _Look:
         except BuilderError as error:
             return [f"{error.brief}: {COPY}"]
         right = layout.history_file(found.suite, found.serial)
-        return [] if right == path else [f"{path} is what {right} should be: {COPY}"]
+        if right != path:
+            return [f"{path} is what {right} should be: {COPY}"]
+        return list(records.wrong(self.state.store, records.of_entry(self.state.store, found)))
 
     def _indices(self, suite: _Suite) -> Iterator[_File]:
         """Files of the indices that clients may ask for."""
