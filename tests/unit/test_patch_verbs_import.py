@@ -251,6 +251,7 @@ import os, signal, sys
 from pathlib import Path
 from bigtop_builder.upkeep import change
 from bigtop_builder.workspace import Project
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
 project = Project(Path(sys.argv[1]))
 at, done = int(sys.argv[2]), 0
 def hook(event, args):
