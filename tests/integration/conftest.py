@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apt_host import write_deb
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.publish import Repository
@@ -26,6 +27,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
 def keyring(store: KeyStore) -> Iterator[Keyring]:
     with store.open() as keyring:
         yield keyring
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A key store, and its key's fingerprint."""
+    folder = tmp_path_factory.mktemp("keys")
+    argv = [sys.executable, "-m", "bigtop_builder", "key", "new", "Ann Bee", "ann@bee.example"]
+    return folder, run(argv, env={"BIGTOP_BUILDER_KEYS_DIR": str(folder)}).text
+
+
+@pytest.fixture
+def deb(tmp_path: Path) -> Callable[..., Path]:
+    """Makes packages, each once."""
+    (tmp_path / "debs").mkdir()
+
+    def make(name: str, version: str = "1", architecture: str = "all") -> Path:
+        path = tmp_path / f"debs/{name}_{version}_{architecture}.deb"
+        return (
+            path if path.exists() else write_deb(tmp_path / "debs", name, version, architecture=architecture)
+        )
+
+    return make
 
 
 @pytest.fixture

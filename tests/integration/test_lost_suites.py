@@ -16,7 +16,7 @@ from bigtop_builder.errors import BuilderError, CheckFailed, InputError, Publish
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.authentic import recorded
-from bigtop_builder.repository.catalog import keep
+from bigtop_builder.repository.catalog import keep, named
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.gc import collect, plan
 from bigtop_builder.repository.layout import Retention, SuiteSettings
@@ -488,13 +488,13 @@ def test_a_lost_snapshot_suite_has_its_kept_name_again(
     if how == "rollback":
         repository.rollback("stable", keyring=keyring)
     refresh(repository, [kept.suite] if how == "named" else [], keyring=keyring)
-    assert repository.state.named("before-upgrade") == first
+    assert named(repository.state, "before-upgrade") == first
     assert problems(repository.state) == ()
     keep(repository, "before-upgrade", undo=True, keyring=keyring)
     (root / "dists" / kept.suite).unlink()
     refresh(repository, [kept.suite], keyring=keyring)
     with pytest.raises(InputError):
-        repository.state.named("before-upgrade")
+        named(repository.state, "before-upgrade")
 
 
 def test_nobody_who_can_but_write_to_the_store_chooses_the_name_of_a_lost_snapshot_suite(

@@ -34,15 +34,6 @@ def tool(tmp_path: Path, key: tuple[Path, str]) -> Tool:
     return lambda *words: run([*argv, *words], env=env, cwd=tmp_path, check=False)
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A key store, and its key's fingerprint."""
-    folder = tmp_path_factory.mktemp("keys")
-    env = {"BIGTOP_BUILDER_KEYS_DIR": str(folder)}
-    argv = [sys.executable, "-m", "bigtop_builder", "key", "new", "Ann Bee", "ann@bee.example"]
-    return folder, run(argv, env=env).text
-
-
 @pytest.fixture
 def deb(tmp_path: Path) -> Path:
     """A package."""

@@ -15,14 +15,6 @@ from bigtop_builder.run import Completed, run
 Tool = Callable[..., Completed]
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A key store, and its key's fingerprint."""
-    folder = tmp_path_factory.mktemp("keys")
-    argv = [sys.executable, "-m", "bigtop_builder", "key", "new", "Ann Bee", "ann@bee.example"]
-    return folder, run(argv, env={"BIGTOP_BUILDER_KEYS_DIR": str(folder)}).text
-
-
 @pytest.fixture
 def tool(tmp_path: Path, key: tuple[Path, str]) -> Tool:
     """The program in a project whose suite stable had zoo 1, 2 and 3; testing keeps one snapshot only."""

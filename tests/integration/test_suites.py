@@ -27,20 +27,6 @@ from health import problems
 Tool = Callable[..., Completed]
 
 
-@pytest.fixture
-def deb(tmp_path: Path) -> Callable[..., Path]:
-    """Makes packages, each once."""
-    (tmp_path / "debs").mkdir()
-
-    def make(name: str, version: str = "1", architecture: str = "all") -> Path:
-        path = tmp_path / f"debs/{name}_{version}_{architecture}.deb"
-        return (
-            path if path.exists() else write_deb(tmp_path / "debs", name, version, architecture=architecture)
-        )
-
-    return make
-
-
 def held(repository: Repository, suite: str = "stable", component: str = "main") -> list[str]:
     ((_, packages),) = packages_of(repository.state, [suite])
     return [f"{name}={version}" for where, name, version, _ in packages if where == component]

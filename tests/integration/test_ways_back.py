@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from apt_host import write_deb
 from bigtop_builder.errors import SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
@@ -22,20 +21,6 @@ from bigtop_builder.run import Completed, run
 from health import problems
 
 Tool = Callable[..., Completed]
-
-
-@pytest.fixture
-def deb(tmp_path: Path) -> Callable[..., Path]:
-    """Makes packages, each once."""
-    (tmp_path / "debs").mkdir()
-
-    def make(name: str, version: str = "1", architecture: str = "all") -> Path:
-        path = tmp_path / f"debs/{name}_{version}_{architecture}.deb"
-        return (
-            path if path.exists() else write_deb(tmp_path / "debs", name, version, architecture=architecture)
-        )
-
-    return make
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from bigtop_builder.patches.mail import (
     Mail,
     commit_of,
     read_mail,
-    split_message,
     tidy,
     trailers_of,
     write_mail,
@@ -236,6 +235,13 @@ def test_a_malformed_header_is_refused_with_file_line_and_the_way_out(
         read(text.encode() + DIFF)
     assert refusal.value.brief.startswith(f"x.patch:{line}: {said}")
     assert refusal.value.hint
+
+
+def split_message(message: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """Subject, body and trailers of a commit message, as git hands on the first two."""
+    subject, _, body = message.partition("\n\n")
+    mail = tidy(Mail(subject=subject, body=body))
+    return mail.subject, mail.body, mail.trailers
 
 
 def test_trailers_are_the_last_paragraph_and_what_only_looks_alike_is_not() -> None:

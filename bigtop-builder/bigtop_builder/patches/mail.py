@@ -158,13 +158,6 @@ def tidy(mail: Mail) -> Mail:
     )
 
 
-def split_message(message: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """Subject, body and trailers of a commit message."""
-    subject, _, body = _clean(message).partition("\n\n")
-    mail = tidy(Mail(subject=subject, body=body))
-    return mail.subject, mail.body, mail.trailers
-
-
 def commit_of(data: bytes) -> str:
     """The commit that `git format-patch` or `git show` made a patch of; empty if the patch names none."""
     match = re.match(rb"\s*(?:From|commit) ([0-9a-f]{40})\b", data)

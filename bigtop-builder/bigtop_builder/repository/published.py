@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.repository.gate import Lowered, Vanished
 from bigtop_builder.repository.index.packages import Key, Stanza, parse_stanzas
-from bigtop_builder.repository.index.sources import ARCHITECTURE, parse_sources
+from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza, parse_sources
 from bigtop_builder.repository.layout import Added, Index, Removed, Snapshot
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.state import State
@@ -45,6 +45,17 @@ class Published:
     removed: tuple[Removed, ...] = ()
     vanished: tuple[Vanished, ...] = ()
     lowered: tuple[Lowered, ...] = ()
+
+
+def from_pool(stanza: Stanza | SourceStanza) -> Added:
+    """What is told of a package that came into a suite from the repository's own pool."""
+    return Added(
+        name=stanza.name,
+        version=stanza.version,
+        architecture=stanza.architecture,
+        sha256=stanza.sha256,
+        verified="pool",
+    )
 
 
 def unchanged(pointer: Pointer) -> Published:
@@ -90,16 +101,7 @@ def difference(
         for mine, theirs, others, into in ((left, right, new, gone), (right, left, old, come)):
             known = {*theirs, *_elsewhere(state, mine, place, others)}
             into |= {(place[0], key): one for key, one in mine.items() if key not in known}
-    added = tuple(
-        Added(
-            name=one.name,
-            version=one.version,
-            architecture=one.architecture,
-            sha256=one.sha256,
-            verified="pool",
-        )
-        for _, one in sorted(come.items())
-    )
+    added = tuple(from_pool(one) for _, one in sorted(come.items()))
     removed = (
         Removed(component=component, name=name, version=version, architecture=architecture)
         for component, (name, version, architecture) in sorted(gone)

@@ -181,26 +181,6 @@ class State:
         there = self.store.held(layout.snapshot_file(name) for name in names)
         return tuple(name for name in names if layout.snapshot_file(name) in there)
 
-    def named(self, wanted: str) -> str:
-        """Id of a snapshot that is called by its id, by the beginning of it, by its suite, or by its kept name.
-
-        Raises:
-            InputError: There is none of that name, or more than one.
-        """
-        begin = wanted.removeprefix("snapshot-") if layout.OWN_SUITE.fullmatch(wanted) else wanted
-        every = self.snapshots()
-        found = {one for one in every if begin and one.startswith(begin)}
-        if wanted and not found:
-            own = self.pointers(map(layout.snapshot_suite, every))
-            found = {one.snapshot for one in own.values() if one.kept == wanted}
-        if len(found) == 1:
-            return found.pop()
-        raise InputError(
-            f"{self.store.name} has {'more than one' if found else 'no'} snapshot {wanted!r}",
-            details="\n".join(sorted(found)),
-            hint="bigtop-builder repo list --snapshots shows them",
-        )
-
     def notices(self, public: bytes) -> dict[str, Notice]:
         """Snapshots that are out of use, by id.
 

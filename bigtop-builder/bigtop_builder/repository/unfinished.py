@@ -15,9 +15,9 @@ from bigtop_builder.errors import BuilderError, CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import public_keys, signed_entry
-from bigtop_builder.repository.layout import Added, Entry
+from bigtop_builder.repository.layout import Entry
 from bigtop_builder.repository.pointer import Pointer
-from bigtop_builder.repository.published import Published, unchanged
+from bigtop_builder.repository.published import Published, from_pool, unchanged
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 
@@ -232,14 +232,5 @@ def _unknown(state: State, suite: str, snapshot: str) -> Change:
         snapshot=snapshot,
         action="add",
         why="the first publish was cut off: whether it was an add or a promote, and why, is not known",
-        added=tuple(
-            Added(
-                name=one.name,
-                version=one.version,
-                architecture=one.architecture,
-                sha256=one.sha256,
-                verified="pool",
-            )
-            for _, one in sorted(found.items())
-        ),
+        added=tuple(from_pool(one) for _, one in sorted(found.items())),
     )
