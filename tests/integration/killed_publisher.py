@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A publisher in a process of its own, which ends itself by SIGKILL after so many steps.
+"""A publisher to S3 in a process of its own, which ends itself by SIGKILL after so many requests.
 
-A step is a call that changes a folder or waits for the disk; of a repository on S3 it is a request.
+Publishers to a folder are killed in `faults`.
 """
 
 import os
@@ -15,25 +15,25 @@ from typing import Any
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.store import Store, open_store
+from bigtop_builder.repository.store.bucket import Bucket
+from bigtop_builder.repository.store.courier import Courier
+from bigtop_builder.repository.store.s3 import S3Store
 from bigtop_builder.run import Completed, run
 
 NEVER = -1
 
 
-def publisher(
-    keys: KeyStore, where: str | Path, deb: Path, *, steps: int = NEVER, lease: float = 60
-) -> list[str]:
+def publisher(keys: KeyStore, url: str, deb: Path, *, requests: int = NEVER, lease: float = 60) -> list[str]:
     """The argv that adds a package to suite `stable`.
 
     Args:
         keys: Holds the repository's keys.
-        where: The repository: a folder, or its URL.
+        url: The repository.
         deb: The package.
-        steps: How many it does before it is killed.
-        lease: Seconds for which a killed one keeps others out; a folder is free at once.
+        requests: How many it makes before it is killed.
+        lease: Seconds for which a killed one keeps others out.
     """
-    return [sys.executable, __file__, str(keys.folder), str(where), str(deb), str(steps), str(lease)]
+    return [sys.executable, __file__, str(keys.folder), url, str(deb), str(requests), str(lease)]
 
 
 def at_once(publishers: Iterable[list[str]]) -> Completed:
@@ -45,13 +45,12 @@ def at_once(publishers: Iterable[list[str]]) -> Completed:
 class Countdown:
     """Kills this process when so many calls were made."""
 
-    def __init__(self, steps: int) -> None:
-        self.left = steps
+    def __init__(self, calls: int) -> None:
+        self.left = calls
 
-    def over(self, owner: Any, *names: str) -> None:
-        """Count the calls of some functions."""
-        for name in names:
-            setattr(owner, name, self._counted(getattr(owner, name)))
+    def over(self, owner: type, name: str) -> None:
+        """Count the calls of a method."""
+        setattr(owner, name, self._counted(getattr(owner, name)))
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*words: Any, **options: Any) -> Any:
@@ -63,23 +62,12 @@ class Countdown:
         return counting
 
 
-def counted_store(where: str, countdown: Countdown, lease: float) -> Store:
-    """The store at a place, whose steps are counted from now on."""
-    if "://" not in where:
-        countdown.over(os, "replace", "fsync", "symlink", "mkdir")
-        return open_store(where)
-    from bigtop_builder.repository.store.bucket import Bucket
-    from bigtop_builder.repository.store.courier import Courier
-    from bigtop_builder.repository.store.s3 import S3Store
-
+def main(keys: str, url: str, deb: str, requests: str, lease: str) -> None:
+    """Publish, or die on the way."""
+    countdown = Countdown(int(requests))
     countdown.over(Bucket, "call")
     countdown.over(Courier, "send")
-    return S3Store(Bucket(where), lease_seconds=lease)
-
-
-def main(keys: str, where: str, deb: str, steps: str, lease: str) -> None:
-    """Publish, or die on the way."""
-    store = counted_store(where, Countdown(int(steps)), float(lease))
+    store = S3Store(Bucket(url), lease_seconds=float(lease))
     with KeyStore(Path(keys)).open() as keyring:
         Repository(store).add("stable", [read_deb(Path(deb))], keyring=keyring)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from killed_publisher import at_once, publisher
 
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
@@ -668,43 +667,6 @@ def test_a_store_that_cannot_be_written_is_said_and_the_old_state_stands(site: S
 
 
 # Crashes
-
-
-def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_and_a_rerun_completes_it(
-    site: Site, store: KeyStore
-) -> None:
-    site.add(site.deb("zoo", "0"))
-    host = site.host()
-    steps, version, through = 0, 0, False
-    while not through:
-        version += 1
-        deb = site.deb("zoo", str(version))
-        done = run(publisher(store, site.root, deb.path, steps=steps), check=False)
-        through = done.returncode == 0
-        assert through or done.returncode == -9, done.complaint
-        host.update("-oAcquire::By-Hash=no" if steps % 2 else "-oAcquire::By-Hash=yes")
-        assert host.candidate("zoo") in {str(version - 1), str(version)}
-        assert problems(site.repository.state) == ()
-        site.repository.add("stable", [deb], keyring=site.keyring)
-        assert not site.repository.add("stable", [deb], keyring=site.keyring).changed
-        assert problems(site.repository.state) == ()
-        steps += 6
-    assert steps > 30
-    host.update()
-    assert host.candidate("zoo") == str(version)
-    assert not list(site.root.glob("state/tmp/*"))
-
-
-def test_two_publishers_at_once_lose_nothing(site: Site, store: KeyStore) -> None:
-    debs = [site.deb(f"package{number}") for number in range(6)]
-    done = at_once(publisher(store, site.root, deb.path) for deb in debs)
-    assert done.text == "", done.complaint
-    pointer = site.repository.state.pointer("stable")
-    assert pointer
-    index = site.repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
-    assert {one.name for one in site.repository.state.packages(index)} == {deb.name for deb in debs}
-    assert pointer.serial == 6
-    assert problems(site.repository.state) == ()
 
 
 @pytest.mark.parametrize("component", ["../x", "Main", "a/b", ""])

@@ -232,11 +232,11 @@ def test_a_kill_at_any_request_leaves_the_old_or_the_new_state_and_a_rerun_compl
 ) -> None:
     site.add(site.deb("zoo", "0"))
     host = site.host(ways(site)["bucket"])
-    steps, through = 0, False
+    requests, through = 0, False
     while not through:
-        version = str(steps + 1)
+        version = str(requests + 1)
         deb = site.deb("zoo", version)
-        done = run(publisher(store, site.url, deb.path, steps=steps, lease=1), check=False)
+        done = run(publisher(store, site.url, deb.path, requests=requests, lease=1), check=False)
         through = done.returncode == 0
         assert through or done.returncode == -9, done.complaint
         host.update()
@@ -245,8 +245,8 @@ def test_a_kill_at_any_request_leaves_the_old_or_the_new_state_and_a_rerun_compl
         patient.add("stable", [deb], keyring=site.keyring)
         host.update("-oAcquire::By-Hash=no")
         assert host.candidate("zoo") == version
-        steps += 11
-    assert steps > 40
+        requests += 11
+    assert requests > 40
     assert problems(site.repository.state) == ()
 
 
