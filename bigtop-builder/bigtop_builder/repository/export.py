@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.founding import unpublished
 from bigtop_builder.repository.gc import remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
@@ -239,10 +239,7 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     for suite in suites:
         pointer = source.pointer(suite)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {source.store.name}",
-                hint=meant(suite, source.settings().suites),
-            )
+            raise unpublished(source, suite)
         own = source.pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:

@@ -261,6 +261,10 @@ class FilesystemStore:
         with self._complaints("hosts see the state before or the one after, whole: run the command again"):
             self._put({f"{SUITES}/{suite}": Alias(release)}, None)
 
+    def take_down(self, suite: str) -> None:
+        """Unlink the suite."""
+        self.remove([f"{SUITES}/{suite}"])
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the repository's lock file; the kernel lets go of it when its holder dies.

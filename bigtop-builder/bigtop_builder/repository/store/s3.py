@@ -210,6 +210,16 @@ class S3Store:
             if self.read(path) != signed:
                 raise self._overtaken(suite) from error
 
+    def take_down(self, suite: str) -> None:
+        """Remove InRelease, which ends the suite, then its indices.
+
+        Release goes before it: a client that finds no InRelease asks for that, and then for its signature.
+        """
+        folder = f"dists/{suite}"
+        for name in ("Release", SIGNED):
+            self.remove([f"{folder}/{name}"])
+        self.delete(folder)
+
     def _overtaken(self, suite: str) -> PublishError:
         return PublishError(f"{self.name}: another publisher switched {suite} meanwhile", hint=AGAIN)
 
