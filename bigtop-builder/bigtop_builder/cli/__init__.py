@@ -20,7 +20,7 @@ COMMANDS = {
     "repo": (
         "repo",
         (
-            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, refresh, "
+            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, retire, refresh, "
             "withdraw, gc, export, serve."
         ),
     ),

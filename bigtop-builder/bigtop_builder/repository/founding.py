@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command
+from bigtop_builder.repository.accidents import init_command, refuse_inside
 from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
@@ -40,7 +40,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
         named: Settings that may change, and do in a repository that is there; its others stay.
 
     Raises:
-        InputError: The store holds something else, or a repository with other settings.
+        InputError: The store holds something else, or a repository with other settings, or lies in another one.
     """
     for name in ("origin", "label"):
         _require_line(name, getattr(wanted, name))
@@ -54,6 +54,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
             with state.lock():
                 change_settings(state, **chosen)
         return
+    refuse_inside(store)
     foreign = [name for name in store.names("") if name != "state"]
     if foreign and not store.names("state/keys"):
         raise InputError(
