@@ -33,11 +33,11 @@ def predecessor(newest: Iterable[Entry], snapshot: str) -> str:
         newest: The suite's switches, newest first; read as far as needed.
         snapshot: The one it points to.
     """
-    entry = _came(newest, snapshot)
+    entry = came(newest, snapshot)
     return entry.before if entry else ""
 
 
-def _came(newest: Iterable[Entry], snapshot: str) -> Entry | None:
+def came(newest: Iterable[Entry], snapshot: str) -> Entry | None:
     """The switch that brought a suite to a snapshot."""
     return next((one for one in newest if one.after == snapshot and one.action in CAME), None)
 
@@ -77,7 +77,7 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
             _told(state, pointer, public),
         )
         return pointer.snapshot
-    entry = _came(chain([moved] if moved else [], newest), pointer.snapshot)
+    entry = came(chain([moved] if moved else [], newest), pointer.snapshot)
     if entry is None or not entry.before:
         raise InputError(
             f"suite {pointer.suite} has no snapshot before the present one",
