@@ -118,6 +118,21 @@ def test_choosing_indices_changes_neither_origin_nor_label_nor_keys(
     assert "write forms, contents or translations there" in defined.complaint
 
 
+def test_what_is_not_given_to_init_stays_as_it_is_in_a_repository_that_is_there(
+    tool: Tool, key: tuple[Path, str], tmp_path: Path
+) -> None:
+    assert tool("repo", "init", "apt", "--origin", "Ours").returncode == 2
+    tool("repo", "init", "apt", "--key", key[1], "--origin", "Ours", "--label", "Mine")
+    before = settings_in(tmp_path / "apt")
+    changed = json.loads(tool("repo", "init", "apt", "--contents", "--json").text)
+    assert changed == {"repository": "apt", "changed": {"contents": True}}
+    assert tool("repo", "init", "apt", "--origin", "Ours", "--no-contents").returncode == 0
+    assert settings_in(tmp_path / "apt") == before
+    refused = tool("repo", "init", "apt", "--label", "Other", "--contents")
+    assert refused.returncode == 2
+    assert "label is 'Mine', not 'Other'" in refused.complaint
+
+
 def test_a_suite_that_the_definition_got_later_is_known(tool: Tool, deb: Path, tmp_path: Path) -> None:
     tool("repo", "init")
     with (tmp_path / "project/repo/repository.toml").open("a") as file:

@@ -7,16 +7,19 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bigtop_builder.errors import SigningError
+from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.export import export
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.store import open_store
 from bigtop_builder.run import Completed, run
 from health import problems
 
@@ -333,5 +336,10 @@ def test_nothing_new_is_made_inside_a_repository(
     refused = run([*argv, root / "sub"], env=env, cwd=tmp_path, check=False)
     assert (refused.returncode, refused.text) == (2, "")
     assert f"{root / 'sub'} lies in the repository {root}" in refused.complaint
+    with pytest.raises(InputError, match="lies in the repository"), store.open() as keyring:
+        Repository.init(root / "sub", origin="Ours", keyring=keyring, fingerprints=store.fingerprints())
+    for place in (root / "sub", tmp_path / "link/sub"):
+        with pytest.raises(InputError, match="lies in the repository"):
+            export(repository.state, open_store(place), suites=["testing"], now=datetime.now(UTC))
     assert sorted(root.rglob("*")) == before
     assert tool("export", tmp_path / "mirror", "--suite", "testing").returncode == 0

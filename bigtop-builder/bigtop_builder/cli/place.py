@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bigtop_builder.cli.context import answer, passphrase, setting_up
-from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.layout import SETTINGS
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.published import Published
 
@@ -88,24 +86,6 @@ class Command(click.Command):
             way = f": a repository's folder goes after --repo, as in --repo {extra[-1]}" if named else ""
             ctx.fail(f"Got unexpected extra argument {' '.join(extra)}{way}")
         return extra
-
-
-def refuse_inside(place: Where, source: Where | None = None) -> None:
-    """See that a new repository or mirror would lie in no other: its files would be strangers there.
-
-    Args:
-        place: Where it is to be.
-        source: Of a mirror: the repository. On S3 no other is asked for: the parent may be somebody else's.
-
-    Raises:
-        InputError: It would.
-    """
-    if isinstance(place, str):
-        around = [source] if place.startswith(f"{str(source).rstrip('/')}/") else []
-    else:
-        around = [parent for parent in place.resolve().parents if (parent / SETTINGS).exists()]
-    if around and str(place).rstrip("/") != str(source).rstrip("/"):
-        raise InputError(f"{place} lies in the repository {around[0]}", hint="name a place outside of it")
 
 
 def archive_of(context: click.Context) -> "Archive":

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`repo add|remove|promote|rollback|refresh`: what a suite holds, and where it points."""
+"""`repo add|remove|promote|rollback|retire`: what a suite holds, and where it points."""
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bigtop_builder.artifact import Deb, read_debs
-from bigtop_builder.cli.context import json_option
+from bigtop_builder.cli.context import answer, json_option
 from bigtop_builder.cli.place import (
     Command,
     Where,
     accept_option,
+    archive_of,
     downgrade_option,
     new_suite_option,
     no_sync_option,
@@ -28,6 +30,7 @@ from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
+from bigtop_builder.repository.retirement import retire as retire_suite
 from bigtop_builder.source_package import PACKAGES, RECORDS, Beside, sort_out
 
 log = logging.getLogger(__name__)
@@ -219,6 +222,31 @@ def rollback(
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = repository.rollback(suite, to=to, keyring=keyring, why=why)
     tell(done, as_json=as_json)
+
+
+@click.command(
+    cls=Command, epilog="Example: bigtop-builder repo retire testing-deb11 --why 'Debian 11 has ended'"
+)
+@click.argument("suite")
+@repo_option
+@no_sync_option
+@why_option
+@json_option
+@click.pass_context
+def retire(
+    context: click.Context, suite: str, folder: Where | None, why: str, *, no_sync: bool, as_json: bool
+) -> None:
+    """Remove SUITE: hosts that have it get no updates any more, and apt says that it has no Release file.
+
+    Its history stays, and gc removes what only it had. To go back: repo promote SNAPSHOT SUITE --new-suite.
+    """
+    with signing(context, folder, sync=not no_sync) as (repository, keyring):
+        done = retire_suite(repository, suite, keyring=keyring, why=why)
+    if folder is None and suite in archive_of(context).definition.suites:
+        log.warning("repo/repository.toml has %s still: take it out there, of `suites` and `hosts`", suite)
+    last = f"; its last snapshot is {done.snapshot[:12]}" if done.snapshot else ""
+    text = f"{suite} is retired{'' if done.changed else ' already'}{last}"
+    answer(asdict(done), as_json=as_json, text=text)
 
 
 def _warn_of_others(repository: Repository, suite: str, debs: Iterable[Deb], chosen: Collection[str]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.accidents import refuse_inside
+from bigtop_builder.repository.founding import unpublished
 from bigtop_builder.repository.gc import remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
@@ -70,9 +71,11 @@ def export(
         why: Reason, for the mirror's record.
 
     Raises:
-        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else.
+        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else
+            or lies in a repository.
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
+    refuse_inside(target, source.store)
     chosen = [catalog.named(source, one) for one in snapshots]
     pointers = _wanted(source, suites, chosen)
     _held(source, target)  # a place that holds something else does not even get a lock
@@ -239,10 +242,7 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     for suite in suites:
         pointer = source.pointer(suite)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {source.store.name}",
-                hint=meant(suite, source.settings().suites),
-            )
+            raise unpublished(source, suite)
         own = source.pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:

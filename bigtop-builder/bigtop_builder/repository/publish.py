@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import pool, source_pool
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_newest
 from bigtop_builder.repository.catalog import promoted
 from bigtop_builder.repository.drafting import write_snapshot
-from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
+from bigtop_builder.repository.founding import begin, define, ensure, require_component, unpublished
 from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
@@ -337,10 +336,7 @@ class Repository:
         """
         pointer = self.trusted(suite, keyring)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {self.store.name}",
-                hint=meant(suite, self.state.settings().suites),
-            )
+            raise unpublished(self.state, suite)
         return pointer
 
     def check_lasting(self, suite: str, keyring: Keyring) -> None:

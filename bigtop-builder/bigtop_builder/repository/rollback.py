@@ -8,6 +8,7 @@ from itertools import chain
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.catalog import found
+from bigtop_builder.repository.founding import plain
 from bigtop_builder.repository.layout import Action, Entry, Notice
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, compared
@@ -189,18 +190,13 @@ def _told(state: State, pointer: Pointer, public: Keys) -> str:
     return f"it points to {pointer.snapshot}, and has no other that is there and in use"
 
 
-def _plain(text: str) -> str:
-    """Text of an entry, with nothing in it that a terminal would obey: its signature was not looked at."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def _lines(state: State, every: Mapping[str, Entry]) -> str:
     shown = dict([*every.items()][:SHOWN])
     own = state.pointers(map(layout.snapshot_suite, shown))
     kept = {one.snapshot: one.kept for one in own.values() if one.kept}
     lines = [
-        f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {_plain(one.who)}"
-        f"{f': {_plain(one.why)}' if one.why else ''}{f' (kept as {kept[name]})' if name in kept else ''}"
+        f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {plain(one.who)}"
+        f"{f': {plain(one.why)}' if one.why else ''}{f' (kept as {kept[name]})' if name in kept else ''}"
         for name, one in shown.items()
     ]
     if len(every) > SHOWN:
