@@ -65,7 +65,7 @@ def keys(keyring: Keyring) -> list[str]:
 
 
 def serial(repository: Repository) -> int:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     return pointer.serial
 
@@ -103,7 +103,7 @@ def test_a_lost_switch_is_no_new_suite_and_a_refresh_brings_it_back(
 
 
 def names(repository: Repository) -> list[str]:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     index = repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
     return [one.name for one in repository.state.packages(index)]
@@ -148,7 +148,7 @@ def test_a_signed_entry_of_another_suite_is_not_replayed(
         copied(root, f"state/history/testing/{name}", f"state/history/stable/{name}")
     assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 1
     assert names(repository) == ["emu"]
-    testing = repository.state.pointer("testing")
+    testing = repository.state.unverified_pointer("testing")
     assert testing
     assert testing.serial == 3
     assert problems(repository.state) == ()
@@ -515,7 +515,7 @@ def test_nobody_who_can_but_write_to_the_store_chooses_the_name_of_a_lost_snapsh
     (root / "dists" / suite).unlink()
     refresh(repository, [suite], keyring=keyring)
     assert "Eve" not in (root / "dists" / suite / "Release").read_text()
-    own = repository.state.pointer(suite)
+    own = repository.state.unverified_pointer(suite)
     assert own
     assert own.kept == ""
 

@@ -82,9 +82,9 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
         state: The repository.
         public: Keys, binary, that have signed the list of withdrawn snapshots.
     """
-    suites = state.pointers(state.settings().suites).values()
+    suites = state.unverified_pointers(state.settings().suites).values()
     snapshots = state.snapshots()
-    own = state.pointers(map(layout.snapshot_suite, snapshots))
+    own = state.unverified_pointers(map(layout.snapshot_suite, snapshots))
     notices = state.notices(public)
 
     def info(snapshot: str) -> SnapshotInfo:
@@ -137,7 +137,7 @@ def found(state: State, wanted: str, *, gone: Collection[str] = (), suite: str =
     """
     suites = state.settings().suites if wanted else {}
     if wanted in suites:
-        if pointer := state.pointer(wanted):
+        if pointer := state.unverified_pointer(wanted):
             return pointer.snapshot
         raise unpublished(state, wanted)
     every = {*state.snapshots(), *gone}
@@ -186,7 +186,7 @@ def promoted(repository: "Repository", source: str, keyring: Keyring) -> tuple[s
 
 def _kept(state: State, name: str) -> set[str]:
     """Snapshots that are kept under a name."""
-    own = state.pointers(map(layout.snapshot_suite, state.snapshots()))
+    own = state.unverified_pointers(map(layout.snapshot_suite, state.snapshots()))
     return {one.snapshot for one in own.values() if one.kept == name}
 
 
@@ -251,14 +251,13 @@ def keep(
     with state.lock():
         suite = wanted in state.settings().suites
         snapshot = repository.standing(wanted, keyring).snapshot if suite else named(state, wanted)
-        own = state.pointer(layout.snapshot_suite(snapshot))
-        if own is None and not suite:
+        said = state.unverified_pointer(layout.snapshot_suite(snapshot))
+        if said is None and not suite:
             raise InputError(
                 f"snapshot {snapshot[:16]} has no suite of its own",
                 hint="bigtop-builder repo refresh makes it",
             )
-        if own:
-            require_signed(state, own, public_keys(state, keyring))
+        own = require_signed(state, said, public_keys(state, keyring)) if said else None
         held = own.kept if own else ""
         begin = wanted if suite else snapshot[:16]
         called = "" if undo else name or held or f"{begin}-{repository.clock():%Y%m%dT%H%M%SZ}"
@@ -280,7 +279,7 @@ def keep(
 
 
 def _refuse_double(state: State, name: str, snapshot: str) -> None:
-    own = state.pointers(map(layout.snapshot_suite, state.snapshots() if name else ()))
+    own = state.unverified_pointers(map(layout.snapshot_suite, state.snapshots() if name else ()))
     for other in own.values():
         if other.kept == name and other.snapshot != snapshot:
             raise InputError(

@@ -135,10 +135,10 @@ def _mark(
 ) -> bool:
     """Say it in the snapshot's own suite too."""
     state = repository.state
-    own = state.pointer(notice.suite)
-    if own is None or own.fields.get(WITHDRAWN, "") == mark:
+    said = state.unverified_pointer(notice.suite)
+    if said is None or said.fields.get(WITHDRAWN, "") == mark:
         return False
-    require_signed(state, own, public)
+    own = require_signed(state, said, public)
     change = Change(
         suite=notice.suite,
         snapshot=notice.snapshot,
@@ -152,7 +152,7 @@ def _mark(
 
 
 def _affected(state: State, snapshot: str, withdrawn: set[str]) -> list[Affected]:
-    pointers = state.pointers(state.settings().suites)
+    pointers = state.unverified_pointers(state.settings().suites)
     return [
         Affected(suite=one.suite, target=last_good(state, one.suite, withdrawn))
         for one in pointers.values()
