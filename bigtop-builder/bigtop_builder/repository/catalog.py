@@ -18,6 +18,7 @@ from bigtop_builder.repository.authentic import (
     require_signed,
 )
 from bigtop_builder.repository.founding import meant, unpublished
+from bigtop_builder.repository.notices import out_of_use
 from bigtop_builder.repository.pointer import KEPT
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
@@ -85,7 +86,7 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
     suites = state.unverified_pointers(state.settings().suites).values()
     snapshots = state.snapshots()
     own = state.unverified_pointers(map(layout.snapshot_suite, snapshots))
-    notices = state.notices(public)
+    notices = out_of_use(state, lambda: public)
 
     def info(snapshot: str) -> SnapshotInfo:
         suite = layout.snapshot_suite(snapshot)
