@@ -13,8 +13,8 @@ from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.catalog import keep
 from bigtop_builder.repository.check import examine
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import SuiteSettings, snapshot_suite
 from bigtop_builder.repository.pointer import DamagedError
 from bigtop_builder.repository.publish import Repository

@@ -22,12 +22,13 @@ from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import published
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.check import Health, examine
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.founding import let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Notices, Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh

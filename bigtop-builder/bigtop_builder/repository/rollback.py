@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 
 from bigtop_builder.errors import BuilderError, InputError
+from bigtop_builder.log import plain
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.catalog import found
-from bigtop_builder.repository.founding import plain
 from bigtop_builder.repository.layout import Action, Entry, Notice
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, compared
