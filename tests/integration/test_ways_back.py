@@ -21,6 +21,7 @@ from bigtop_builder.repository.export import export
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.store import open_store
 from bigtop_builder.run import Completed, run
+from debian_source import write_source
 from health import problems
 
 Tool = Callable[..., Completed]
@@ -317,6 +318,12 @@ def test_a_pipe_is_no_package(tool: Tool, deb: Callable[..., Path]) -> None:
         assert refused.returncode == 10
         assert "is no regular file" in refused.complaint
     (folder / "pipe.deb").unlink()
+    written = write_source(folder.parent, "emu", "1.0-1")
+    (folder.parent / "emu_1.0.orig.tar.gz").unlink()
+    os.mkfifo(folder.parent / "emu_1.0.orig.tar.gz")
+    refused = tool("add", "stable", written)
+    assert refused.returncode == 10
+    assert "emu_1.0.orig.tar.gz, which emu_1.0-1.dsc names, is no regular file" in refused.complaint
     assert tool("add", "stable", folder).returncode == 0
 
 

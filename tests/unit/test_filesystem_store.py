@@ -196,3 +196,17 @@ def test_an_error_says_what_was_done_before_it(tmp_path: Path, monkeypatch: pyte
     assert fail_after(partial(store.remove, ["a", "c"])).startswith("not all was done (files removed: 1): ")
     both = fail_after(switch, partial(store.remove, ["b"]))
     assert both.startswith("not all was done (suites switched: stable; files removed: 1): make room")
+
+
+def test_where_a_switch_cannot_be_made_durable_nobody_says_that_there_was_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(tmp_path / "store")
+    with store.lock():
+        store.put({"releases/stable/1/InRelease": b""})
+        store.switch("stable", "releases/stable/1", files={}, before=None)
+    (tmp_path / "store" / module.TEMPORARY).mkdir()
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(PublishError, match="No space left") as caught:
+        store.read("dists/stable/InRelease")
+    assert "nothing was switched" not in caught.value.hint

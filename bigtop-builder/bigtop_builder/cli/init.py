@@ -64,7 +64,7 @@ def init(
     In a FOLDER that has one, --form, --contents and --translations change these, from the next publish on, and all
     that is not given stays. Origin, label and keys never change by it.
     """
-    project, settings = setting_up(context)
+    project, settings = setting_up(context, told=folder is None)
     store = KeyStore.of(settings)
     if folder is None:
         if forms or contents is not None or translations is not None:

@@ -98,7 +98,7 @@ def archive_of(context: click.Context) -> "Archive":
 
 def place_of(context: click.Context, folder: Where | None) -> Where:
     """Where the repository lies: as --repo says it, or the project's definition."""
-    setting_up(context)
+    setting_up(context, told=folder is None)
     return folder or archive_of(context).folder
 
 
@@ -107,7 +107,7 @@ def signing(
     context: click.Context, folder: Where | None, suite: str = "", *, sync: bool = True
 ) -> Iterator[tuple[Repository, Keyring]]:
     """The repository and its keys; a suite that the project's definition has is made known to it."""
-    _, settings = setting_up(context)
+    _, settings = setting_up(context, told=folder is None)
     repository = Repository.open(place_of(context, folder), sync=sync)
     there = repository.state.settings()
     with KeyStore.of(settings).open(there.keys, passphrase=passphrase()) as keyring:

@@ -31,15 +31,12 @@ from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
 from bigtop_builder.repository.retirement import retire as retire_suite
-from bigtop_builder.source_package import PACKAGES, RECORDS, Beside, sort_out
+from bigtop_builder.source_package import Beside, sort_out
 
 log = logging.getLogger(__name__)
 
 SMALL = 1 << 20
 """Bytes up to which a package is hashed when it is read: of larger ones each pass over the bytes counts."""
-
-READ = {*PACKAGES, ".dsc", *RECORDS}
-"""Ends of names of files that are taken from a folder."""
 
 architecture_option = click.option(
     "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
@@ -287,26 +284,12 @@ def _refuse_strange(debs: Collection[Deb], chosen: Collection[str]) -> None:
     raise InputError(told, hint=f"they are for {', '.join(sorted(there))}; those for all come with any other")
 
 
-def _require_regular(given: Iterable[Path]) -> None:
-    """See that what is named, or lies in a folder that is, has an end: a pipe or a device may have none.
-
-    Raises:
-        PublishError: One is no regular file.
-    """
-    for path in given:
-        for one in path.iterdir() if path.is_dir() else [path]:
-            if (one is path or one.suffix in READ) and one.exists() and not one.is_file():
-                raise PublishError(f"{one} is no regular file", hint="name .deb files, or a folder of them")
-
-
 def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
     """Read packages, and what lies beside them.
 
     Raises:
         PublishError: One is no regular file, or no package: here that is a package which the repository refuses.
     """
-    given = tuple(given)
-    _require_regular(given)
     try:
         paths, beside = sort_out(given)
         return read_debs(paths, hash_up_to=SMALL), beside

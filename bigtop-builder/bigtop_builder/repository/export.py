@@ -16,7 +16,7 @@ from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
 from bigtop_builder.repository.accidents import refuse_inside
 from bigtop_builder.repository.founding import unpublished
-from bigtop_builder.repository.gc import remove, sweep
+from bigtop_builder.repository.gc import Plan, remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.retention import DAY
@@ -91,32 +91,15 @@ def export(
         forms = source.settings().forms
         carrier = _Carrier(source, target, forms)
         models = {one.snapshot: source.snapshot(one.snapshot) for one in pointers}
-        every = tuple(models.values())
-        carrier.packages(every)
-        carrier.indices(every)
-        for snapshot, model in models.items():
-            carrier.snapshot(snapshot, model)
-        carrier.records(every)
-        for one in pointers:
-            carrier.wrapper(one, models[one.snapshot])
+        carrier.bring(pointers, models)
         asked = {*suites, *map(layout.snapshot_suite, chosen)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
         mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
-            standing = before.get(one.suite)
-            if standing is None or standing.signed != one.signed:
-                target.switch(
-                    one.suite,
-                    layout.release_folder(one.suite, one.serial),
-                    files=places_of(models[one.snapshot], forms),
-                    before=standing.signed if standing else None,
-                )
-        stays = {one.snapshot: ("mirrored",) for one in mirror.held}
-        gone = tuple(one for one in there.snapshots() if one not in stays)
-        swept = sweep(there, stays, gone=gone, now=now)
-        remove(there, swept)
+            _switch(target, one, before.get(one.suite), places_of(models[one.snapshot], forms))
+        swept = _swept(there, mirror, now)
     return Exported(
         target=target.name,
         suites={one.suite: one.snapshot for one in pointers},
@@ -135,6 +118,17 @@ class _Carrier:
         self.forms = forms
         self.files = 0
         self.size = 0
+
+    def bring(self, pointers: Sequence[Pointer], models: Mapping[str, Snapshot]) -> None:
+        """Copy all that suites need, in the order in which a publish writes it, and no switch."""
+        every = tuple(models.values())
+        self.packages(every)
+        self.indices(every)
+        for snapshot, model in models.items():
+            self.snapshot(snapshot, model)
+        self.records(every)
+        for one in pointers:
+            self.wrapper(one, models[one.snapshot])
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files that the target does not have; names of aliases are all it compares."""
@@ -293,6 +287,23 @@ def _require_newer(target: Store, wanted: Pointer, standing: Pointer | None) -> 
             f"newer than the repository's of {wanted.date:%Y-%m-%d %H:%M:%S}",
             hint="hosts would ignore the older one: export from the newer repository, or into an empty place",
         )
+
+
+def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Mapping[str, str]) -> None:
+    """Point a suite of the mirror to where the repository's does, if it does not yet."""
+    before = standing.signed if standing else None
+    if before != wanted.signed:
+        release = layout.release_folder(wanted.suite, wanted.serial)
+        target.switch(wanted.suite, release, files=places, before=before)
+
+
+def _swept(there: State, mirror: Mirror, now: datetime) -> Plan:
+    """What nothing in the mirror names any more, after it was removed."""
+    stays = {one.snapshot: ("mirrored",) for one in mirror.held}
+    gone = tuple(one for one in there.snapshots() if one not in stays)
+    found = sweep(there, stays, gone=gone, now=now)
+    remove(there, found)
+    return found
 
 
 def _turned(before: Sequence[Mirrored], wanted: Mapping[str, str], now: datetime) -> tuple[Mirrored, ...]:

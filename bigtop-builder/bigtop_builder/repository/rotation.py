@@ -16,6 +16,7 @@ from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh_locked
+from bigtop_builder.repository.rollback import came
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +154,7 @@ def _finish(repository: Repository, old: str, *, new: str, keyring: Keyring, pub
     trusted = keyring.export_public(keys, armor=False) + public
     _set_keys(repository, keys, keyring)
     refresh_locked(repository, keyring=keyring, everything=True, trusted=trusted, why=why)
+    _sign_ways_back(repository, keyring, trusted)
 
 
 def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> None:
@@ -162,15 +164,35 @@ def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> 
     change_settings(repository.state, keys=tuple(keys))
 
 
+def _sign_ways_back(repository: Repository, keyring: Keyring, public: bytes) -> None:
+    """Have the present keys sign what says where a rollback goes, and from where a retired suite would go on.
+
+    It is one entry of each suite's history.
+    """
+    state = repository.state
+    present = keyring.export_public(state.settings().keys, armor=False)
+    pointers = state.unverified_pointers(state.settings().suites)
+    for suite in state.store.names("state/history"):
+        pointer = pointers.get(suite)
+        entry = came(state.backwards(pointer), pointer.snapshot) if pointer else state.retired(suite)
+        if entry:
+            _sign_again(repository, layout.history_file(suite, entry.serial), keyring, present, public)
+
+
 def _sign_histories(repository: Repository, keyring: Keyring, public: bytes) -> None:
     """Have the present keys sign what a key alone has signed of the histories: 10 ms an entry."""
     store, keys = repository.store, repository.state.settings().keys
     present = keyring.export_public(keys, armor=False)
     for suite in store.names("state/history"):
         for name in store.names(f"state/history/{suite}"):
-            if not name.endswith(".asc"):
-                continue
-            path = f"state/history/{suite}/{name.removesuffix('.asc')}"
-            entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
-            if not proof_of(entry, signature, present) and proof_of(entry, signature, public):
-                store.put({f"{path}.asc": keyring.detach_sign(entry, keys)})
+            if name.endswith(".asc"):
+                path = f"state/history/{suite}/{name.removesuffix('.asc')}"
+                _sign_again(repository, path, keyring, present, public)
+
+
+def _sign_again(repository: Repository, path: str, keyring: Keyring, present: bytes, public: bytes) -> None:
+    """Have the present keys sign an entry of a history that only another one has signed."""
+    store = repository.store
+    entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
+    if not proof_of(entry, signature, present) and proof_of(entry, signature, public):
+        store.put({f"{path}.asc": keyring.detach_sign(entry, repository.state.settings().keys)})

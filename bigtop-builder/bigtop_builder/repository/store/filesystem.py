@@ -40,6 +40,9 @@ SUITES = "dists"
 LOCK = "state/lock"
 LOCK_SECONDS = 600
 LOCK_PAUSE = 0.05
+UNSETTLED = (
+    "what was switched last may not be on the disk yet: make room or mend it, and run the command again"
+)
 LOCK_TOLD = 1.0
 """Seconds of waiting after which it is said for whom."""
 
@@ -332,7 +335,7 @@ class FilesystemStore:
         """Make the suites durable where a publisher may have been killed just after it switched one."""
         if self._sync and (self.root / TEMPORARY).is_dir():
             for folder in (self.root / SUITES, self.root):
-                with self._complaints(), suppress(FileNotFoundError):
+                with self._complaints(UNSETTLED), suppress(FileNotFoundError):
                     sync_folder(str(folder))
 
     def _empty(self) -> None:
