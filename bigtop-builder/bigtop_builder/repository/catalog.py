@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The snapshots of a repository: what there is, what each is called, and which are kept whatever the rules say."""
+"""The snapshots of a repository: what there is, and what each is called. Reads only; `keeping` gives names."""
 
 import re
 from collections.abc import Collection, Mapping
