@@ -14,9 +14,8 @@ SEED = "BIGTOP_FAULT_SEED"
 FIGURE = "fault"
 FIGURES = pytest.StashKey[list[str]]()
 
-
-def pytest_configure() -> None:
-    os.environ.setdefault(SEED, str(secrets.randbelow(10**6)))
+# Workers inherit it. It is not left to pytest_configure, which comes after the conftest of the faults, who reads it.
+os.environ.setdefault(SEED, str(secrets.randbelow(10**6)))
 
 
 @pytest.fixture(scope="session")

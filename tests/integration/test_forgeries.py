@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who can write to the store and has no key has nothing signed that the keys' holders did not publish."""
 
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -11,15 +12,18 @@ import pytest
 
 from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
+from bigtop_builder.errors import SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.catalog import keep
+from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.check import examine
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import SuiteSettings, snapshot_suite
 from bigtop_builder.repository.pointer import DamagedError
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
 from bigtop_builder.repository.removal import remove
+from bigtop_builder.repository.retirement import retire
 from bigtop_builder.repository.withdraw import withdraw
 from bigtop_builder.run import Completed
 
@@ -108,3 +112,43 @@ def test_a_reason_and_a_description_may_hold_what_begins_a_signature(
     assert standing.fields["Description"] == words
     assert withdraw(repository, bad, keyring=keyring, why="fine again", undo=True).changed
     assert snapshot_suite(bad) in repository.state.unverified_pointers([snapshot_suite(bad)])
+
+
+def test_a_suite_comes_back_only_where_the_keys_say_that_it_was_retired(
+    tmp_path: Path, deb: DebMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    keys = KeyStore(tmp_path / "two")
+    old, new = (keys.new("Ann Bee", f"ann{number}@bee.example") for number in range(2))
+    with keys.open() as keyring:
+        repository = Repository.init(
+            tmp_path / "apt", origin="Ours", keyring=keyring, fingerprints=[old], sync=False
+        )
+        for suite in ("stable", "testing"):
+            repository.define(suite, SuiteSettings(codename=f"{suite}-codename"))
+            snapshot = repository.add(suite, [read_deb(deb("zoo"))], keyring=keyring).snapshot
+        serial = retire(repository, "testing", keyring=keyring).serial
+        rotation.begin(repository, old, new, keyring=keyring)
+        rotation.finish(repository, old, keyring=keyring, public=keys.public(old))
+        path = layout.history_file("testing", serial)
+        told = repository.state.entry("testing", serial)
+        assert told
+        ours = repository.store.read(path)
+        forged = told.model_copy(update={"codename": "evil"}).to_json().encode()
+        repository.store.put({path: forged})
+        with pytest.raises(SigningError, match="none of the present keys has signed it"):
+            repository.promote(snapshot, "testing", new_suite=True, keyring=keyring)
+        assert ours
+        repository.store.put({path: ours})
+        repository.store.put({layout.SETTINGS: without(repository, "testing")})
+        assert repository.promote(snapshot, "testing", new_suite=True, keyring=keyring).serial == serial + 1
+    standing = repository.state.unverified_pointer("testing")
+    assert standing
+    assert standing.fields["Codename"] == "testing-codename"
+
+
+def without(repository: Repository, suite: str) -> bytes:
+    """Settings that have a suite no more."""
+    settings = repository.state.settings()
+    suites = {name: one for name, one in settings.suites.items() if name != suite}
+    return settings.model_copy(update={"suites": suites}).to_json().encode()

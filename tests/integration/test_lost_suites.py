@@ -16,9 +16,10 @@ from bigtop_builder.errors import BuilderError, CheckFailed, InputError, Publish
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.authentic import recorded
-from bigtop_builder.repository.catalog import keep, named
+from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.gc import collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh

@@ -129,7 +129,7 @@ def test_a_rotation_that_was_cut_short_is_completed_by_the_same_steps(
         words = (site.old, new) if step == "begin" else (site.old,)
         options = {} if step == "begin" else {"known": True}
         with monkeypatch.context() as patched:
-            patched.setattr("bigtop_builder.repository.rotation.refresh", stopped)
+            patched.setattr("bigtop_builder.repository.rotation.refresh_locked", stopped)
             with pytest.raises(KeyboardInterrupt):
                 getattr(site.succession, step)(*words, **options)
         getattr(site.succession, step)(*words)
@@ -522,7 +522,7 @@ def test_check_names_the_command_that_completes_a_change_of_keys(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, project.store.open([project.old, new]) as keyring:
-        patched.setattr("bigtop_builder.repository.rotation.refresh", stopped)
+        patched.setattr("bigtop_builder.repository.rotation.refresh_locked", stopped)
         with pytest.raises(KeyboardInterrupt):
             begin(project.repository, project.old, new, keyring=keyring)
     said = project.do("repo", "check")

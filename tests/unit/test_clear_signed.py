@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A clear-signed text is read in one way only, by real gpg, by gpgv and by us."""
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from bigtop_builder.errors import SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring, canonical, unverified_text, verify
-from bigtop_builder.openpgp.armor import join_clear
+from bigtop_builder.openpgp.armor import _crc24, join_clear
 from bigtop_builder.run import run
 
 TEXT = b"Origin: Ours\nX-Snapshot: good\n"
@@ -121,17 +122,48 @@ def test_what_could_be_read_in_two_ways_is_not_read_at_all(kind: str, sign: Sign
         unverified_text(text)
 
 
-def test_what_is_believed_is_what_gpgv_gave_out(
+def test_what_we_would_read_otherwise_than_gpgv_is_not_believed(
     sign: Signer, public: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if our own reading of the frame let one of these pass."""
-    monkeypatch.setattr("bigtop_builder.openpgp.gpgv.unverified_text", lambda signed: signed)
+    signed = sign(TEXT)
+    monkeypatch.setattr("bigtop_builder.openpgp.gpgv.unverified_text", lambda _: canonical(TEXT))
     passed = 0
-    for text in forged(sign(TEXT)).values():
+    for text in forged(signed).values():
         try:
             said = verify(text, keyring=public, what="x").text
         except SigningError:
             continue
         passed += 1
-        assert b"evil" not in said
+        assert said == canonical(TEXT)
     assert passed, "gpgv itself takes some of them"
+    monkeypatch.setattr("bigtop_builder.openpgp.gpgv.unverified_text", lambda _: b"X-Snapshot: evil")
+    for text in (signed, *forged(signed).values()):
+        with pytest.raises(SigningError, match="x has no good signature"):
+            verify(text, keyring=public, what="x")
+
+
+def test_a_whole_signed_message_is_no_signature(
+    sign: Signer, keyring: Keyring, key: str, public: bytes
+) -> None:
+    """What a key has signed stands in the block, with its signature; the text before it is somebody else's."""
+    message = run(
+        ["gpg", "--homedir", keyring.home, "--batch", "--local-user", key, "--compress-level", "0", "--sign"],
+        stdin=TEXT,
+    ).stdout
+    lie = TEXT.replace(b"good", b"evil")
+    with pytest.raises(SigningError, match="x has no good signature"):
+        verify(lie, signature=message, keyring=public, what="x")
+    armored = base64.encodebytes(message) + b"=" + base64.b64encode(_crc24(message).to_bytes(3, "big"))
+    text = (
+        parts(sign(TEXT))[0]
+        + b"\n\n"
+        + lie
+        + SIGNATURE
+        + b"\n"
+        + armored
+        + b"\n-----END PGP SIGNATURE-----\n"
+    )
+    assert unverified_text(text) == canonical(lie)
+    with pytest.raises(SigningError, match="x has no good signature"):
+        verify(text, keyring=public, what="x")

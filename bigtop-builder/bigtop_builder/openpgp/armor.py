@@ -18,7 +18,7 @@ BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 END = b"-----END PGP SIGNATURE-----"
 BLOCK = re.compile(
     BEGIN
-    + rb"\r?\n(?:[A-Za-z]+: [^\r\n]*\r?\n)*\r?\n([A-Za-z0-9+/=\s]*?)(?:\n=[A-Za-z0-9+/]{4}\s*)?\r?\n"
+    + rb"\r?\n(?:[A-Za-z-]+: [^\r\n]*\r?\n)*\r?\n([A-Za-z0-9+/=\s]*?)(?:\n=[A-Za-z0-9+/]{4}\s*)?\r?\n"
     + END
 )
 HASH = re.compile(rb"^Hash: ([A-Za-z0-9, -]+)$")

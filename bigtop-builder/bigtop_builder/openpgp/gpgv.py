@@ -52,8 +52,7 @@ def verify(
             expired nor revoked. As in apt, others may stand beside a good one. Or a clear-signed text has something
             around it, which gpgv does not mind.
     """
-    if signature is None:
-        _require_clear(data, what)
+    framed = None if signature is not None else _framed(data, what)
     with tempfile.TemporaryDirectory(prefix="bb-gpgv-") as folder:
         signed, text = Path(folder, "signed"), Path(folder, "text")
         signed.write_bytes(data)
@@ -63,7 +62,10 @@ def verify(
     groups = done.text.split("[GNUPG:] NEWSIG")[1:]
     once = tuple(dict.fromkeys(match[1] for group in groups if (match := ONCE_GOOD.search(group))))
     good = once if expired else tuple(dict.fromkeys(m[1] for group in groups if (m := GOOD.search(group))))
-    if "[GNUPG:] BADSIG" not in done.text:
+    if "[GNUPG:] BADSIG" not in done.text and framed in {
+        None,
+        said,
+    }:  # two readings of it would be one too many
         if good:
             return Signed(text=said, keys=good)
         if once:
@@ -73,9 +75,10 @@ def verify(
     raise SigningError(f"{what} has no good signature", details=done.complaint)
 
 
-def _require_clear(data: bytes, what: str) -> None:
+def _framed(data: bytes, what: str) -> bytes:
+    """What stands in the frame of a clear-signed text."""
     try:
-        unverified_text(data)
+        return unverified_text(data)
     except SigningError as error:
         raise SigningError(
             f"{what} has no good signature",

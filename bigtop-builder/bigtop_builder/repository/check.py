@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 
-from bigtop_builder import openpgp
 from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout, records
@@ -18,7 +17,7 @@ from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import kept_keys, require_good, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
-from bigtop_builder.repository.key_expiry import LASTING, following
+from bigtop_builder.repository.key_expiry import all_expired, ending_keys
 from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Notice, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
 from bigtop_builder.repository.notices import MEND, marked
@@ -85,10 +84,10 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
         found += forgotten(state)
         refused, soon = look.endings(suites, now)
         found += refused
-        ending = list(_ending_keys(public, now))
-        found += ending if _expired(public, now) else ()
+        dead, ending = all_expired(public, now), list(ending_keys(public, now))
+        found += ending if dead else ()
         warnings = [
-            *(() if _expired(public, now) else ending),
+            *(() if dead else ending),
             *soon,
             *_ownless(suites),
             *(suite.unfinished.told for suite in suites if suite.unfinished),
@@ -220,7 +219,7 @@ class _Look:
         refused: list[str] = []
         soon: list[str] = []
         pointers = [suite.pointer for suite in suites if suite.pointer]
-        dead = _expired(self.public, now)
+        dead = all_expired(self.public, now)
         for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
             if told and _unfinished(pointer, self.settings):
                 if (ours := self._ours(pointer)) and (step := _unfinished(ours, self.settings)):
@@ -378,29 +377,6 @@ def _blocks(suites: Iterable[_Suite]) -> list[_Block]:
                 fresh = _Block(suite=suite.name, folder=folder, block=block, forms=set())
                 found.setdefault(block.sha256, fresh).forms.update(forms)
     return list(found.values())
-
-
-def _ending_keys(public: bytes, now: datetime) -> Iterator[str]:
-    """Keys that hosts will soon accept no more."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        for key in keyring.keys():  # noqa: SIM118  # it is no mapping
-            if key.expires and key.expires < now + LASTING:
-                ends = "expired" if key.expires <= now else "expires"
-                yield (
-                    f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
-                    f"{following(key.fingerprint, key.expires, now)}"
-                )
-
-
-def _expired(public: bytes, now: datetime) -> bool:
-    """Whether no key signs any more: `_ending_keys` has the way out, and a refresh is none."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        keys = keyring.keys()
-        return bool(keys) and all(key.expires and key.expires <= now for key in keys)
 
 
 def _unfinished(pointer: Pointer, settings: Settings) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command, lost_state, refuse_inside
@@ -180,11 +181,6 @@ def unpublished(state: State, suite: str) -> InputError:
         f"nothing was published to suite {suite} of {state.store.name}",
         hint=meant(suite, state.settings().suites),
     )
-
-
-def plain(text: str) -> str:
-    """Text of a history entry, with nothing in it that a terminal would obey: its signature was not looked at."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _changing(state: State, wanted: Settings, named: Collection[str]) -> dict[str, object]:

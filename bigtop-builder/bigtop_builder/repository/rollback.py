@@ -7,10 +7,10 @@ from contextlib import suppress
 from itertools import chain
 
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, SigningError
+from bigtop_builder.log import plain
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import signed_entry
 from bigtop_builder.repository.catalog import found
-from bigtop_builder.repository.founding import plain
 from bigtop_builder.repository.layout import Action, Entry
 from bigtop_builder.repository.notices import Keys, notice_of, out_of_use
 from bigtop_builder.repository.pointer import Pointer

@@ -154,6 +154,7 @@ def _finish(repository: Repository, old: str, *, new: str, keyring: Keyring, pub
     trusted = keyring.export_public(keys, armor=False) + public
     if keys == settings.keys and not _pending(repository, keyring):
         log.info("%s signs nothing of %s: nothing is to be signed anew", old, repository.store.name)
+        _sign_ways_back(repository, keyring, trusted)
         return
     _set_keys(repository, keys, keyring)
     refresh_locked(repository, keyring=keyring, everything=True, trusted=trusted, why=why)
@@ -183,11 +184,17 @@ def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> 
 
 
 def _sign_ways_back(repository: Repository, keyring: Keyring, public: bytes) -> None:
-    """Have the present keys sign the one entry of each suite's history that says where a rollback goes."""
+    """Have the present keys sign what says where a rollback goes, and from where a retired suite would go on.
+
+    It is one entry of each suite's history.
+    """
     state = repository.state
     present = keyring.export_public(state.settings().keys, armor=False)
-    for suite, pointer in state.unverified_pointers(state.settings().suites).items():
-        if entry := came(state.backwards(pointer), pointer.snapshot):
+    pointers = state.unverified_pointers(state.settings().suites)
+    for suite in state.store.names("state/history"):
+        pointer = pointers.get(suite)
+        entry = came(state.backwards(pointer), pointer.snapshot) if pointer else state.retired(suite)
+        if entry:
             _sign_again(repository, layout.history_file(suite, entry.serial), keyring, present, public)
 
 

@@ -37,12 +37,14 @@ def strays(state: State) -> Iterator[str]:
     for suite in _unknown(state):
         if _retiring(state, suite):
             yield f"dists/{suite} is there, and was to be retired: bigtop-builder repo retire {suite} completes it"
+        elif not state.entries(suite):
+            yield f"dists/{suite} is none of the repository's suites: remove it, or serve it from another place"
 
 
 def forgotten(state: State) -> Iterator[str]:
-    """Suites that hosts find, and no command knows: the settings do not have them."""
+    """Suites that were published to and stand, and that no command knows: the settings do not have them."""
     for suite in _unknown(state):
-        if not _retiring(state, suite):
+        if state.entries(suite) and not _retiring(state, suite):
             yield f"dists/{suite} is a suite that {layout.SETTINGS} does not have: {known_again(suite)}"
 
 

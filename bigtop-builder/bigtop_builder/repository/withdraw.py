@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
@@ -81,7 +82,7 @@ def withdraw(
         InputError: There is no such snapshot, a suite was named, or there is no reason.
         SigningError: A key cannot sign, or the repository's keys have not signed what is to be signed anew.
     """
-    reason = " ".join("".join(char if char.isprintable() else " " for char in why).split())
+    reason = " ".join(plain(why).split())
     if not reason or len(reason) > LONG:
         raise InputError(
             "a withdrawal needs a reason, which hosts' checks will show"
