@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is a repository whole: every signature, hash and reference that a host or the next publisher will follow."""
 
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,17 +17,16 @@ from bigtop_builder.repository.authentic import kept_keys, require_good, require
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
 from bigtop_builder.repository.key_expiry import all_expired, ending_keys
-from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Notice, Settings, Snapshot
+from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
-from bigtop_builder.repository.notices import MEND, marked
-from bigtop_builder.repository.pointer import WITHDRAWN, Pointer, Proven
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.refresh import why_due
 from bigtop_builder.repository.rights import closed
 from bigtop_builder.repository.signatures import signatures, unnamed, verified
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.strays import forgotten, strays
 from bigtop_builder.repository.unfinished import Unfinished, unfinished
-from bigtop_builder.repository.withdraw import affected
+from bigtop_builder.repository.withdrawals import unheeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +77,7 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
         found += missing_snapshots(state, pointers, look.public, look.once)
         found += look.histories(suites)
         found += look.files(suites)
-        found += look.notices(suites)
-        found += look.withdrawn(suites)
+        found += unheeded(state, pointers, look.public)
         found += forgotten(state)
         refused, soon = look.endings(suites, now)
         found += refused
@@ -149,27 +146,6 @@ class _Look:
         """Suites with their signatures and what their Release says."""
         return list(self.threads.map(self._suite, names))
 
-    def withdrawn(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """Suites that point to a snapshot which is out of use."""
-        notices = self._notices()
-        mirror = self.state.store.size(layout.MIRROR) is not None
-        for pointer in (suite.pointer for suite in suites if suite.pointer):
-            notice = notices.get(pointer.snapshot)
-            if notice and not layout.OWN_SUITE.fullmatch(pointer.suite):
-                one = affected(self.state, pointer, notices.keys())
-                way_out = f"{one.way_out}{one.stays and f' ({one.stays})'}"
-                yield (
-                    f"{pointer.suite} points to snapshot {pointer.snapshot[:16]}, which is withdrawn: "
-                    f"{notice.why}: {'export it again when it has gone back' if mirror else way_out}"
-                )
-
-    def _notices(self) -> Mapping[str, Notice]:
-        """Snapshots that are out of use; what is wrong with the list is told elsewhere."""
-        with suppress(BuilderError):
-            if self.state.store.size(layout.WITHDRAWN) is not None:
-                return self.state.notices(self.public)
-        return marked(self.state, lambda: self.public)
-
     def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Every entry of every history, with its signature."""
         last: dict[str, Pointer | Entry] = {one.suite: one for one in _retired(self.state)}
@@ -192,27 +168,6 @@ class _Look:
             yield from problems
             named += files
         yield from self._right(list(dict.fromkeys(named)))
-
-    def notices(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """The list of withdrawn snapshots, and that their own suites say the same."""
-        mirror = self.state.store.size(layout.MIRROR) is not None
-        mend = COPY if mirror else MEND
-        try:
-            notices = self.state.notices(self.public)
-        except BuilderError as error:
-            yield f"{error.brief}: {error.hint or mend}"
-            return
-        if self.state.store.size(layout.WITHDRAWN) is None and self._notices():
-            yield f"{layout.WITHDRAWN} is missing, and snapshots are withdrawn: {mend}"
-        for own in (suite.pointer for suite in suites if layout.OWN_SUITE.fullmatch(suite.name)):
-            said = own.fields.get(WITHDRAWN, "") if own else ""
-            there = notices[own.snapshot].why if own and own.snapshot in notices else ""
-            if own and said != there:
-                again = f"bigtop-builder repo withdraw {own.snapshot[:16]} --why {shlex.quote(there or said)}"
-                yield (
-                    f"{own.suite} and {layout.WITHDRAWN} differ on whether it is withdrawn: {again} takes it out of "
-                    "use; with --undo too it is in use again"
-                )
 
     def endings(self, suites: Iterable[_Suite], now: datetime) -> tuple[list[str], list[str]]:
         """Suites that hosts refuse, or will after the next step, and others that are to be signed anew."""
