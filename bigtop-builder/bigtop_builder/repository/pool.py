@@ -82,7 +82,7 @@ def only(debs: Sequence[Deb], architectures: Collection[str]) -> Sequence[Deb]:
     if fitting or not debs:
         return fitting
     raise InputError(
-        f"none of {len(debs)} packages is for {', '.join(architectures)} or all",
+        f"none of {counted(len(debs), 'package')} is for {', '.join(architectures)} or all",
         hint=f"they are for {', '.join(sorted({deb.architecture for deb in debs}))}",
     )
 
