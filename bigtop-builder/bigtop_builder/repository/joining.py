@@ -25,8 +25,8 @@ def require_indices(state: State, suite: str, snapshot: str) -> None:
     wrong = [path for path, entry in wanted.items() if path not in held or held[path].size != entry.size]
     if wrong:
         raise CheckFailed(
-            f"hosts would refuse {suite}: {len(wrong)} of {len(wanted)} indices of snapshot {snapshot[:16]} are missing "
-            f"or cut off, as {wrong[0]}",
+            f"hosts would refuse {suite}: {len(wrong)} of {len(wanted)} indices of snapshot {snapshot[:16]} are "
+            f"missing or cut off, as {wrong[0]}",
             hint=f"bigtop-builder repo refresh {layout.snapshot_suite(snapshot)} joins them anew from their blocks; "
             f"or {COPY}",
         )
