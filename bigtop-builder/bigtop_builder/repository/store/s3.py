@@ -173,8 +173,9 @@ class S3Store:
         }
         self._check()
         if wanted:
-            alone = [path for path in wanted if self.abilities.conditional and not ADDRESSED.match(path)]
-            upload(self._bucket, wanted, verifies=self.abilities.verifies, alone=alone)
+            able = self.abilities
+            alone = frozenset(path for path in wanted if able.conditional and not ADDRESSED.match(path))
+            upload(self._bucket, wanted, verifies=able.verifies, alone=alone)
 
     def _require_spared(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -182,7 +183,8 @@ class S3Store:
                 raise PublishError(
                     f"{self.name}/{path} was being removed by {one.by}, who did not come to an end",
                     details="A request of that one may still be on its way, and would remove it again.",
-                    hint=f"nothing was switched: run the command again after {one.end:%H:%M} UTC",
+                    hint=f"nothing was switched: run the command again after {one.end:%H:%M} UTC; "
+                    "repo gc can be run before",
                 )
 
     @contextmanager

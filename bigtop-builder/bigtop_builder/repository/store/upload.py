@@ -5,7 +5,7 @@ import hashlib
 import io
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -70,7 +70,11 @@ class Large:
 
 
 def upload(
-    bucket: Bucket, files: Mapping[str, bytes | Upload], *, verifies: bool, alone: Collection[str] = ()
+    bucket: Bucket,
+    files: Mapping[str, bytes | Upload],
+    *,
+    verifies: bool,
+    alone: frozenset[str] = frozenset(),
 ) -> None:
     """Write files; on return each is whole in the store.
 
