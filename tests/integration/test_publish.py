@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apt_host import AptHost
+from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
@@ -174,7 +174,7 @@ def test_promotion_is_a_new_wrapper_over_the_same_snapshot(site: Site) -> None:
     host = site.host()
     host.update()
     assert host.candidate("zoo") == "1.0-1"
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     assert (pointer.fields["Suite"], pointer.fields["Codename"]) == ("stable", "rock")
     assert "Valid-Until" in pointer.fields
@@ -187,7 +187,7 @@ def test_several_versions_components_and_architectures_are_kept(site: Site) -> N
     site.add(site.deb("zoo", "1"), site.deb("zoo", "2"), site.deb("bin", architecture="amd64"))
     site.repository.add("stable", [site.deb("extra")], component="contrib", keyring=site.keyring)
     site.add(site.deb("arm", architecture="arm64"))
-    snapshot = site.repository.state.snapshot(site.repository.state.pointer("stable").snapshot)  # type: ignore[union-attr]
+    snapshot = site.repository.state.snapshot(site.repository.state.unverified_pointer("stable").snapshot)  # type: ignore[union-attr]
     found = {
         (component, architecture): [(one.name, one.version) for one in site.repository.state.packages(index)]
         for component, indices in snapshot.components.items()
@@ -212,7 +212,7 @@ def test_the_order_in_which_packages_came_does_not_show(site: Site, tmp_path: Pa
         tmp_path / "other", origin="Else", keyring=site.keyring, fingerprints=[site.fingerprint], sync=False
     )
     published = other.add("unstable", debs, keyring=site.keyring)
-    assert published.snapshot == site.repository.state.pointer("stable").snapshot  # type: ignore[union-attr]
+    assert published.snapshot == site.repository.state.unverified_pointer("stable").snapshot  # type: ignore[union-attr]
 
 
 def test_an_index_that_was_altered_is_mended_when_it_is_made_again(site: Site) -> None:
@@ -306,6 +306,23 @@ def test_the_same_version_with_other_bytes_is_refused(site: Site) -> None:
         site.add(site.deb("zoo", "1:1.0-1", content="epoch"))
     published = {path: state for path, state in tree(site.root).items() if "/state" not in path}
     assert published == {path: state for path, state in before.items() if "/state" not in path}
+
+
+@pytest.mark.parametrize("suite", ["stable", "testing"])
+def test_a_damaged_copy_of_a_published_package_is_told_to_be_damaged_first(site: Site, suite: str) -> None:
+    deb = read_deb(write_deb(site.folder, "zoo", "1.0-1", data=b"x" * 3000))
+    site.add(deb)
+    data = deb.path.read_bytes()
+    deb.path.write_bytes(data.replace(b"xxxx", b"xxyx", 1))
+    damaged = read_deb(deb.path)
+    assert damaged.sha256 != deb.sha256
+    for verify in (True, False):
+        with pytest.raises(PublishError, match="md5sums") as caught:
+            site.repository.add(suite, [damaged], keyring=site.keyring, new_suite=True, verify=verify)
+        assert str(deb.path) in caught.value.brief
+        assert "is in the repository with other bytes" in caught.value.details
+        assert "fetch the file again" in caught.value.hint
+        assert "--bump" not in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
@@ -571,7 +588,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
     ids = []
     for version in "123":
         site.add(site.deb("zoo", version))
-        pointer = site.repository.state.pointer("stable")
+        pointer = site.repository.state.unverified_pointer("stable")
         assert pointer
         ids.append(pointer.snapshot)
     assert site.repository.rollback("stable", keyring=site.keyring).snapshot == ids[1]
@@ -584,7 +601,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
 
 def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
     site.add(site.deb("zoo", "1"))
-    first = site.repository.state.pointer("stable")
+    first = site.repository.state.unverified_pointer("stable")
     assert first
     with pytest.raises(InputError, match="no snapshot before the present one") as nothing:
         site.repository.rollback("stable", keyring=site.keyring)

@@ -126,7 +126,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def names(repository: Repository) -> set[str]:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     index = repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
     return {one.name for one in repository.state.packages(index)}

@@ -275,7 +275,7 @@ def test_of_two_that_take_a_lease_where_conditions_are_ignored_the_later_write_s
 
 def test_where_conditions_are_ignored_the_name_in_the_lease_is_read_before_a_switch(between: Way) -> None:
     between.fault = lambda method, _path: "bare" if method == "PUT" else ""
-    one, other = (S3Store(Bucket(URL), lease_seconds=4.0) for _ in range(2))
+    one, other = (S3Store(Bucket(URL), lease_seconds=20.0) for _ in range(2))
     with one.lock():
         folder = release(one, 1)
         taken = json.dumps({"holder": "somebody else", "token": "other"}).encode()

@@ -16,7 +16,6 @@ from bigtop_builder.cli.place import (
     no_sync_option,
     place_of,
     readable,
-    refuse_inside,
     repo_option,
     signing,
     why_option,
@@ -24,9 +23,10 @@ from bigtop_builder.cli.place import (
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.export import export as export_suites
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh as refresh_suites
@@ -171,7 +171,6 @@ def export(
         raise InputError("nothing to export is named", hint="--suite SUITE, or --snapshot ID")
     place = place_of(context, folder)
     source = Repository.open(place)
-    refuse_inside(target, place)
     done = export_suites(
         source.state,
         open_store(target, sync=not no_sync),

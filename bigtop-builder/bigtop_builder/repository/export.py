@@ -15,8 +15,9 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
-from bigtop_builder.repository.founding import meant
-from bigtop_builder.repository.gc import remove, sweep
+from bigtop_builder.repository.accidents import refuse_inside
+from bigtop_builder.repository.founding import unpublished
+from bigtop_builder.repository.gc import Plan, remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.retention import DAY
@@ -71,9 +72,11 @@ def export(
         why: Reason, for the mirror's record.
 
     Raises:
-        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else.
+        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else
+            or lies in a repository.
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
+    refuse_inside(target, source.store)
     chosen = [catalog.named(source, one) for one in snapshots]
     pointers = _wanted(source, suites, chosen)
     _held(source, target)  # a place that holds something else does not even get a lock
@@ -83,39 +86,21 @@ def export(
         settings = _settings(source, there, pointers)
         if target.read(layout.MIRROR) is None:
             _begin(target, settings, Mirror(when=now, why=why, source=source.store.name))
-        before = there.pointers(target.names("dists"))
+        before = there.unverified_pointers(target.names("dists"))
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
         forms = source.settings().forms
         carrier = _Carrier(source, target, forms)
         models = {one.snapshot: source.snapshot(one.snapshot) for one in pointers}
-        every = tuple(models.values())
-        carrier.packages(every)
-        carrier.indices(every)
-        for snapshot, model in models.items():
-            carrier.snapshot(snapshot, model)
-        carrier.records(every)
-        for one in pointers:
-            carrier.wrapper(one, models[one.snapshot])
+        carrier.bring(pointers, models)
         asked = {*suites, *map(layout.snapshot_suite, chosen)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
         mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, before, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
-            standing = before.get(one.suite)
-            if standing is None or standing.signed != one.signed:
-                target.switch(
-                    one.suite,
-                    layout.release_folder(one.suite, one.serial),
-                    files=places_of(models[one.snapshot], forms),
-                    before=standing.signed if standing else None,
-                )
-        named = there.pointers(target.names("dists")).values()
-        stays = {one.snapshot: ("mirrored",) for one in (*mirror.held, *_of_suites(named))}
-        gone = tuple(one for one in there.snapshots() if one not in stays)
-        swept = sweep(there, stays, gone=gone, now=now)
-        remove(there, swept)
+            _switch(target, one, before.get(one.suite), places_of(models[one.snapshot], forms))
+        swept = _swept(there, mirror, now)
     return Exported(
         target=target.name,
         suites={one.suite: one.snapshot for one in pointers},
@@ -134,6 +119,17 @@ class _Carrier:
         self.forms = forms
         self.files = 0
         self.size = 0
+
+    def bring(self, pointers: Sequence[Pointer], models: Mapping[str, Snapshot]) -> None:
+        """Copy all that suites need, in the order in which a publish writes it, and no switch."""
+        every = tuple(models.values())
+        self.packages(every)
+        self.indices(every)
+        for snapshot, model in models.items():
+            self.snapshot(snapshot, model)
+        self.records(every)
+        for one in pointers:
+            self.wrapper(one, models[one.snapshot])
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files that the target does not have; names of aliases are all it compares."""
@@ -251,16 +247,13 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     """
     found: dict[str, Pointer] = {}
     for suite in suites:
-        pointer = source.pointer(suite)
+        pointer = source.unverified_pointer(suite)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {source.store.name}",
-                hint=meant(suite, source.settings().suites),
-            )
-        own = source.pointer(layout.snapshot_suite(pointer.snapshot))
+            raise unpublished(source, suite)
+        own = source.unverified_pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:
-        own = source.pointer(layout.snapshot_suite(snapshot))
+        own = source.unverified_pointer(layout.snapshot_suite(snapshot))
         if own is None:
             raise InputError(
                 f"snapshot {snapshot} has no suite of its own", hint="bigtop-builder repo refresh makes it"
@@ -313,6 +306,24 @@ def _of_suites(pointers: Iterable[Pointer]) -> list[Mirrored]:
     """What suites show to hosts, whatever an export that was cut off has noted."""
     named = (one for one in pointers if not layout.OWN_SUITE.fullmatch(one.suite))
     return [Mirrored(suite=one.suite, snapshot=one.snapshot) for one in named]
+
+
+def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Mapping[str, str]) -> None:
+    """Point a suite of the mirror to where the repository's does, if it does not yet."""
+    before = standing.signed if standing else None
+    if before != wanted.signed:
+        release = layout.release_folder(wanted.suite, wanted.serial)
+        target.switch(wanted.suite, release, files=places, before=before)
+
+
+def _swept(there: State, mirror: Mirror, now: datetime) -> Plan:
+    """What nothing in the mirror names any more, after it was removed."""
+    named = there.unverified_pointers(there.store.names("dists")).values()
+    stays = {one.snapshot: ("mirrored",) for one in (*mirror.held, *_of_suites(named))}
+    gone = tuple(one for one in there.snapshots() if one not in stays)
+    found = sweep(there, stays, gone=gone, now=now)
+    remove(there, found)
+    return found
 
 
 def _turned(

@@ -12,8 +12,8 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -23,6 +23,7 @@ from pathlib import Path
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
+from bigtop_builder.repository.store.deeds import Deeds
 from bigtop_builder.repository.store.download import fetch
 from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Condemned, Lease
 from bigtop_builder.repository.store.refusal import AGAIN, Refused, Unmet
@@ -72,6 +73,7 @@ class S3Store:
         self._patience = patience
         self._lease: Lease | None = None
         self._condemned: dict[str, Condemned] = {}
+        self._deeds = Deeds()
 
     @property
     def name(self) -> str:
@@ -200,15 +202,19 @@ class S3Store:
         """Remove objects, 32 at a time, after it was said which: where the lease is lost, nobody builds on them."""
         self._check()
         doomed = [path for path in paths if not path.startswith("dists/")]
-        if not self._lease or not doomed:
+        with self._condemning(self._lease, doomed) if self._lease and doomed else nullcontext():
             self._bucket.remove(paths)
-            return
+            self._deeds.removed(len(paths))
+
+    @contextmanager
+    def _condemning(self, lease: Lease, paths: Sequence[str]) -> Iterator[None]:
+        """Let the lease say what is being removed, until it is."""
         files = f"{CONDEMNED}/{uuid.uuid4().hex}.json"
-        self._bucket.write(files, json.dumps({"format": 1, "paths": doomed}).encode())
-        self._lease.condemn(files)
-        self._bucket.remove(paths)
-        self._lease.spare(files)
-        named = {one.files for one in self._lease.inherited}
+        self._bucket.write(files, json.dumps({"format": 1, "paths": paths}).encode())
+        lease.condemn(files)
+        yield
+        lease.spare(files)
+        named = {one.files for one in lease.inherited}
         self._bucket.remove({f"{CONDEMNED}/{name}" for name in self.names(CONDEMNED)} - named)
 
     def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
@@ -241,6 +247,7 @@ class S3Store:
         except PublishError:
             self._put_back(folder, release, named)
             raise
+        self._deeds.switched(suite)
 
     def _copy(self, folder: str, files: Mapping[str, str]) -> None:
         self._bucket.each(lambda path: self._bucket.copy(files[path], f"{folder}/{path}"), files)
@@ -272,6 +279,16 @@ class S3Store:
             if self.read(path) != signed:
                 raise self._overtaken(suite) from error
 
+    def take_down(self, suite: str) -> None:
+        """Remove InRelease, which ends the suite, then its indices.
+
+        Release goes before it: a client that finds no InRelease asks for that, and then for its signature.
+        """
+        folder = f"dists/{suite}"
+        for name in ("Release", SIGNED):
+            self.remove([f"{folder}/{name}"])
+        self.remove([one.path for one in self._bucket.below(folder)])
+
     def _overtaken(self, suite: str) -> PublishError:
         return PublishError(f"{self.name}: another publisher switched {suite} meanwhile", hint=AGAIN)
 
@@ -293,7 +310,7 @@ class S3Store:
             patience=self._patience,
         )
         try:
-            with self._lease.held():
+            with self._deeds.told(), self._lease.held():
                 self._bucket.allow = self._lease.check
                 self._condemned = dict(self._doomed(self._lease.inherited))
                 self._clear()
