@@ -121,7 +121,7 @@ def test_patch_ids_are_those_of_git_and_kept(
 ) -> None:
     one, two = upstream.edit("One", (number(1), "one\n")), upstream.edit("Two", (number(20), "two\n"))
     diffs = [upstream.diff(one), b"no diff at all\n", upstream.diff(two)]
-    expected = [run(["git", "patch-id", "--stable"], stdin=diff).text.split() for diff in diffs]
+    expected = [run(["git", "patch-id", "--verbatim"], stdin=diff).text.split() for diff in diffs]
     with opened() as history:
         found = history.patch_ids(diffs)
         assert found == [(words or [""])[0] for words in expected]
