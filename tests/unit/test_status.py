@@ -377,6 +377,19 @@ def test_another_pin_makes_evidence_stale_where_no_source_is_here(
     assert matrix.doubts == (f"{patch_id} on {recipe}: is stale: what it is applied to has changed",)
 
 
+@pytest.mark.parametrize(("path", "stale"), [("NOTE", False), (f"{COMMON}/salute/patch1-new.diff", True)])
+def test_a_patch_to_bigtop_makes_evidence_of_a_component_stale_if_it_may_change_its_series(
+    project: Project, settings: Settings, path: str, stale: bool
+) -> None:
+    fetch_source(project, settings, "salute")
+    record(make_matrix(project, settings, patches=[BLANK]))
+    shutil.rmtree(settings.cache_dir)
+    write_patch(project, "bigtop/new", diff_of(path, "", diff_of("NEW", "", "new\n")))
+    list_patches(project, DATE, "bigtop/new", BLANK)
+    doubts = make_matrix(project, settings, patches=[BLANK], releases=["1.0.0"]).doubts
+    assert doubts == ((f"{BLANK} on 1.0.0: is stale: what it is applied to has changed",) if stale else ())
+
+
 def test_a_recipe_that_lists_what_does_not_apply_is_red(project: Project, settings: Settings) -> None:
     alone(project, "bigtop/gone", diff_of("gone", "one\n", "two\n"))
     assert ask(project, settings).exit_code == 0

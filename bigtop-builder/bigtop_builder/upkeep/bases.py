@@ -38,6 +38,7 @@ class Site:
         target: `bigtop` or a component.
         before: Hashes of the diffs that the base itself is made with: those to Bigtop, for a component.
         series: The recipe's patches to that target, in its order.
+        shaping: Those of `before` that may change the base of a component (`shapes_series`).
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class Site:
     target: str
     before: tuple[str, ...] = field(repr=False)
     series: tuple[Patch, ...] = field(repr=False)
+    shaping: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ class Site:
             pins = [source.sha512 or source.commit or source.where for source in one.sources]
             properties = {**self.recipe.gradle.properties, **one.gradle_properties}
             said += [one.version, pins, one.omit_patches, self.recipe.image.jdk.version, properties]
-        made = {"": digest(canonical(said), *self.before)}
+        made = {"": digest(canonical(said), *self.shaping)}
         below = made[""]
         for patch in self.series:
             made[patch.id] = below

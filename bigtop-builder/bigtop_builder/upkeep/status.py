@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
+from bigtop_builder.patches.apply import touched
+from bigtop_builder.patches.component import shapes_series
 from bigtop_builder.patches.queue import TREE, Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
@@ -294,10 +296,21 @@ def _sites(
         listed = [loaded[patch_id].at(recipe.release) for patch_id in recipe.patches]
         targets = {TREE, *(component.name for component in recipe.components)}
         for target in sorted({entry.target for entry in entries.values()} & targets):
-            before = () if target == TREE else tuple(one.sha256 for one in listed if one.target == TREE)
-            series = tuple(one for one in listed if one.target == target)
-            sites.append(Site(recipe=recipe, path=path, target=target, before=before, series=series))
+            below = [one for one in listed if one.target == TREE and target != TREE]
+            site = Site(
+                recipe=recipe,
+                path=path,
+                target=target,
+                before=tuple(one.sha256 for one in below),
+                series=tuple(one for one in listed if one.target == target),
+                shaping=tuple(one.sha256 for one in below if _shapes(one, target)),
+            )
+            sites.append(site)
     return sites
+
+
+def _shapes(patch: Patch, component: str) -> bool:
+    return any(shapes_series(path, component) for path in touched(patch.diff, source=str(patch.path)))
 
 
 def _other_versions(
