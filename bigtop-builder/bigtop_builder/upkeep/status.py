@@ -351,9 +351,14 @@ def _unfit_at(site: Site, bases: Bases) -> tuple[Unfit, ...] | BuilderError:
 def _misorders(
     recipes: Sequence[tuple[Recipe, Path]], cells: Iterable[Cell], project: Project, bases: Bases
 ) -> Iterator[tuple[str, Misorder]]:
-    """What is wrong with the order of patches to components, where the release's tree can be made."""
-    doubtful = {cell.release for cell in cells if cell.listed and cell.state not in {"clean", "offset"}}
-    for recipe, path in recipes:
+    """What is wrong with the order of patches to components, but where the release's tree cannot be made."""
+    doubtful, broken = set[str](), set[str]()
+    for cell in cells:
+        if cell.listed and cell.state not in {"clean", "offset"}:
+            doubtful.add(cell.release)
+            if cell.found and cell.patch.partition("/")[0] == TREE:
+                broken.add(cell.release)
+    for recipe, path in (one for one in recipes if one[1].stem not in broken):
         built = {TREE, *(component.name for component in recipe.components)}
         listed = (one for one in recipe.patches if one.partition("/")[0] in built)
         patches = tuple(load_entry(project.patches, one).at(recipe.release) for one in listed)
