@@ -329,3 +329,12 @@ def test_one_thing_is_counted_as_one_and_an_empty_list_names_the_snapshots(
     again = tool("repo", "add", "testing", str(deb))
     assert "put back pool/main/z/zoo/zoo_1_all.deb" in again.text
     assert tool("repo", "check").returncode == 0
+
+
+def test_a_gc_without_any_rule_says_that_nothing_is_let_go_and_by_which_option_it_is(tool: Tool) -> None:
+    assert tool("repo", "init").returncode == 0
+    for words in ((), ("--dry-run",)):
+        done = tool("repo", "gc", *words)
+        assert done.returncode == 0
+        assert "no suite has a rule of retention, so all snapshots stay: --keep N" in done.complaint
+    assert "no suite has a rule" not in tool("repo", "gc", "--keep", "3").complaint

@@ -292,7 +292,9 @@ class _Look:
             return f" (of {named}): {COPY}"
         if one.path.startswith("dists/"):
             refresh = f"bigtop-builder repo refresh {suites[0]}"
-            return f" (of {named}): {refresh} joins it anew from its blocks, or copies it; or {COPY}"
+            if not self.state.store.origin(""):  # it is a copy where the store has no links
+                return f" (of {named}): {refresh} copies it anew, and so does the command that was cut off"
+            return f" (of {named}): {refresh} joins it anew from its blocks; or {COPY}"
         if one.path.endswith(".deb"):
             add = (
                 f"bigtop-builder repo add {suites[0] if suites[0] in self.settings.suites else 'SUITE'} FILE"
