@@ -14,6 +14,7 @@ from typing import Self
 from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.attestations import Attestations
 from bigtop_builder.cache import Result, sha256_of
 from bigtop_builder.container import Engine
 from bigtop_builder.download import Progress, quiet
@@ -36,6 +37,7 @@ from bigtop_builder.manifest import (
     TreeRecord,
 )
 from bigtop_builder.plan import Plan, Step
+from bigtop_builder.provenance import Origin
 from bigtop_builder.recipe import Source
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.sources import fetch, form_of
@@ -142,6 +144,7 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
             downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
             cache=survey.cache,
             logs=survey.output.logs,
+            origin=Origin(recipe=survey.recipe_sha256, tree=_tree(survey)),
         )
         given = materials.get(step.name) or material(survey, step)
         given = replace(given, handovers=_handovers(survey, plan, step))
@@ -218,7 +221,7 @@ def require_passed(verdict: Verdict, file: Path) -> None:
         )
 
 
-def manifest_of(survey: Survey, packages: Packages, verdict: Verdict) -> Manifest:
+def manifest_of(survey: Survey, packages: Packages, verdict: Verdict, attestations: Attestations) -> Manifest:
     """The manifest of a release. The same release has the same manifest: its time is the verdict's."""
     reasons = {package.file: package.not_published for package in verdict.packages}
     serials = {step.name: step.serial for step in packages.plan.steps}
@@ -229,21 +232,27 @@ def manifest_of(survey: Survey, packages: Packages, verdict: Verdict) -> Manifes
         target=survey.recipe.target.tag,
         recipe=survey.recipe_sha256,
         lock=survey.lock_sha256,
-        tree=TreeRecord(
-            repository=survey.recipe.bigtop.repository,
-            commit=survey.tree.commit,
-            tree=survey.tree.id,
-            patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in survey.patches),
-        ),
+        tree=_tree(survey),
         verdict=verdict.id,
         components=tuple(
-            _record(result, serials[result.component], reasons, packages.folder)
+            _record(result, serials[result.component], reasons, packages.folder, attestations)
             for result in packages.results
         ),
     )
 
 
-def _record(result: Result, serial: int, reasons: dict[str, str], folder: Path) -> ComponentRecord:
+def _tree(survey: Survey) -> TreeRecord:
+    return TreeRecord(
+        repository=survey.recipe.bigtop.repository,
+        commit=survey.tree.commit,
+        tree=survey.tree.id,
+        patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in survey.patches),
+    )
+
+
+def _record(
+    result: Result, serial: int, reasons: dict[str, str], folder: Path, attestations: Attestations
+) -> ComponentRecord:
     debs = ((file, read_deb(folder / file.file)) for file in result.debs)
     return ComponentRecord(
         name=result.component,
@@ -264,9 +273,11 @@ def _record(result: Result, serial: int, reasons: dict[str, str], folder: Path) 
                 size=file.size,
                 sha256=file.sha256,
                 not_published=reasons[file.file],
+                sbom=attestations.sbom(file.sha256),
             )
             for file, deb in debs
         ),
+        provenance=attestations.provenance(result.component),
     )
 
 

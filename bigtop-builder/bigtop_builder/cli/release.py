@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.attestations import attestations_of
 from bigtop_builder.cli.context import (
     answer,
     builder_option,
@@ -174,7 +175,8 @@ def release(
     with Place(road) as place:
         made = build_release(road, road.plan(components), place)
         verdict = verify_release(road, made, place, archive.packages_of(suite, _copies(context)))
-    manifest = manifest_of(road, made, verdict)
+    attestations = attestations_of(road, made.results)
+    manifest = manifest_of(road, made, verdict, attestations)
     write_whole(road.output.manifest, manifest.to_json())
     why = f"release {road.recipe.release} for {road.recipe.target.tag}"
     gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
@@ -187,6 +189,7 @@ def release(
         why=why,
         gate=gate,
         left=left_beside(road, made),
+        attestations=attestations,
     )
     told = "\n".join([verdict_text(verdict, road.output.verdict), published_text(done), str(archive.folder)])
     answer({"verdict": verdict.id, **published_value(done)}, as_json=as_json, text=told)

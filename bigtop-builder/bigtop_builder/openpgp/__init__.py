@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one door to OpenPGP: signing with gpg, or with what the site has instead of it; verifying with gpgv."""
 
-from bigtop_builder.openpgp.armor import signed_text
+from bigtop_builder.openpgp.armor import dearmored, signed_text
 from bigtop_builder.openpgp.gpgv import signers, verify
 from bigtop_builder.openpgp.home import PASSPHRASE_VARIABLE
 from bigtop_builder.openpgp.key import ClockBehindError, Key, missing
@@ -18,6 +18,7 @@ __all__ = [
     "Keyring",
     "Signer",
     "UserHome",
+    "dearmored",
     "missing",
     "signed_text",
     "signers",

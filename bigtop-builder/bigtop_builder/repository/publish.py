@@ -7,7 +7,7 @@ is either unreachable or whole, and the same command takes up what is there.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from bigtop_builder.repository.published import Published, compared, unchanged
 from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
 from bigtop_builder.repository.source_pool import NOTHING
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Store, open_store
+from bigtop_builder.repository.store import Content, Store, open_store
 from bigtop_builder.repository.unfinished import Completion, completed
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.source_package import Beside
@@ -141,6 +141,7 @@ class Repository:
         new_suite: bool = False,
         verify: bool = True,
         beside: Beside = NOTHING,
+        attestations: Callable[[], Mapping[str, Content]] = dict,
         who: str = "",
         why: str = "",
     ) -> Published:
@@ -161,6 +162,7 @@ class Repository:
                 one of a repository is made in any case.
             verify: Verify packages that no verdict knows; if not, the history says so.
             beside: Source packages, .changes and .buildinfo.
+            attestations: Gives SBOMs and signed statements, by path; called if anything is new.
             who: Whom the history names; this user and host if empty.
             why: Reason for the history.
 
@@ -204,7 +206,7 @@ class Repository:
             sources = source_pool.admit(self.state, incoming.sources, component=component)
             kept, named = source_pool.kept_records(beside.records, incoming.debs, beside.sources)
             self.store.put(source_pool.together(admitted, sources))
-            records = {**pool.records(admitted, verdicts, manifest), **kept}
+            records = {**pool.records(admitted, verdicts, manifest), **kept, **attestations()}
             manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
             grown = partial(
                 incoming.grown, suite=suite, admitted=admitted, sources=sources, manifests=manifests

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Sequence
 
 from bigtop_builder import openpgp
+from bigtop_builder.dsse import sign
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.attested import envelope, is_signed
 from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.publish import Repository
@@ -113,6 +115,7 @@ def revoke(
     finish(repository, fingerprint, keyring=keyring, public=public, why=why or f"{fingerprint} was revoked")
     with repository.state.lock():
         _sign_histories(repository, keyring, public)
+        _sign_statements(repository, keyring, public)
         refused = tuple(dict.fromkeys([*repository.state.settings().revoked, fingerprint]))
         repository.store.put({layout.key_file(fingerprint): revoked})
         change_settings(repository.state, revoked=refused)
@@ -166,6 +169,17 @@ def _sign_histories(repository: Repository, keyring: Keyring, public: bytes) -> 
             entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
             if not _good(entry, signature, present) and _good(entry, signature, public):
                 store.put({f"{path}.asc": keyring.detach_sign(entry, keys)})
+
+
+def _sign_statements(repository: Repository, keyring: Keyring, public: bytes) -> None:
+    """The same for statements about packages."""
+    state, keys = repository.state, repository.state.settings().keys
+    present = keyring.export_public(keys, armor=False)
+    for file in repository.store.names("state/provenance"):
+        name = file.partition(".")[0]
+        if not is_signed(state, name, present) and is_signed(state, name, public):
+            again = sign(envelope(state, name).content, keyring, keys)
+            repository.store.put({layout.provenance_file(name): again.to_json().encode()})
 
 
 def _good(data: bytes, signature: bytes, public: bytes) -> bool:
