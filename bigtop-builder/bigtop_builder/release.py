@@ -15,7 +15,7 @@ from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import Attestations
-from bigtop_builder.cache import Result, sha256_of
+from bigtop_builder.cache import Result, ResultCache, sha256_of
 from bigtop_builder.container import Engine
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
@@ -137,21 +137,35 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
         materials = {step.name: material(survey, step, progress) for step in run}
 
     def make(step: Step) -> Result:
-        rooms, image = place.builders
-        site = Site(
-            rooms=rooms,
-            image=image,
-            downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
-            cache=survey.cache,
-            logs=survey.output.logs,
-            origin=Origin(recipe=survey.recipe_sha256, tree=_tree(survey)),
-        )
-        given = materials.get(step.name) or material(survey, step)
-        given = replace(given, handovers=_handovers(survey, plan, step))
-        return build(step, given, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+        site = site_of(survey, place, cache=survey.cache, logs=survey.output.logs)
+        return make_one(survey, plan, step, site=site, given=materials.get(step.name))
 
     results = execute(plan, survey.cache, make)
     return Packages(plan=plan, results=results, folder=_lay_out(survey, results))
+
+
+def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
+    """Where a release is built, with results and logs going there."""
+    rooms, image = place.builders
+    return Site(
+        rooms=rooms,
+        image=image,
+        downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
+        cache=cache,
+        logs=logs,
+        origin=Origin(recipe=survey.recipe_sha256, tree=_tree(survey)),
+    )
+
+
+def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
+    """Build one component, with what it depends on from the release's cache.
+
+    Raises:
+        SourceError: Its source cannot be had, or is not what its pin says.
+        BuildError: The build failed.
+    """
+    whole = replace(given or material(survey, step), handovers=_handovers(survey, plan, step))
+    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
 
 
 def verify_release(

@@ -7,7 +7,7 @@ archive, and keeps a name of any length in memory: too much trust for packages o
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bigtop_builder.expand import BrokenStreamError
@@ -36,12 +36,29 @@ KINDS: dict[bytes, Kind] = {
 
 @dataclass(slots=True)
 class Entry:
-    """One thing in an archive: its name and link as they stand there, its size in bytes."""
+    """One thing in an archive: its name and link as they stand there, its size in bytes, its header."""
 
     name: str
     kind: Kind
     size: int
     link: str
+    header: bytes = field(repr=False)
+
+    @property
+    def mode(self) -> int:
+        """Permission bits."""
+        return _number(self.header, 100, 108, 0)
+
+    @property
+    def modified(self) -> int:
+        """When it was modified, in seconds since 1970."""
+        return _number(self.header, 136, 148, 0)
+
+    @property
+    def owner(self) -> str:
+        """User and group, by name, and by number."""
+        names = "/".join((_text(self.header[265:297]), _text(self.header[297:329])))
+        return f"{names} {_number(self.header, 108, 116, 0)}/{_number(self.header, 116, 124, 0)}"
 
 
 class Tarball:
@@ -175,7 +192,7 @@ def _entry(block: bytes, end: int, long_name: str) -> Entry:
     if kind == "file" and name.endswith("/"):
         kind = "folder"  # tar of Unix version 7 had no type for it
     size = _number(block, 124, 136, end) if kind == "file" else 0
-    return Entry(name, kind, size, _text(block[157:257]))
+    return Entry(name, kind, size, _text(block[157:257]), block)
 
 
 def _number(block: bytes, start: int, end: int, offset: int) -> int:

@@ -146,6 +146,11 @@ class Output:
         return self.root / "logs"
 
     @property
+    def rebuilt(self) -> Path:
+        """What another build of the same made of its packages, where that differs, and its logs."""
+        return self.root / "rebuilt"
+
+    @property
     def verdict(self) -> Path:
         """The verdict on `debs`."""
         return self.root / "verdict.json"
