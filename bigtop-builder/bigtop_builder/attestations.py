@@ -89,12 +89,12 @@ def kept_sbom(folder: Path, deb: Path, sha256: str, artifacts: Artifacts | None 
     Raises:
         CheckFailed: It is no whole .deb.
     """
-    noted = artifacts or Artifacts(artifacts={})
+    noted = artifacts or Artifacts()
     kept = folder / f"{digest(FORM, sha256, noted.to_json())}.json"
     if not kept.is_file():
         from bigtop_builder.sbom.document import sbom_of  # 0.2 s that what is known already should not pay
 
-        write_whole(kept, sbom_of(deb, noted.coordinates).decode())
+        write_whole(kept, sbom_of(deb, noted.known).decode())
     return kept.read_bytes()
 
 
@@ -108,11 +108,7 @@ def _sbom(folder: Path, one: _Package) -> bytes:
 
 
 def _artifacts(path: Path) -> Artifacts:
-    return (
-        Artifacts.from_json(path.read_bytes(), source=str(path))
-        if path.is_file()
-        else Artifacts(artifacts={})
-    )
+    return Artifacts.from_json(path.read_bytes(), source=str(path)) if path.is_file() else Artifacts()
 
 
 def _statement(result: Result, path: Path) -> bytes | None:

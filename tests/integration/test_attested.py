@@ -122,7 +122,7 @@ class Site:
     ) -> str:
         """Publish a package as `release` does, and return the snapshot's id."""
         deb = self.debs[version] = read_deb(package(self.folder, files, name=name, version=version))
-        said = Attestations(sboms={deb.sha256: sbom_of(deb.path, {})}, statements={name: statement(deb)})
+        said = Attestations(sboms={deb.sha256: sbom_of(deb.path)}, statements={name: statement(deb)})
         made = manifest(deb, said, name)
         state = self.repository.state
         return self.repository.add(
@@ -206,7 +206,7 @@ def test_the_sbom_of_a_package_is_the_one_that_was_published(site: Site) -> None
     site.release(OLD, "1.0-1")
     site.release(NEW, "2.0-1")
     newest = value(site.ask("sbom", "show", "salute", "--json"))
-    assert newest == json.loads(sbom_of(site.debs["2.0-1"].path, {}))
+    assert newest == json.loads(sbom_of(site.debs["2.0-1"].path))
     older = value(site.ask("sbom", "show", "salute=1.0-1", "--suite", "stable", "--json"))
     assert older["metadata"]["component"]["version"] == "1.0-1"
     assert "usr/lib/salute/x.war!/b.jar" in site.ask("sbom", "show", "salute").text
@@ -375,7 +375,7 @@ def test_a_mirror_has_what_is_known_about_its_packages(site: Site) -> None:
     mirror = Repository(target)
     assert problems(mirror.state) == ()
     named = {name.partition(".")[0] for name in target.names("state/sboms")}
-    assert named == {hashlib.sha256(sbom_of(site.debs["2.0-1"].path, {})).hexdigest()}
+    assert named == {hashlib.sha256(sbom_of(site.debs["2.0-1"].path)).hexdigest()}
     assert site.ask("sbom", "find", "g:b", repo=site.folder / "mirror").returncode == 0
     assert site.ask("provenance", "salute", repo=site.folder / "mirror").returncode == 0
 

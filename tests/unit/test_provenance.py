@@ -140,7 +140,7 @@ def put(road: Survey, *, old: bool = False) -> Result:
 def _sbom(deb: Path) -> bytes:
     from bigtop_builder.sbom.document import sbom_of
 
-    return sbom_of(deb, {})
+    return sbom_of(deb)
 
 
 def test_a_release_attests_its_packages_by_what_their_build_noted(road: Survey) -> None:

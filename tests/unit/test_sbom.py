@@ -3,7 +3,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from bigtop_builder.cache import sha256_of
 from bigtop_builder.errors import InputError
 from bigtop_builder.run import run
-from bigtop_builder.sbom.coordinates import Coordinates
+from bigtop_builder.sbom.coordinates import NOTHING, Coordinates, Known
 from bigtop_builder.sbom.document import sbom_of
 from bigtop_builder.sbom.inventory import Change, Part, Wanted, changes, parts_of
 from jar_forge import jar, package, pom
@@ -22,7 +21,6 @@ FILES = {
     "usr/lib/a/asm-3.1.jar": jar(),
     "usr/lib/a/x.war": jar({"WEB-INF/lib/log4j-1.2.17.jar": LOG4J, "bad.jar": b"rubbish"}),
 }
-NOTHING: Mapping[str, Coordinates] = {}
 
 
 def test_the_same_package_has_the_same_sbom(tmp_path: Path) -> None:
@@ -33,7 +31,7 @@ def test_the_same_package_has_the_same_sbom(tmp_path: Path) -> None:
 def test_it_is_the_same_in_another_process(tmp_path: Path) -> None:
     deb = package(tmp_path, FILES)
     ask = "import sys; from pathlib import Path; from bigtop_builder.sbom.document import sbom_of; "
-    ask += "sys.stdout.buffer.write(sbom_of(Path(sys.argv[1]), {}))"
+    ask += "sys.stdout.buffer.write(sbom_of(Path(sys.argv[1])))"
     for seed in ("1", "2"):
         told = run([sys.executable, "-c", ask, deb], env={"PYTHONHASHSEED": seed}).stdout
         assert told == sbom_of(deb, NOTHING)
@@ -42,8 +40,7 @@ def test_it_is_the_same_in_another_process(tmp_path: Path) -> None:
 def test_its_serial_number_is_that_of_its_content(tmp_path: Path) -> None:
     here = Coordinates(group="asm", artifact="asm", version="3.1")
     deb = package(tmp_path, FILES)
-    files = {"usr/lib/a/asm-3.1.jar": here}
-    known = {sha: files[name] for name in files for sha in [parts(deb)[name].sha256]}
+    known = Known(files={parts(deb)["usr/lib/a/asm-3.1.jar"].sha256: here}, classes={})
     one, other = (json.loads(sbom_of(deb, each))["serialNumber"] for each in (NOTHING, known))
     assert one != other
 

@@ -2,8 +2,9 @@
 """Maven coordinates, and the places they are read from: a local repository, a jar's own record, a file name."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field
@@ -63,37 +64,68 @@ class Coordinates:
 
 
 class Artifacts(Value):
-    """Jars that a build's local repositories held at its end: `maven-artifacts.json` in its result."""
+    """Jars that a build's local repositories held at its end: `maven-artifacts.json` in its result.
+
+    Coordinates are `group:artifact:version`, and `:classifier` if there is one.
+    """
 
     format: Literal[1] = 1
     artifacts: dict[Sha256, str] = Field(
-        description="Sha256 of a file -> its coordinates, `group:artifact:version`, `:classifier` if it has one"
+        default_factory=dict, description="Sha256 of a file -> its coordinates"
+    )
+    classes: dict[Sha256, str] = Field(
+        default_factory=dict,
+        description="Fingerprint of a jar, which packaging leaves as it is, -> its coordinates; none that two "
+        "artifacts share",
     )
 
-    @property
-    def coordinates(self) -> dict[str, Coordinates]:
+    @cached_property
+    def known(self) -> "Known":
         """The same, read."""
-        return {sha256: Coordinates.parse(text) for sha256, text in self.artifacts.items()}
+        return Known(
+            files={sha256: Coordinates.parse(text) for sha256, text in self.artifacts.items()},
+            classes={sha256: Coordinates.parse(text) for sha256, text in self.classes.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Coordinates of jars that a build had.
+
+    Attributes:
+        files: By the sha256 of the file.
+        classes: By the fingerprint.
+    """
+
+    files: Mapping[str, Coordinates]
+    classes: Mapping[str, Coordinates]
+
+
+NOTHING = Known(files={}, classes={})
 
 
 def artifacts_of(listing: Iterable[str], *, maven: str, gradle: str) -> Artifacts:
-    """Read what sha256sum said of the files in local repositories.
+    """Read what `fingerprint` said of the files in local repositories.
 
     Args:
         listing: Its lines, with paths that begin with one of the two folders.
         maven: Folder of the Maven repository.
         gradle: Folder of Gradle's module cache.
     """
-    found: dict[str, str] = {}
-    for line in sorted(
-        listing, key=lambda one: one[66:], reverse=True
-    ):  # of equal files the first name stays
-        sha256, path = line[:64], line[66:]
+    files: dict[str, str] = {}
+    classes: dict[str, set[str]] = {}
+    for sha256, marks, path in sorted(line.split(" ", 2) for line in listing):
         inside = path.partition("/files-2.1/")[2] if path.startswith(f"{gradle}/") else ""
         known = _gradle(inside) if inside else _maven(path.removeprefix(f"{maven}/"))
         if known:
-            found[sha256] = str(known)
-    return Artifacts(artifacts=dict(sorted(found.items())))
+            files.setdefault(sha256, str(known))
+            classes.setdefault(marks, set()).add(str(known))
+    return Artifacts(
+        artifacts=dict(sorted(files.items())),
+        classes={
+            marks: names.pop() for marks, names in sorted(classes.items()) if marks != "-" and len(names) == 1
+        },
+    )
 
 
 def guess(stem: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from bigtop_builder.artifact import HEADER, MAGIC, Deb, read_deb
-from bigtop_builder.sbom.coordinates import Coordinates
+from bigtop_builder.sbom.coordinates import NOTHING, Coordinates, Known
 from bigtop_builder.sbom.inventory import FORM, HOW, MERGED, UNREADABLE
 from bigtop_builder.sbom.jars import How, Jar, jars_in
 from bigtop_builder.schema import digest
@@ -38,6 +38,7 @@ LAST = 253_402_300_799
 """The end of the year 9999, in seconds since 1970."""
 SURE: Mapping[How, tuple[AnalysisTechnique, IdentityField, str]] = {
     "build repository": (AnalysisTechnique.HASH_COMPARISON, IdentityField.PURL, "1"),
+    "build repository (classes)": (AnalysisTechnique.BINARY_ANALYSIS, IdentityField.PURL, "0.95"),
     "pom.properties": (AnalysisTechnique.MANIFEST_ANALYSIS, IdentityField.PURL, "0.8"),
     "file name": (AnalysisTechnique.FILENAME, IdentityField.NAME, "0.3"),
     "unknown": (AnalysisTechnique.FILENAME, IdentityField.NAME, "0.1"),
@@ -45,12 +46,12 @@ SURE: Mapping[How, tuple[AnalysisTechnique, IdentityField, str]] = {
 """How coordinates are known -> technique, what it tells, and how sure that is."""
 
 
-def sbom_of(path: Path, known: Mapping[str, Coordinates]) -> bytes:
+def sbom_of(path: Path, known: Known = NOTHING) -> bytes:
     """The SBOM of a .deb.
 
     Args:
         path: The package.
-        known: Sha256 -> coordinates of what its build's local repository held.
+        known: What its build had.
 
     Raises:
         InputError: There is no such file.

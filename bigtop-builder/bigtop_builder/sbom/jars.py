@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -22,11 +22,13 @@ from typing import IO, Literal
 from bigtop_builder.artifact import AGAIN, frame
 from bigtop_builder.errors import CheckFailed, EnvironmentMissing, InputError
 from bigtop_builder.expand import BrokenStreamError, Window, allowance, expand
-from bigtop_builder.sbom.coordinates import Coordinates, guess
+from bigtop_builder.sbom.coordinates import Coordinates, Known, guess
+from bigtop_builder.sbom.fingerprint import fingerprint
 from bigtop_builder.tarball import Tarball
 
-How = Literal["build repository", "pom.properties", "file name", "unknown"]
-"""From where coordinates are known, the surest first. A file name alone has no group."""
+How = Literal["build repository", "build repository (classes)", "pom.properties", "file name", "unknown"]
+"""From where coordinates are known, the surest first: by the same bytes, by the same classes, by what it says of
+itself, by its name, which has no group."""
 
 JARS = (".jar", ".war", ".ear")
 TARS = {".tar": "", ".tar.gz": ".gz", ".tgz": ".gz", ".tar.xz": ".xz", ".tar.zst": ".zst"}
@@ -106,21 +108,23 @@ class _Found:
 
     Attributes:
         poms: Path -> coordinates that stand there.
+        marks: Its fingerprint; empty if it has none.
         inside: Archives in it.
         problem: Why that is not all.
     """
 
     poms: dict[str, Coordinates] = field(default_factory=dict)
+    marks: str = ""
     inside: list[Jar] = field(default_factory=list)
     problem: str = ""
 
 
-def jars_in(deb: Path, known: Mapping[str, Coordinates]) -> tuple[Jar, ...]:
+def jars_in(deb: Path, known: Known) -> tuple[Jar, ...]:
     """All jars of a package, those in wars, fat jars and tarballs too, in the order of their paths.
 
     Args:
         deb: The package.
-        known: Sha256 -> coordinates of what its build's local repository held.
+        known: What its build had.
 
     Raises:
         InputError: There is no such file.
@@ -139,7 +143,7 @@ def jars_in(deb: Path, known: Mapping[str, Coordinates]) -> tuple[Jar, ...]:
     return _in_order(found)
 
 
-def _of_package(tar: Tarball, known: Mapping[str, Coordinates]) -> Iterator[Jar]:
+def _of_package(tar: Tarball, known: Known) -> Iterator[Jar]:
     for entry in tar:
         name = entry.name.removeprefix("./")
         if entry.kind == "file" and _is_archive(name):
@@ -152,11 +156,11 @@ class _Look:
     """Looks into one archive of a package and into those in it.
 
     Args:
-        known: Sha256 -> coordinates.
+        known: What the build had.
         size: Bytes of the archive: what is in it may unpack to so many times more.
     """
 
-    def __init__(self, known: Mapping[str, Coordinates], size: int) -> None:
+    def __init__(self, known: Known, size: int) -> None:
         self._known = known
         self._left = max(FLOOR, RATIO * size)
 
@@ -172,7 +176,7 @@ class _Look:
             found = self._look(file, path, depth)
         if path.lower().endswith(BOXES) and not (found.inside or found.problem):
             return None
-        jar = _identified(path, found, self._known.get(sha256.hexdigest()))
+        jar = _identified(path, found, self._known, sha256.hexdigest())
         return replace(jar, sha1=sha1.hexdigest(), sha256=sha256.hexdigest())
 
     def _look(self, file: IO[bytes], path: str, depth: int) -> _Found:
@@ -195,6 +199,7 @@ class _Look:
     def _zip(self, file: IO[bytes], path: str, depth: int, found: _Found) -> None:
         _require_small_directory(file)
         with zipfile.ZipFile(file) as archive:
+            found.marks = fingerprint(archive)
             for info in archive.infolist():
                 if POM.fullmatch(info.filename):
                     with archive.open(info) as stream:
@@ -216,7 +221,7 @@ class _Look:
         try:
             jar = self.read(self._taken(pieces), place, depth=depth + 1)
         except BROKEN as error:
-            jar = replace(_identified(place, _Found(), None), problem=_complaint(error))
+            jar = replace(_identified(place, _Found(), self._known), problem=_complaint(error))
         found.inside += [jar] if jar else []
 
     def _taken(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -228,19 +233,25 @@ class _Look:
             yield piece
 
 
-def _identified(path: str, found: _Found, own: Coordinates | None) -> Jar:
+def _identified(path: str, found: _Found, known: Known, sha256: str = "") -> Jar:
     """An archive by its coordinates, and the components that were merged into it.
 
     Args:
         path: Where it lies.
         found: What is in it.
-        own: Its coordinates, if its bytes are known.
+        known: What the build had.
+        sha256: Of its bytes; empty if they cannot be read.
     """
     stem = path.rpartition("/")[2].rpartition(".")[0]
     name, version = guess(stem)
-    how: How = "build repository" if own else "file name" if version else "unknown"
     named = {pom for one in found.poms.values() if (pom := one.named(stem))}
-    if own is None and len(named) == 1:
+    how: How = "file name" if version else "unknown"
+    own = None
+    if sha256 in known.files:
+        own, how = known.files[sha256], "build repository"
+    elif found.marks in known.classes:
+        own, how = known.classes[found.marks], "build repository (classes)"
+    elif len(named) == 1:
         own, how = named.pop(), "pom.properties"
     others = {pom: place for place, pom in sorted(found.poms.items(), reverse=True) if not _same(pom, own)}
     merged = (_merged(pom, f"{path}!/{_shown(place)}") for pom, place in others.items())
