@@ -16,6 +16,7 @@ import pytest
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.attestations import Attestations
 from bigtop_builder.dsse import sign
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
@@ -364,6 +365,16 @@ def test_gc_removes_what_is_known_about_packages_with_them_and_not_before(site: 
     assert not set(before) & set(site.records())
     assert len(site.records()) == 4
     assert problems(site.repository.state) == ()
+
+
+def test_gc_removes_nothing_where_a_manifest_is_missing(site: Site) -> None:
+    site.release(OLD, "1.0-1")
+    (manifest,) = (site.root / "state/manifests").iterdir()
+    manifest.unlink()
+    site.gone_by = timedelta(days=9)
+    public = site.keyring.export_public(site.store.fingerprints(), armor=False)
+    with pytest.raises(CheckFailed, match=r"manifests/.* is missing"):
+        plan(site.repository.state, now=site.now, public=public)
 
 
 def test_a_mirror_has_what_is_known_about_its_packages(site: Site) -> None:
