@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from bigtop_builder.workspace import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 PATCH = '"bigtop/miniature-changelog-date",'
+UPSTREAM = "https://github.com/apache/bigtop.git"
 NATIVE = ("bigtop-utils", "bigtop-jsvc")
 
 
@@ -139,3 +141,23 @@ def test_what_differs_is_told_and_kept_and_diffoscope_is_asked(
     first = built.project.output / "dated/debs" / found["file"]
     assert sha256_of(kept) != sha256_of(first)
     assert Path(found["report"]).read_text() == f"{kept.name} {kept.name}\n"
+
+
+@pytest.mark.real
+@pytest.mark.skipif("BIGTOP_GIT" not in os.environ, reason="BIGTOP_GIT names no clone of apache/bigtop")
+@pytest.mark.parametrize("release", ["3.3.0", "3.5.0"])
+def test_bigtops_own_utils_and_jsvc_are_the_same_bit_for_bit(tmp_path: Path, release: str) -> None:
+    origin = Project(Path(__file__).parents[2])
+    (tmp_path / "recipes").mkdir()
+    shutil.copy(origin.recipes / f"{release}.toml", tmp_path / "recipes")
+    shutil.copytree(origin.patches, tmp_path / "patches")
+    env = {
+        "BIGTOP_BUILDER_GRADLE": os.environ.get("BIGTOP_BUILDER_GRADLE", "system"),
+        "BIGTOP_BUILDER_MIRRORS__GIT": json.dumps({UPSTREAM: os.environ["BIGTOP_GIT"]}),
+    }
+    tool = [sys.executable, "-m", "bigtop_builder", f"--project={tmp_path}"]
+    chosen = [word for name in NATIVE for word in ("-c", name)]
+    run([*tool, "plan", release, *chosen, "--bump"], env=env)
+    done = run([*tool, "verify", release, "--rebuild", *chosen, "--json"], env=env, check=False)
+    assert done.returncode == 0, done.text + done.complaint
+    assert sorted(one["component"] for one in json.loads(done.text)) == sorted(NATIVE)
