@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.artifact import NAME, UNPRINTABLE, VERSION, parse_control
+from bigtop_builder.artifact import NAME, UNPRINTABLE, VERSION, open_regular, parse_control
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import CHUNK
 from bigtop_builder.openpgp import signed_text
@@ -201,7 +201,7 @@ def _with_named(path: Path) -> Iterator[Path]:
         named = [path.with_name(name) for name in read_record(path).files]
         for one in named:
             if one.suffix in {*PACKAGES, ".dsc", ".buildinfo"}:
-                if not one.is_file():
+                if not one.exists():
                     raise InputError(f"{one}, which {path.name} names, does not exist")
                 yield one
 
@@ -209,7 +209,7 @@ def _with_named(path: Path) -> Iterator[Path]:
 def _read(path: Path) -> tuple[bytes, dict[str, str]]:
     """Bytes and fields of a file that may be clear-signed."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LIMIT + 1)
         if len(content) > LIMIT:
             raise CheckFailed(f"{path} is larger than {LIMIT >> 20} MiB")
@@ -244,7 +244,7 @@ def _part(dsc: Path, name: str, said: Mapping[str, tuple[str, int]]) -> Part:
     digests = {one: hashlib.new(one, usedforsecurity=one == "sha256") for one in said}
     size = 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path, f", which {dsc.name} names,") as file:
             while piece := file.read(CHUNK):
                 size += len(piece)
                 for digest in digests.values():

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apt_host import AptHost
+from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
@@ -275,6 +275,23 @@ def test_the_same_version_with_other_bytes_is_refused(site: Site) -> None:
         site.add(site.deb("zoo", "1:1.0-1", content="epoch"))
     published = {path: state for path, state in tree(site.root).items() if "/state" not in path}
     assert published == {path: state for path, state in before.items() if "/state" not in path}
+
+
+@pytest.mark.parametrize("suite", ["stable", "testing"])
+def test_a_damaged_copy_of_a_published_package_is_told_to_be_damaged_first(site: Site, suite: str) -> None:
+    deb = read_deb(write_deb(site.folder, "zoo", "1.0-1", data=b"x" * 3000))
+    site.add(deb)
+    data = deb.path.read_bytes()
+    deb.path.write_bytes(data.replace(b"xxxx", b"xxyx", 1))
+    damaged = read_deb(deb.path)
+    assert damaged.sha256 != deb.sha256
+    for verify in (True, False):
+        with pytest.raises(PublishError, match="md5sums") as caught:
+            site.repository.add(suite, [damaged], keyring=site.keyring, new_suite=True, verify=verify)
+        assert str(deb.path) in caught.value.brief
+        assert "is in the repository with other bytes" in caught.value.details
+        assert "fetch the file again" in caught.value.hint
+        assert "--bump" not in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])

@@ -21,8 +21,8 @@ COMMANDS = {
     "repo": (
         "repo",
         (
-            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, refresh, "
-            "withdraw, gc, export, serve."
+            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, retire, "
+            "refresh, withdraw, gc, export, serve."
         ),
     ),
     "sbom": ("sbom", "The jars in packages: show, find, diff."),

@@ -239,7 +239,7 @@ def _succession(context: click.Context, folder: Where | None) -> "Succession":
     from bigtop_builder.repository.publish import Repository
     from bigtop_builder.succession import Succession
 
-    _, settings = setting_up(context)
+    _, settings = setting_up(context, told=folder is None)
     archive = archive_of(context) if folder is None else None
     return Succession(
         repository=Repository.open(folder or archive_of(context).folder),

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bigtop_builder.cli.context import answer, passphrase, setting_up
-from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.layout import SETTINGS
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.published import Published
 
@@ -90,24 +88,6 @@ class Command(click.Command):
         return extra
 
 
-def refuse_inside(place: Where, source: Where | None = None) -> None:
-    """See that a new repository or mirror would lie in no other: its files would be strangers there.
-
-    Args:
-        place: Where it is to be.
-        source: Of a mirror: the repository. On S3 no other is asked for: the parent may be somebody else's.
-
-    Raises:
-        InputError: It would.
-    """
-    if isinstance(place, str):
-        around = [source] if place.startswith(f"{str(source).rstrip('/')}/") else []
-    else:
-        around = [parent for parent in place.resolve().parents if (parent / SETTINGS).exists()]
-    if around and str(place).rstrip("/") != str(source).rstrip("/"):
-        raise InputError(f"{place} lies in the repository {around[0]}", hint="name a place outside of it")
-
-
 def archive_of(context: click.Context) -> "Archive":
     """The repository that the project defines."""
     from bigtop_builder.publishing import load_archive  # recipes and manifests: 80 ms
@@ -118,7 +98,7 @@ def archive_of(context: click.Context) -> "Archive":
 
 def place_of(context: click.Context, folder: Where | None) -> Where:
     """Where the repository lies: as --repo says it, or the project's definition."""
-    setting_up(context)
+    setting_up(context, told=folder is None)
     return folder or archive_of(context).folder
 
 
@@ -127,7 +107,7 @@ def signing(
     context: click.Context, folder: Where | None, suite: str = "", *, sync: bool = True
 ) -> Iterator[tuple[Repository, Keyring]]:
     """The repository and its keys; a suite that the project's definition has is made known to it."""
-    _, settings = setting_up(context)
+    _, settings = setting_up(context, told=folder is None)
     repository = Repository.open(place_of(context, folder), sync=sync)
     there = repository.state.settings()
     with KeyStore.of(settings).open(there.keys, passphrase=passphrase()) as keyring:

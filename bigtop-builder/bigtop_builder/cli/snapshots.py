@@ -15,7 +15,6 @@ from bigtop_builder.cli.place import (
     no_sync_option,
     place_of,
     readable,
-    refuse_inside,
     repo_option,
     signing,
     why_option,
@@ -168,7 +167,6 @@ def export(
         raise InputError("nothing to export is named", hint="--suite SUITE, or --snapshot ID")
     place = place_of(context, folder)
     source = Repository.open(place)
-    refuse_inside(target, place)
     done = export_suites(
         source.state,
         open_store(target, sync=not no_sync),

@@ -3,8 +3,9 @@
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.store import Store
 
@@ -15,6 +16,26 @@ def init_command(where: str, fields: Mapping[str, str]) -> str:
     options += [(f"--{name.lower()}", fields[name]) for name in ("Origin", "Label") if name in fields]
     told = " ".join(f"{option} {shlex.quote(value)}" for option, value in options)
     return f"bigtop-builder repo init {where} {told}"
+
+
+def refuse_inside(store: Store, source: Store | None = None) -> None:
+    """See that a new repository or mirror would lie in no other: its files would be strangers there.
+
+    Args:
+        store: Where it is to be.
+        source: Of a mirror: the repository. On S3 no other is asked for: the parent may be somebody else's.
+
+    Raises:
+        InputError: It would.
+    """
+    around = source.name if source else ""
+    if store.origin(""):
+        others = (str(one) for one in Path(store.name).resolve().parents if (one / layout.SETTINGS).exists())
+        around = next(others, "")
+    elif not store.name.startswith(f"{around}/"):
+        return
+    if around and not (source and store.name == source.name):
+        raise InputError(f"{store.name} lies in the repository {around}", hint="name a place outside of it")
 
 
 def require_link(store: Store, suite: str, serial: int) -> None:

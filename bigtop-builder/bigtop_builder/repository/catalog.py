@@ -17,7 +17,7 @@ from bigtop_builder.repository.authentic import (
     require_published,
     require_signed,
 )
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.founding import meant, unpublished
 from bigtop_builder.repository.pointer import KEPT
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
@@ -139,9 +139,7 @@ def found(state: State, wanted: str, *, gone: Collection[str] = (), suite: str =
     if wanted in suites:
         if pointer := state.pointer(wanted):
             return pointer.snapshot
-        raise InputError(
-            f"nothing was published to suite {wanted} of {state.store.name}", hint=meant(wanted, suites)
-        )
+        raise unpublished(state, wanted)
     every = {*state.snapshots(), *gone}
     if wanted in every:
         return wanted
@@ -177,6 +175,8 @@ def promoted(repository: "Repository", source: str, keyring: Keyring) -> tuple[s
     if source in known:
         return repository.standing(source, keyring).snapshot, source
     if not (snapshot := found(state, source)):
+        if state.retired(source):
+            raise unpublished(state, source)
         raise InputError(
             f"{state.store.name} has no suite and no snapshot {source!r}", hint=meant(source, known)
         )

@@ -157,11 +157,12 @@ class _Look:
 
     def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Every entry of every history, with its signature."""
-        pointers = [suite.pointer for suite in suites if suite.pointer]
+        last: dict[str, Pointer | Entry] = {one.suite: one for one in _retired(self.state)}
+        last |= {suite.name: suite.pointer for suite in suites if suite.pointer}
         paths = [
-            layout.history_file(pointer.suite, serial)
-            for pointer in pointers
-            for serial in range(1, pointer.serial + 1)
+            layout.history_file(suite, serial)
+            for suite, one in last.items()
+            for serial in range(1, one.serial + 1)
         ]
         return chain.from_iterable(self.threads.map(self._entry, paths))
 
@@ -380,6 +381,12 @@ def _own_suites(state: State) -> list[str]:
     names = [name for name in state.store.names("dists") if layout.OWN_SUITE.fullmatch(name)]
     held = state.store.held(f"{layout.suite_folder(name)}/InRelease" for name in names if name not in {*due})
     return [*due, *(path.split("/")[1] for path in held)]
+
+
+def _retired(state: State) -> Iterator[Entry]:
+    """The last entries of suites that were retired."""
+    suites = set(state.store.names("state/history")) - set(state.store.names("dists"))
+    yield from filter(None, map(state.retired, sorted(suites)))
 
 
 def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
+from bigtop_builder.repository.accidents import refuse_inside
 from bigtop_builder.repository.attested import paths_of
-from bigtop_builder.repository.founding import meant
-from bigtop_builder.repository.gc import remove, sweep
+from bigtop_builder.repository.founding import unpublished
+from bigtop_builder.repository.gc import Plan, remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.retention import DAY
@@ -71,9 +72,11 @@ def export(
         why: Reason, for the mirror's record.
 
     Raises:
-        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else.
+        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else
+            or lies in a repository.
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
+    refuse_inside(target, source.store)
     chosen = [catalog.named(source, one) for one in snapshots]
     pointers = _wanted(source, suites, chosen)
     _held(source, target)  # a place that holds something else does not even get a lock
@@ -89,32 +92,15 @@ def export(
         forms = source.settings().forms
         carrier = _Carrier(source, target, forms)
         models = {one.snapshot: source.snapshot(one.snapshot) for one in pointers}
-        every = tuple(models.values())
-        carrier.packages(every)
-        carrier.indices(every)
-        for snapshot, model in models.items():
-            carrier.snapshot(snapshot, model)
-        carrier.records(every)
-        for one in pointers:
-            carrier.wrapper(one, models[one.snapshot])
+        carrier.bring(pointers, models)
         asked = {*suites, *map(layout.snapshot_suite, chosen)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
         mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
-            standing = before.get(one.suite)
-            if standing is None or standing.signed != one.signed:
-                target.switch(
-                    one.suite,
-                    layout.release_folder(one.suite, one.serial),
-                    files=places_of(models[one.snapshot], forms),
-                    before=standing.signed if standing else None,
-                )
-        stays = {one.snapshot: ("mirrored",) for one in mirror.held}
-        gone = tuple(one for one in there.snapshots() if one not in stays)
-        swept = sweep(there, stays, gone=gone, now=now)
-        remove(there, swept)
+            _switch(target, one, before.get(one.suite), places_of(models[one.snapshot], forms))
+        swept = _swept(there, mirror, now)
     return Exported(
         target=target.name,
         suites={one.suite: one.snapshot for one in pointers},
@@ -133,6 +119,17 @@ class _Carrier:
         self.forms = forms
         self.files = 0
         self.size = 0
+
+    def bring(self, pointers: Sequence[Pointer], models: Mapping[str, Snapshot]) -> None:
+        """Copy all that suites need, in the order in which a publish writes it, and no switch."""
+        every = tuple(models.values())
+        self.packages(every)
+        self.indices(every)
+        for snapshot, model in models.items():
+            self.snapshot(snapshot, model)
+        self.records(every)
+        for one in pointers:
+            self.wrapper(one, models[one.snapshot])
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files that the target does not have; names of aliases are all it compares."""
@@ -242,10 +239,7 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     for suite in suites:
         pointer = source.pointer(suite)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {source.store.name}",
-                hint=meant(suite, source.settings().suites),
-            )
+            raise unpublished(source, suite)
         own = source.pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:
@@ -296,6 +290,23 @@ def _require_newer(target: Store, wanted: Pointer, standing: Pointer | None) -> 
             f"newer than the repository's of {wanted.date:%Y-%m-%d %H:%M:%S}",
             hint="hosts would ignore the older one: export from the newer repository, or into an empty place",
         )
+
+
+def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Mapping[str, str]) -> None:
+    """Point a suite of the mirror to where the repository's does, if it does not yet."""
+    before = standing.signed if standing else None
+    if before != wanted.signed:
+        release = layout.release_folder(wanted.suite, wanted.serial)
+        target.switch(wanted.suite, release, files=places, before=before)
+
+
+def _swept(there: State, mirror: Mirror, now: datetime) -> Plan:
+    """What nothing in the mirror names any more, after it was removed."""
+    stays = {one.snapshot: ("mirrored",) for one in mirror.held}
+    gone = tuple(one for one in there.snapshots() if one not in stays)
+    found = sweep(there, stays, gone=gone, now=now)
+    remove(there, found)
+    return found
 
 
 def _turned(before: Sequence[Mirrored], wanted: Mapping[str, str], now: datetime) -> tuple[Mirrored, ...]:

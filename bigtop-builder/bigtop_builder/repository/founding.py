@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command
+from bigtop_builder.repository.accidents import init_command, refuse_inside
 from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
@@ -40,7 +40,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
         named: Settings that may change, and do in a repository that is there; its others stay.
 
     Raises:
-        InputError: The store holds something else, or a repository with other settings.
+        InputError: The store holds something else, or a repository with other settings, or lies in another one.
     """
     for name in ("origin", "label"):
         _require_line(name, getattr(wanted, name))
@@ -54,6 +54,7 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
             with state.lock():
                 change_settings(state, **chosen)
         return
+    refuse_inside(store)
     foreign = [name for name in store.names("") if name != "state"]
     if foreign and not store.names("state/keys"):
         raise InputError(
@@ -86,16 +87,20 @@ def ensure(state: State, suite: str, *, new: bool) -> None:
     if suite in known:
         return
     _check_name(suite)
+    retired = state.retired(suite)
+    if retired and not new:
+        raise unpublished(state, suite)
     if known and not new:
         raise InputError(
             f"{state.store.name} has no suite {suite!r}",
             hint=f"{meant(suite, known)}; --new-suite makes a new one",
         )
-    define(state, suite, SuiteSettings(codename=suite))
+    codename = retired.codename if retired else suite
+    change_settings(state, suites={**known, suite: SuiteSettings(codename=codename)})
 
 
 def define(state: State, suite: str, wanted: SuiteSettings) -> None:
-    """Make a suite known, or change what may change of it. The repository must be locked.
+    """Make a suite known, or change what may change of it; a retired one stays so. The repository must be locked.
 
     Raises:
         InputError: The codename would change, or the name is none.
@@ -103,6 +108,9 @@ def define(state: State, suite: str, wanted: SuiteSettings) -> None:
     _check_name(suite)
     settings = state.settings()
     there = settings.suites.get(suite)
+    if there is None and state.retired(suite):
+        log.warning("%s was retired, and stays so: take it out of the definition, or --new-suite", suite)
+        return
     if there and there.codename != wanted.codename:
         raise InputError(
             f"the codename of {suite} is {there.codename} and cannot become {wanted.codename}: "
@@ -154,6 +162,27 @@ def meant(suite: str, known: Iterable[str]) -> str:
     """The suites that there are, the one that was probably meant first."""
     near = [name for name in get_close_matches(suite, known, n=1) if name != suite]
     return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
+
+
+def unpublished(state: State, suite: str) -> InputError:
+    """The error of a command that needs a suite which points to a snapshot: it was retired, or never did."""
+    if entry := state.retired(suite):
+        why = f": {plain(entry.why)}" if entry.why else ""
+        return InputError(
+            f"suite {suite} of {state.store.name} was retired at {entry.when:%Y-%m-%d %H:%M} UTC "
+            f"by {plain(entry.who)}{why}",
+            hint=f"bigtop-builder repo promote {entry.after[:16]} {suite} --new-suite brings back what it had last; "
+            f"bigtop-builder repo history {suite} tells more",
+        )
+    return InputError(
+        f"nothing was published to suite {suite} of {state.store.name}",
+        hint=meant(suite, state.settings().suites),
+    )
+
+
+def plain(text: str) -> str:
+    """Text of a history entry, with nothing in it that a terminal would obey: its signature was not looked at."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _require_line(name: str, value: str) -> None:

@@ -170,6 +170,7 @@ def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None 
     there = state.snapshots()
     every = (*there, *lost(state, there, public))
     pasts = _pasts(state, state.settings(), public, rules)
+    pasts |= _retired(state, pasts, since=now - DAY)
     stays = retained(pasts, _marked(state, every, public, now), now=now)
     _require_there(state, stays, there, pasts, public)
     stays = {snapshot: reasons for snapshot, reasons in stays.items() if snapshot in set(there)}
@@ -324,6 +325,22 @@ def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | N
         known = settings.suites.get(suite)
         pasts[suite] = Past(history=history, rules=rules or (known.retention if known else Retention()))
     return pasts
+
+
+def _retired(state: State, known: Collection[str], *, since: datetime) -> dict[str, Past]:
+    """Where suites pointed that were retired lately: hosts may still read what their InRelease named."""
+    suites = sorted(set(state.store.names("state/history")) - set(known))
+    entries = [entry for entry in map(state.retired, suites) if entry and entry.when > since]
+    rules = Retention(promoted=False)
+    return {
+        one.suite: Past(
+            history=[
+                found for serial in range(1, one.serial + 1) if (found := state.entry(one.suite, serial))
+            ],
+            rules=rules,
+        )
+        for one in entries
+    }
 
 
 def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) -> Marked:

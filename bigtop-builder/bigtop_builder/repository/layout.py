@@ -47,6 +47,7 @@ Action = Literal[
     "release",
     "withdraw",
     "restore",
+    "retire",
 ]
 
 
@@ -192,11 +193,14 @@ class Entry(Value):
     before: OptionalSha256 = Field(
         "", alias="from", description="Snapshot until then; empty if the suite is new"
     )
-    after: Sha256 = Field(alias="to", description="Snapshot from then on")
+    after: Sha256 = Field(
+        alias="to", description="Snapshot from then on; for `retire` the one that the suite had"
+    )
     source: str = Field("", description="For `promote`: suite that the snapshot came from")
     kept: str = Field(
         "", description="Name under which a snapshot is kept from then on; empty if none was given"
     )
+    codename: str = Field("", description="For `retire`: codename of the suite, should it ever come back")
     added: tuple[Added, ...] = ()
     removed: tuple[Removed, ...] = ()
     records: dict[str, Sha256] = Field(

@@ -16,6 +16,7 @@ from bigtop_builder.repository.index.packages import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Held, Present, Staged, Store, Upload
+from bigtop_builder.verify.integrity import check_integrity
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ Integrity = Callable[[Path], list[str]]
 BUMP = (
     "give it a new version; a package of a release gets one by bigtop-builder plan RELEASE --bump and a build"
 )
+DAMAGED = "nothing was published: build or fetch the file again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,13 +264,20 @@ def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
         raise PublishError(
             f"{broken[0]}",
             details="\n".join(broken[1:]),
-            hint="nothing was published: build or fetch the file again",
+            hint=DAMAGED,
         )
 
 
 def _other_bytes(deb: Deb, other: str) -> PublishError:
+    said = f"{deb.name} {deb.version} {deb.architecture} is in the repository with other bytes"
+    if problems := check_integrity(deb.content):
+        return PublishError(
+            f"{deb.path}: {problems[0]}",
+            details="\n".join([*problems[1:], f"{said}: {other}"]),
+            hint=DAMAGED,
+        )
     return PublishError(
-        f"{deb.path}: {deb.name} {deb.version} {deb.architecture} is in the repository with other bytes",
+        f"{deb.path}: {said}",
         details=f"this file: sha256 {deb.sha256}, {deb.size} bytes\nalready there: {other}\n"
         "Hosts that have it would never take the new one. (A version that differs in its epoch alone "
         "has the same file name, and counts as the same.)",

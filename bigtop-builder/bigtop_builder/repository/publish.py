@@ -6,7 +6,6 @@ history entry, then the switch. All of one step is durable before the next begin
 is either unreachable or whole, and the same command takes up what is there.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,18 +13,16 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import pool, source_pool
+from bigtop_builder.repository import pool
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_newest
 from bigtop_builder.repository.catalog import promoted
-from bigtop_builder.repository.drafting import write_snapshot
-from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
+from bigtop_builder.repository.founding import begin, define, ensure, require_component, unpublished
 from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
-from bigtop_builder.repository.layout import Form, Settings, Snapshot, SuiteSettings
+from bigtop_builder.repository.layout import Action, Form, Settings, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, compared, unchanged
 from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
@@ -195,33 +192,16 @@ class Repository:
                 return unchanged(pointer) if there else completed(self.state, pointer)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
-            incoming = incoming.staged(self.store)
-            admitted = pool.admit(
+            action: Action = "replace" if replace else "add"
+            wanted = Change(suite=suite, snapshot="", action=action, who=who, why=why, waived=waived)
+            change = incoming.staged(self.store).brought(
                 self.state,
-                incoming.fresh,
-                component=component,
+                wanted,
                 verdicts=verdicts,
+                manifest=manifest,
                 integrity=self._integrity if verify else None,
-            )
-            sources = source_pool.admit(self.state, incoming.sources, component=component)
-            kept, named = source_pool.kept_records(beside.records, incoming.debs, beside.sources)
-            self.store.put(source_pool.together(admitted, sources))
-            records = {**pool.records(admitted, verdicts, manifest), **kept, **attestations()}
-            manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
-            grown = partial(
-                incoming.grown, suite=suite, admitted=admitted, sources=sources, manifests=manifests
-            )
-            snapshot = write_snapshot(self.state, incoming.before, grown, records)
-            change = Change(
-                suite=suite,
-                snapshot=snapshot,
-                action="replace" if replace else "add",
-                who=who,
-                why=why,
-                added=(*(one.record for one in admitted), *(one.record for one in sources)),
-                removed=incoming.removed,
-                waived=waived,
-                records=named,
+                beside=beside,
+                attestations=attestations,
             )
             return self.switch_to(pointer, change, keyring, loss)
 
@@ -339,10 +319,7 @@ class Repository:
         """
         pointer = self.trusted(suite, keyring)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {self.store.name}",
-                hint=meant(suite, self.state.settings().suites),
-            )
+            raise unpublished(self.state, suite)
         return pointer
 
     def check_lasting(self, suite: str, keyring: Keyring) -> None:

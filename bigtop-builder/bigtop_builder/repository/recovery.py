@@ -11,7 +11,7 @@ from bigtop_builder.repository.authentic import newest_signed, signed_entry
 from bigtop_builder.repository.layout import Entry
 from bigtop_builder.repository.pointer import KEPT, DamagedError, Pointer, read_pointer
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.unfinished import FIRST, require_origin, require_ours
+from bigtop_builder.repository.unfinished import require_origin, require_ours
 from bigtop_builder.repository.wrapper import settings_of
 
 
@@ -45,7 +45,8 @@ def stood(state: State, suite: str, public: bytes) -> Pointer | None:
         public: Keys, binary, of which one must have signed what is believed.
 
     Returns:
-        None if nothing was published to it, or only once and nobody knows whether it was switched.
+        None if nothing was published to it since it was retired, if it was, or only once and nobody knows whether it
+        was switched.
 
     Raises:
         SigningError: None of the keys has signed the newest wrapper.
@@ -62,7 +63,7 @@ def stood(state: State, suite: str, public: bytes) -> Pointer | None:
             )
         return found
     own = layout.OWN_SUITE.fullmatch(suite)
-    if not (own or switched) and state.switches(suite) == FIRST:
+    if not (own or switched) and state.switches(suite) <= state.first(suite):
         return None
     last = _newest(state, suite, public)
     if own:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import CheckFailed, InputError, SigningError
+from bigtop_builder.errors import CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import (
@@ -19,13 +19,13 @@ from bigtop_builder.repository.authentic import (
     recorded,
     require_signed,
 )
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.founding import unpublished
 from bigtop_builder.repository.layout import Action, Notices, Settings
 from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.recovery import brought_back, clear, linked, stood, whole
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.unfinished import FIRST, take_up, unfinished
+from bigtop_builder.repository.unfinished import take_up, unfinished
 from bigtop_builder.repository.withdraw import write_notices
 from bigtop_builder.repository.wrapper import Change, settings_of, signed_by, switch_all
 
@@ -151,7 +151,7 @@ def _complete(repository: Repository, suite: str, public: bytes, keyring: Keyrin
     """Take up the first publish to a suite if it was cut off; unless strict, what nobody can take up stays."""
     state = repository.state
     switched = state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None or linked(state, suite)
-    if switched or suite not in state.settings().suites or state.switches(suite) != FIRST:
+    if switched or suite not in state.settings().suites or state.switches(suite) != state.first(suite):
         return
     try:
         unfinished(state, suite, public)
@@ -184,10 +184,7 @@ def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
         reason = brought_back(state, pointer) if lost and pointer else "asked for"
         snapshot = pointer.snapshot if pointer else _snapshot_of(state, suite, public) if own else ""
         if not snapshot:
-            raise InputError(
-                f"nothing was published to suite {suite} of {state.store.name}",
-                hint=meant(suite, state.settings().suites),
-            )
+            raise unpublished(state, suite)
         if lost:
             clear(state, suite)
             log.warning("%s: %s", suite, reason)
@@ -210,7 +207,7 @@ def _recovered(state: State, one: Due, public: bytes) -> Due:
     """
     last = _stood(state, one.suite, public)
     marks = _marks(state, one.snapshot, public)
-    if last is None or last.serial == FIRST:
+    if last is None or last.serial == 1:
         return replace(one, marks=marks)
     reason = brought_back(state, last)
     log.warning("%s: %s", one.suite, reason)

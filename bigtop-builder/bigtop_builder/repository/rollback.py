@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.authentic import signed_entry
 from bigtop_builder.repository.catalog import found
+from bigtop_builder.repository.founding import plain
 from bigtop_builder.repository.layout import Action, Entry, Notice
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, compared
@@ -31,7 +33,13 @@ def predecessor(newest: Iterable[Entry], snapshot: str) -> str:
         newest: The suite's switches, newest first; read as far as needed.
         snapshot: The one it points to.
     """
-    return next((one.before for one in newest if one.after == snapshot and one.action in CAME), "")
+    entry = came(newest, snapshot)
+    return entry.before if entry else ""
+
+
+def came(newest: Iterable[Entry], snapshot: str) -> Entry | None:
+    """The switch that brought a suite to a snapshot."""
+    return next((one for one in newest if one.after == snapshot and one.action in CAME), None)
 
 
 def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public: Keys) -> str:
@@ -44,10 +52,11 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
         state: The repository.
         pointer: Where the suite stands.
         wanted: What `catalog.found` takes; the one before the present one if None.
-        public: Keys that have signed the list of withdrawn snapshots.
+        public: Keys that have signed the list of withdrawn snapshots, and the entry that says what was before.
 
     Raises:
         InputError: There is none, or `wanted` is empty, none that the suite pointed to, or not plain.
+        SigningError: None of the keys has signed the entry that says what was before.
     """
     if wanted == "":
         raise InputError(
@@ -68,13 +77,31 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
             _told(state, pointer, public),
         )
         return pointer.snapshot
-    if not (last := predecessor(chain([moved] if moved else [], newest), pointer.snapshot)):
+    entry = came(chain([moved] if moved else [], newest), pointer.snapshot)
+    if entry is None or not entry.before:
         raise InputError(
             f"suite {pointer.suite} has no snapshot before the present one",
             details=_told(state, pointer, public),
             hint="--to ID takes it to one that it pointed to; one of another suite comes in by repo promote",
         )
-    return last
+    _require_signed(state, pointer.suite, entry, public())
+    return entry.before
+
+
+def _require_signed(state: State, suite: str, entry: Entry, public: bytes) -> None:
+    """See that a key has signed an entry: the one alone that decides, however long the history is.
+
+    Raises:
+        SigningError: None has.
+    """
+    path = layout.history_file(suite, entry.serial)
+    if signed_entry(state, path, state.store.read(path) or b"", public) != entry:
+        raise SigningError(
+            f"{path}, which says where {suite} goes back to, is signed by none of the repository's keys",
+            details=f"from {entry.before} to {entry.after}, {entry.action} by {plain(entry.who)}: {plain(entry.why)}",
+            hint="a key that signs no more may have, or somebody else has put it there: bigtop-builder repo history "
+            f"{suite} tells; bigtop-builder repo rollback {suite} --to {entry.before[:16]} goes there all the same",
+        )
 
 
 def ways(state: State, pointer: Pointer, public: Keys) -> dict[str, Entry]:
@@ -189,18 +216,13 @@ def _told(state: State, pointer: Pointer, public: Keys) -> str:
     return f"it points to {pointer.snapshot}, and has no other that is there and in use"
 
 
-def _plain(text: str) -> str:
-    """Text of an entry, with nothing in it that a terminal would obey: its signature was not looked at."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def _lines(state: State, every: Mapping[str, Entry]) -> str:
     shown = dict([*every.items()][:SHOWN])
     own = state.pointers(map(layout.snapshot_suite, shown))
     kept = {one.snapshot: one.kept for one in own.values() if one.kept}
     lines = [
-        f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {_plain(one.who)}"
-        f"{f': {_plain(one.why)}' if one.why else ''}{f' (kept as {kept[name]})' if name in kept else ''}"
+        f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {plain(one.who)}"
+        f"{f': {plain(one.why)}' if one.why else ''}{f' (kept as {kept[name]})' if name in kept else ''}"
         for name, one in shown.items()
     ]
     if len(every) > SHOWN:

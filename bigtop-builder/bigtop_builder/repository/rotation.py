@@ -18,6 +18,7 @@ from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.rollback import came
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ def finish(
     trusted = keyring.export_public(keys, armor=False) + public
     _set_keys(repository, keys, keyring)
     refresh(repository, keyring=keyring, everything=True, trusted=trusted, why=why or f"{old} signs no more")
+    with repository.state.lock():
+        _sign_ways_back(repository, keyring, trusted)
 
 
 def renew(repository: Repository, fingerprint: str, *, keyring: Keyring, why: str = "") -> None:
@@ -157,18 +160,32 @@ def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> 
         change_settings(repository.state, keys=tuple(keys))
 
 
+def _sign_ways_back(repository: Repository, keyring: Keyring, public: bytes) -> None:
+    """Have the present keys sign the one entry of each suite's history that says where a rollback goes."""
+    state = repository.state
+    present = keyring.export_public(state.settings().keys, armor=False)
+    for suite, pointer in state.pointers(state.settings().suites).items():
+        if entry := came(state.backwards(pointer), pointer.snapshot):
+            _sign_again(repository, layout.history_file(suite, entry.serial), keyring, present, public)
+
+
 def _sign_histories(repository: Repository, keyring: Keyring, public: bytes) -> None:
     """Have the present keys sign what a key alone has signed of the histories: 10 ms an entry."""
     store, keys = repository.store, repository.state.settings().keys
     present = keyring.export_public(keys, armor=False)
     for suite in store.names("state/history"):
         for name in store.names(f"state/history/{suite}"):
-            if not name.endswith(".asc"):
-                continue
-            path = f"state/history/{suite}/{name.removesuffix('.asc')}"
-            entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
-            if not _good(entry, signature, present) and _good(entry, signature, public):
-                store.put({f"{path}.asc": keyring.detach_sign(entry, keys)})
+            if name.endswith(".asc"):
+                path = f"state/history/{suite}/{name.removesuffix('.asc')}"
+                _sign_again(repository, path, keyring, present, public)
+
+
+def _sign_again(repository: Repository, path: str, keyring: Keyring, present: bytes, public: bytes) -> None:
+    """Have the present keys sign an entry of a history that only another one has signed."""
+    store = repository.store
+    entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
+    if not _good(entry, signature, present) and _good(entry, signature, public):
+        store.put({f"{path}.asc": keyring.detach_sign(entry, repository.state.settings().keys)})
 
 
 def _sign_statements(repository: Repository, keyring: Keyring, public: bytes) -> None:

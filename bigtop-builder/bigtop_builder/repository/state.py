@@ -100,7 +100,7 @@ class State:
             except DamagedError as error:
                 error.hint = back
                 raise
-        if (serial := self.switches(suite)) > 1:
+        if (serial := self.switches(suite)) > 1 and serial > self.first(suite):
             raise CheckFailed(
                 f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
                 hint=back,
@@ -113,7 +113,8 @@ class State:
         Raises:
             CheckFailed: It is not one of ours, or of another suite or serial.
         """
-        for serial in sorted(self._serials("releases", suite), reverse=True):
+        first = self.first(suite)
+        for serial in sorted((one for one in self.releases(suite) if one >= first), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
                 return read_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
@@ -137,6 +138,24 @@ class State:
         if self.store.size(layout.MIRROR) is not None or self.store.size(layout.SETTINGS) is None:
             return 0
         return max(self._serials("state/history", suite) | self._serials("releases", suite), default=0)
+
+    def retired(self, suite: str) -> Entry | None:
+        """What the history says of a suite without InRelease that was retired; None if it was not.
+
+        One publish may have begun since, and been cut off before its switch. The signature is not looked at.
+        """
+        if layout.OWN_SUITE.fullmatch(suite):
+            return None
+        for serial in sorted(self.entries(suite), reverse=True)[:2]:
+            with suppress(BuilderError):  # a damaged one is told by check
+                if (found := self.entry(suite, serial)) and found.action == "retire":
+                    return found
+        return None
+
+    def first(self, suite: str) -> int:
+        """Serial of the first publish to a suite without InRelease: one that was retired goes on counting."""
+        entry = self.retired(suite)
+        return entry.serial + 1 if entry else 1
 
     def _serials(self, folder: str, suite: str) -> set[int]:
         found = {name.partition(".")[0] for name in self.store.names(f"{folder}/{suite}")}

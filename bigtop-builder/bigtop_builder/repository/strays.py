@@ -40,6 +40,10 @@ def strays(state: State) -> Iterator[str]:
         elif top == "dists" and suite not in suites and not layout.OWN_SUITE.fullmatch(suite):
             unknown.add(suite)
     for suite in sorted(unknown):
+        entry = state.retired(suite)
+        if entry and entry.serial == max(state.entries(suite)):
+            yield f"dists/{suite} is there, and was to be retired: bigtop-builder repo retire {suite} completes it"
+            continue
         yield (
             f"dists/{suite} is a suite that {layout.SETTINGS} does not have: "
             f"bigtop-builder repo add {suite} DEB --new-suite makes it known, or remove it"

@@ -23,9 +23,6 @@ from bigtop_builder.repository.wrapper import Change, Clock, switch
 
 log = logging.getLogger(__name__)
 
-FIRST = 1
-"""Serial of a first publish."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
@@ -189,7 +186,7 @@ def completed(state: State, pointer: Pointer) -> Published:
 
 
 def _entry(state: State, suite: str, public: bytes) -> Entry | None:
-    path = layout.history_file(suite, FIRST)
+    path = layout.history_file(suite, state.first(suite))
     text = state.store.read(path)
     return signed_entry(state, path, text, public) if text is not None else None
 

@@ -165,6 +165,7 @@ def switch_all(
         SigningError: A key cannot sign; nothing was switched.
     """
     settings = state.settings()
+    changes = [(pointer or _retired(state, change.suite), change) for pointer, change in changes]
     # One date for all: they are written together, with one modification time.
     date = max(next_date(pointer, clock) for pointer, _ in changes)
     wrappers = [_wrapper(state, settings, pointer, change, date) for pointer, change in changes]
@@ -177,6 +178,20 @@ def switch_all(
         snapshot = one.change.snapshot[:12]
         log.info("%s: %s points to snapshot %s", one.change.action, one.change.suite, snapshot)
     return tuple(one.serial for one in wrappers)
+
+
+def _retired(state: State, suite: str) -> Pointer | None:
+    """Where a suite stood that was retired and comes back: its serials and dates go on, its codename stays.
+
+    It has no snapshot: what it had may be gone, and no rollback leads there.
+    """
+    if entry := state.retired(suite):
+        settings = state.settings()
+        fields = dict(zip(FIXED, (settings.origin, settings.label, suite, entry.codename), strict=True))
+        return Pointer(
+            suite=suite, serial=entry.serial, snapshot="", date=entry.when, fields=fields, signed=b""
+        )
+    return None
 
 
 def _wrapper(

@@ -175,6 +175,16 @@ class Store(Protocol):
             PublishError: Another publisher switched the suite meanwhile, or the store cannot be written.
         """
 
+    def take_down(self, suite: str) -> None:
+        """Remove what clients see as `dists/<suite>`: from the first step on they find no suite; durable on return.
+
+        Args:
+            suite: The suite; nothing is done if it is not there.
+
+        Raises:
+            PublishError: The store cannot be written.
+        """
+
     def lock(self) -> AbstractContextManager[None]:
         """Keep other publishers out, and clear away what a killed one left half-written.
 

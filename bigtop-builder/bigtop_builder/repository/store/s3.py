@@ -19,6 +19,7 @@ from pathlib import Path
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
+from bigtop_builder.repository.store.deeds import Deeds
 from bigtop_builder.repository.store.download import fetch
 from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
 from bigtop_builder.repository.store.refusal import AGAIN, Refused, Unmet
@@ -61,6 +62,7 @@ class S3Store:
         self._lease_seconds = lease_seconds
         self._patience = patience
         self._lease: Lease | None = None
+        self._deeds = Deeds()
 
     @property
     def name(self) -> str:
@@ -172,12 +174,13 @@ class S3Store:
     def delete(self, folder: str) -> None:
         """Remove all objects below a folder."""
         self._check()
-        self._bucket.remove(one.path for one in self._bucket.below(folder))
+        self.remove([one.path for one in self._bucket.below(folder)])
 
     def remove(self, paths: Collection[str]) -> None:
         """Remove objects, 32 at a time."""
         self._check()
         self._bucket.remove(paths)
+        self._deeds.removed(len(paths))
 
     def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
         """Copy a suite's files to its path: by-hash files first, then the named ones, InRelease last.
@@ -200,6 +203,7 @@ class S3Store:
         self._check()
         _await_next_second(standing)
         self._sign(suite, f"{folder}/{SIGNED}", signed, standing)
+        self._deeds.switched(suite)
 
     def _sign(self, suite: str, path: str, signed: bytes, standing: Found | None) -> None:
         match = (standing.etag if standing else "") if self.abilities.conditional else None
@@ -209,6 +213,16 @@ class S3Store:
             # A first attempt may have come through though its answer was lost.
             if self.read(path) != signed:
                 raise self._overtaken(suite) from error
+
+    def take_down(self, suite: str) -> None:
+        """Remove InRelease, which ends the suite, then its indices.
+
+        Release goes before it: a client that finds no InRelease asks for that, and then for its signature.
+        """
+        folder = f"dists/{suite}"
+        for name in ("Release", SIGNED):
+            self.remove([f"{folder}/{name}"])
+        self.delete(folder)
 
     def _overtaken(self, suite: str) -> PublishError:
         return PublishError(f"{self.name}: another publisher switched {suite} meanwhile", hint=AGAIN)
@@ -231,7 +245,7 @@ class S3Store:
             patience=self._patience,
         )
         try:
-            with self._lease.held():
+            with self._deeds.told(), self._lease.held():
                 self._clear()
                 yield
         finally:
