@@ -14,13 +14,12 @@ from debian.debian_support import NativeVersion
 
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.attestations import NONE, Attestations
-from bigtop_builder.dsse import sign
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import keyring_package, layout, source_pool
-from bigtop_builder.repository.attested import is_signed
+from bigtop_builder.repository.attested import records_of
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.repository.founding import choose_indices, let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
@@ -30,7 +29,7 @@ from bigtop_builder.repository.keyring_package import Given, KeyringPackage
 from bigtop_builder.repository.publish import CLOSED, Repository
 from bigtop_builder.repository.published import Published
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Content, Held, open_store
+from bigtop_builder.repository.store import Held, open_store
 from bigtop_builder.source_package import sort_out
 from bigtop_builder.verify.older import Indexed
 from bigtop_builder.verify.verdict import Verdict
@@ -226,28 +225,11 @@ def publish(
             keyring=keyring,
             verdicts=[verdict],
             manifest=manifest.to_json().encode(),
-            attestations=partial(_attested, repository.state, keyring, attestations, manifest),
+            attestations=partial(records_of, repository.state, keyring, attestations, manifest),
             gate=gate,
             expected=_expected(repository.state, suite, manifest),
             why=why,
         )
-
-
-def _attested(
-    state: State, keyring: Keyring, attestations: Attestations, manifest: Manifest
-) -> dict[str, Content]:
-    """SBOMs of the packages that are published, and the statements about them; what is signed already stays."""
-    keys = state.settings().keys
-    public = keyring.export_public(keys, armor=False)
-    files: dict[str, Content] = {}
-    for component in manifest.components:
-        published = [one for one in component.packages if not one.not_published]
-        files |= {layout.sbom_file(one.sbom): attestations.sboms[one.sha256] for one in published if one.sbom}
-        name = component.provenance if published else ""
-        if name and not is_signed(state, name, public):
-            signed = sign(attestations.statements[component.name], keyring, keys)
-            files[layout.provenance_file(name)] = signed.to_json().encode()
-    return files
 
 
 def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:

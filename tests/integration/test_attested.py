@@ -20,7 +20,6 @@ from bigtop_builder.errors import CheckFailed
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.publishing import _attested
 from bigtop_builder.repository import attested, layout
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.gate import Gate
@@ -131,7 +130,7 @@ class Site:
             [deb],
             keyring=self.keyring,
             manifest=made.to_json().encode(),
-            attestations=lambda: _attested(state, self.keyring, said, made),
+            attestations=lambda: attested.records_of(state, self.keyring, said, made),
             replace=replace,
             gate=Gate(allow_downgrade=True),
         ).snapshot

@@ -8,11 +8,18 @@ snapshot's signature can trust these. An envelope may be signed anew by other ke
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from bigtop_builder.dsse import Envelope, signers_of
+from bigtop_builder.attestations import Attestations
+from bigtop_builder.cores import cores
+from bigtop_builder.dsse import Envelope, sign, signers_of
 from bigtop_builder.errors import BuilderError, CheckFailed
+from bigtop_builder.manifest import Manifest
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import COPY, Snapshot
 from bigtop_builder.repository.state import State
@@ -76,6 +83,33 @@ def paths_of(state: State, snapshots: Iterable[Snapshot], packages: Collection[s
     }
 
 
+def records_of(
+    state: State, keyring: Keyring, attestations: Attestations, manifest: Manifest
+) -> dict[str, bytes]:
+    """Path -> SBOM or signed statement, of packages that are published; what is signed already stays as it is.
+
+    Args:
+        state: The repository.
+        keyring: Holds its keys.
+        attestations: SBOMs, and statements that are to be signed.
+        manifest: Names both.
+
+    Raises:
+        SigningError: A key cannot sign.
+    """
+    keys = state.settings().keys
+    public = keyring.export_public(keys, armor=False)
+    files: dict[str, bytes] = {}
+    for component in manifest.components:
+        published = [one for one in component.packages if not one.not_published]
+        files |= {layout.sbom_file(one.sbom): attestations.sboms[one.sha256] for one in published if one.sbom}
+        name = component.provenance if published else ""
+        if name and not is_signed(state, name, public):
+            signed = sign(attestations.statements[component.name], keyring, keys)
+            files[layout.provenance_file(name)] = signed.to_json().encode()
+    return files
+
+
 def sbom(state: State, name: str) -> bytes:
     """An SBOM by its name.
 
@@ -105,14 +139,27 @@ def envelope(state: State, name: str) -> Envelope:
     return found
 
 
-def wrong(state: State, path: str, public: bytes) -> Iterator[str]:
-    """What is wrong with an SBOM or a signed statement, one thing a line with what mends it.
+def faults(
+    state: State, snapshots: Iterable[Snapshot], packages: Collection[str], public: bytes
+) -> Iterator[str]:
+    """What is wrong with SBOMs and signed statements, one thing a line with what mends it.
 
     Args:
         state: The repository.
-        path: Where it lies.
+        snapshots: Snapshots; a manifest of theirs that is missing is for others to tell.
+        packages: Sha256 of each package that counts.
         public: Keys, binary, that have signed statements.
     """
+    paths: set[str] = set()
+    for snapshot in snapshots:
+        with suppress(BuilderError):
+            paths |= paths_of(state, [snapshot], packages)
+    with ThreadPoolExecutor(max(cores(), state.store.readers)) as threads:
+        found = threads.map(lambda path: list(_wrong(state, path, public)), sorted(paths))
+        yield from chain.from_iterable(found)
+
+
+def _wrong(state: State, path: str, public: bytes) -> Iterator[str]:
     name = path.rpartition("/")[2].partition(".")[0]
     try:
         if path == layout.sbom_file(name):

@@ -14,7 +14,7 @@ from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.attested import paths_of, wrong
+from bigtop_builder.repository.attested import faults
 from bigtop_builder.repository.authentic import kept_keys, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
@@ -175,18 +175,10 @@ class _Look:
             yield from problems
             named += files
         yield from self._right(list(dict.fromkeys(named)))
-        yield from self._attested(there, {one.sha256 for one in named})
-
-    def _attested(self, suites: Sequence[_Suite], packages: set[str]) -> Iterator[str]:
-        """SBOMs and signed statements about packages; a manifest that is missing is told with its suite."""
-        paths: set[str] = set()
-        for snapshot in {
-            suite.pointer.snapshot: suite.snapshot for suite in suites if suite.pointer
-        }.values():
-            with suppress(BuilderError):
-                paths |= paths_of(self.state, [snapshot] if snapshot else [], packages)
-        found = self.threads.map(lambda path: list(wrong(self.state, path, self.once)), sorted(paths))
-        yield from chain.from_iterable(found)
+        models = {
+            suite.pointer.snapshot: suite.snapshot for suite in there if suite.pointer and suite.snapshot
+        }
+        yield from faults(self.state, models.values(), {one.sha256 for one in named}, self.once)
 
     def notices(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """The list of withdrawn snapshots, and that their own suites say the same."""
