@@ -27,11 +27,13 @@ from bigtop_builder.repository.gc import collect, plan
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rotation import begin, revoke
+from bigtop_builder.repository.store import open_store
 from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.run import Completed, run
 from bigtop_builder.sbom.document import sbom_of
 from health import problems
 from jar_forge import jar, package, pom
+from s3_server import BUCKET, variables, versitygw
 
 LOG4J = jar(pom("log4j", "log4j", "1.2.17"))
 NEWER = jar(pom("log4j", "log4j", "1.2.25"))
@@ -139,7 +141,7 @@ class Site:
         deb = read_deb(package(self.folder, files, name=name, version=version))
         self.repository.add("stable", [deb], keyring=self.keyring)
 
-    def ask(self, *words: str, repo: Path | None = None) -> Completed:
+    def ask(self, *words: str, repo: Path | str | None = None) -> Completed:
         """Run the program about the repository."""
         env = {
             "HOME": str(self.folder),
@@ -388,6 +390,22 @@ def test_a_mirror_has_what_is_known_about_its_packages(site: Site) -> None:
     assert named == {hashlib.sha256(sbom_of(site.debs["2.0-1"].path)).hexdigest()}
     assert site.ask("sbom", "find", "g:b", repo=site.folder / "mirror").returncode == 0
     assert site.ask("provenance", "salute", repo=site.folder / "mirror").returncode == 0
+
+
+def test_on_s3_the_same_is_asked_and_checked(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.release(OLD, "1.0-1")
+    site.by_hand({"usr/lib/hand/log4j-1.2.15.jar": jar()}, "1-1", name="hand")
+    with versitygw(tmp_path_factory.mktemp("versitygw")) as server:
+        for name, content in variables(server.port).items():
+            monkeypatch.setenv(name, content)
+        url = f"s3://{BUCKET}/mirror"
+        export(site.repository.state, open_store(url), suites=["stable"], now=site.now)
+        assert problems(Repository.open(url).state) == ()
+        found = value(site.ask("sbom", "find", "log4j@1.2*", "--json", repo=url))
+        assert [one["package"] for one in found] == ["hand", "salute"]
+        assert site.ask("provenance", "salute", repo=url).returncode == 0
 
 
 def test_a_revoked_keys_statements_are_signed_by_the_others(site: Site) -> None:

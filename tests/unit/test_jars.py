@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 import zipfile
@@ -277,6 +278,8 @@ def test_a_jar_that_packaging_has_rewritten_is_known_by_its_classes(tmp_path: Pa
     manifest = {"META-INF/MANIFEST.MF": b"Built-By: ann\n", "version.properties": b"#Monday\na=1\n"}
     fetched.write_bytes(jar({**manifest, "z.xml": b"<z/>"}))
     (tmp_path / "m2/broken-1.jar").write_bytes(b"rubbish")
+    (tmp_path / "m2/odd\nname.jar").write_bytes(b"")
+    (tmp_path / "m2" / os.fsdecode(b"b\xff.jar")).write_bytes(b"PK\5\6" + b"\xff" * 18)
     program = Path(fingerprint.__file__).read_text(encoding="utf-8")
     told = run(["python3", "-I", "-c", program, "m2", "none"], cwd=tmp_path).text.splitlines()
     noted = artifacts_of(told, maven="m2", gradle="none")

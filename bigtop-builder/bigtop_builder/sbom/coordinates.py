@@ -13,6 +13,7 @@ from bigtop_builder.schema import Sha256, Value
 
 ARTIFACTS = "maven-artifacts.json"
 """In a build's result: what its local Maven and Gradle repositories held."""
+LISTED = re.compile(r"([0-9a-f]{64}) ([0-9a-f]{64}|-) (.+)")
 WORD = re.compile(r"[A-Za-z0-9_.+~$\-]{1,200}")
 """A part of coordinates. Maven's own rule for ids is narrower, for versions wider (Model Builder, validation)."""
 NAMED = tuple(re.compile(rf"(.+)[-_](\d+{dot}[A-Za-z0-9_.+\-]*)") for dot in (r"\.", ""))
@@ -114,7 +115,7 @@ def artifacts_of(listing: Iterable[str], *, maven: str, gradle: str) -> Artifact
     """
     files: dict[str, str] = {}
     classes: dict[str, set[str]] = {}
-    for sha256, marks, path in sorted(line.split(" ", 2) for line in listing):
+    for sha256, marks, path in sorted(found.groups() for found in map(LISTED.fullmatch, listing) if found):
         inside = path.partition("/files-2.1/")[2] if path.startswith(f"{gradle}/") else ""
         known = _gradle(inside) if inside else _maven(path.removeprefix(f"{maven}/"))
         if known:
