@@ -76,7 +76,7 @@ def signers_of(envelope: Envelope, *, public: bytes, what: str, expired: bool = 
         SigningError: No key of these has signed it, or a signature does not fit.
     """
     packets = b"".join(_decoded(one.sig) for one in envelope.signatures)
-    return verify(pae(envelope.content), keyring=public, signature=packets, what=what, expired=expired)
+    return verify(pae(envelope.content), keyring=public, signature=packets, what=what, expired=expired).keys
 
 
 def pae(payload: bytes) -> bytes:

@@ -124,7 +124,7 @@ class Holdings:
 
     def _snapshot(self, wanted: str) -> Snapshot:
         if not wanted:
-            there = [*self._state.pointers(self._state.settings().suites)]
+            there = [*self._state.unverified_pointers(self._state.settings().suites)]
             if len(there) != 1:
                 raise InputError(
                     f"{self._state.store.name} has {counted(len(there), 'suite')} with packages",

@@ -13,7 +13,7 @@ from pathlib import Path
 from bigtop_builder.artifact import NAME, UNPRINTABLE, VERSION, open_regular, parse_control
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import CHUNK
-from bigtop_builder.openpgp import signed_text
+from bigtop_builder.openpgp import unverified_text
 
 AGAIN = "build the source package again: dpkg-source --build"
 LIMIT = 8 << 20
@@ -213,7 +213,7 @@ def _read(path: Path) -> tuple[bytes, dict[str, str]]:
             content = file.read(LIMIT + 1)
         if len(content) > LIMIT:
             raise CheckFailed(f"{path} is larger than {LIMIT >> 20} MiB")
-        text = (signed_text(content) if content.startswith(SIGNED) else content).decode().strip("\n")
+        text = (unverified_text(content) if content.startswith(SIGNED) else content).decode().strip("\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -204,7 +204,7 @@ class Succession:
         """
         if self.archive is None:
             state = self.repository.state
-            return tuple(state.pointers(state.settings().suites))
+            return tuple(state.unverified_pointers(state.settings().suites))
         carried = carried_keys(self.archive, self.repository)
         return tuple(
             suite
@@ -256,7 +256,7 @@ class Succession:
 
     def _holds(self, archive: Archive, suite: str, package: Deb) -> bool:
         state = self.repository.state
-        pointer = state.pointer(suite)
+        pointer = state.unverified_pointer(suite)
         indices = state.snapshot(pointer.snapshot).components if pointer else {}
         return any(
             stanza.name == package.name

@@ -173,7 +173,7 @@ def test_promotion_is_a_new_wrapper_over_the_same_snapshot(site: Site) -> None:
     host = site.host()
     host.update()
     assert host.candidate("zoo") == "1.0-1"
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     assert (pointer.fields["Suite"], pointer.fields["Codename"]) == ("stable", "rock")
     assert "Valid-Until" in pointer.fields
@@ -186,7 +186,7 @@ def test_several_versions_components_and_architectures_are_kept(site: Site) -> N
     site.add(site.deb("zoo", "1"), site.deb("zoo", "2"), site.deb("bin", architecture="amd64"))
     site.repository.add("stable", [site.deb("extra")], component="contrib", keyring=site.keyring)
     site.add(site.deb("arm", architecture="arm64"))
-    snapshot = site.repository.state.snapshot(site.repository.state.pointer("stable").snapshot)  # type: ignore[union-attr]
+    snapshot = site.repository.state.snapshot(site.repository.state.unverified_pointer("stable").snapshot)  # type: ignore[union-attr]
     found = {
         (component, architecture): [(one.name, one.version) for one in site.repository.state.packages(index)]
         for component, indices in snapshot.components.items()
@@ -211,7 +211,7 @@ def test_the_order_in_which_packages_came_does_not_show(site: Site, tmp_path: Pa
         tmp_path / "other", origin="Else", keyring=site.keyring, fingerprints=[site.fingerprint], sync=False
     )
     published = other.add("unstable", debs, keyring=site.keyring)
-    assert published.snapshot == site.repository.state.pointer("stable").snapshot  # type: ignore[union-attr]
+    assert published.snapshot == site.repository.state.unverified_pointer("stable").snapshot  # type: ignore[union-attr]
 
 
 # The keyring package and the server
@@ -557,7 +557,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
     ids = []
     for version in "123":
         site.add(site.deb("zoo", version))
-        pointer = site.repository.state.pointer("stable")
+        pointer = site.repository.state.unverified_pointer("stable")
         assert pointer
         ids.append(pointer.snapshot)
     assert site.repository.rollback("stable", keyring=site.keyring).snapshot == ids[1]
@@ -570,7 +570,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
 
 def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
     site.add(site.deb("zoo", "1"))
-    first = site.repository.state.pointer("stable")
+    first = site.repository.state.unverified_pointer("stable")
     assert first
     with pytest.raises(InputError, match="no snapshot before the present one") as nothing:
         site.repository.rollback("stable", keyring=site.keyring)

@@ -125,7 +125,7 @@ def test_it_comes_back_with_its_codename_and_its_serials_go_on(
     assert tool("promote", suites["testing"], "testing", "--new-suite").returncode == 0
     host.update()
     assert host.candidate("emu") == "2"
-    pointer = repository.state.pointer("testing")
+    pointer = repository.state.unverified_pointer("testing")
     assert pointer
     assert (pointer.serial, pointer.fields["Codename"]) == (4, "testing-codename")
     assert len(answer(tool("history", "testing", "--json"))) == 4

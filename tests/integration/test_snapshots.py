@@ -22,12 +22,13 @@ from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import published
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.check import Health, examine
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.founding import let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Notices, Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
@@ -117,7 +118,7 @@ def test_each_snapshot_is_a_suite_that_apt_installs_from_without_a_warning(site:
         host = site.host(layout.snapshot_suite(snapshot))
         assert host.candidate("zoo") == version
         assert host.install("zoo") == version
-    pointer = site.repository.state.pointer(layout.snapshot_suite(first))
+    pointer = site.repository.state.unverified_pointer(layout.snapshot_suite(first))
     assert pointer
     assert pointer.fields["Suite"] == pointer.fields["Codename"] == f"snapshot-{first[:16]}"
     assert (pointer.snapshot, pointer.until) == (first, None)
@@ -167,7 +168,7 @@ def test_a_rollback_goes_to_nothing_that_the_keys_have_not_signed(site: Site) ->
     )
     with pytest.raises(SigningError, match=f"{suite}/InRelease has no good signature"):
         site.repository.rollback("stable", keyring=site.keyring)
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     assert pointer.snapshot == second
 
@@ -242,8 +243,9 @@ def test_a_withdrawn_snapshot_is_named_to_hosts_and_nothing_goes_back_to_it(site
     assert (done.snapshot, done.changed, done.affected) == (second, True, ())
     assert not withdraw(site.repository, second, keyring=site.keyring, why="again").changed
     signed = (site.root / "state/withdrawn.asc").read_bytes()
-    assert openpgp.verify(signed, keyring=site.public, what="notice") == site.keys
-    notices = Notices.from_json(openpgp.signed_text(signed), source="notice")
+    proof = openpgp.verify(signed, keyring=site.public, what="notice")
+    assert proof.keys == site.keys
+    notices = Notices.from_json(proof.text, source="notice")
     assert [(one.snapshot, one.why) for one in notices.withdrawn] == [(second, "loses edits [31m")]
     host = site.host(layout.snapshot_suite(second))
     assert "X-Withdrawn: loses edits" in next(host.lists.glob("*InRelease")).read_text()
@@ -342,13 +344,13 @@ def test_refresh_signs_what_is_due_and_nothing_else(site: Site) -> None:
     assert [line.split(":")[0] for line in health.warnings] == ["stable"]
     assert "repo refresh" in health.warnings[0]
     site.gone_by = timedelta()
-    before = site.repository.state.pointer("lasting")
+    before = site.repository.state.unverified_pointer("lasting")
     done = refresh(site.repository, keyring=site.keyring, why="weekly")
     assert done == ()
     done = refresh(site.repository, ["stable"], keyring=site.keyring, why="weekly")
     assert [(one.suite, one.serial, one.reason) for one in done] == [("stable", 2, "asked for")]
     assert site.repository.state.history("stable")[-1].why == "weekly"
-    assert site.repository.state.pointer("lasting") == before
+    assert site.repository.state.unverified_pointer("lasting") == before
     everything = refresh(site.repository, keyring=site.keyring, everything=True)
     assert len(everything) == 2 + len(site.repository.state.snapshots())
     assert problems(site.repository.state) == ()
@@ -361,7 +363,7 @@ def test_snapshots_get_a_valid_until_when_that_is_wanted(site: Site) -> None:
     let_snapshots_expire(site.repository.state, 30)
     (done,) = refresh(site.repository, keyring=site.keyring)
     assert (done.suite, done.reason) == (layout.snapshot_suite(snapshot), "it is to be valid 30 days now")
-    pointer = site.repository.state.pointer(done.suite)
+    pointer = site.repository.state.unverified_pointer(done.suite)
     assert pointer
     assert pointer.until == pointer.date + 30 * DAY
     assert refresh(site.repository, keyring=site.keyring) == ()
@@ -386,11 +388,11 @@ def test_after_a_change_of_keys_all_is_signed_by_exactly_the_present_ones(
         assert refresh(site.repository, keyring=site.keyring) == ()
         public = site.keyring.export_public([*site.keys, other], armor=False)
         for suite in suites[:-1]:
-            pointer = site.repository.state.pointer(suite)
+            pointer = site.repository.state.unverified_pointer(suite)
             assert pointer
-            assert set(openpgp.verify(pointer.signed, keyring=public, what=suite)) == set(keys)
+            assert set(openpgp.verify(pointer.signed, keyring=public, what=suite).keys) == set(keys)
         assert problems(site.repository.state) == ()
-    pointer = site.repository.state.pointer(layout.snapshot_suite(bad))
+    pointer = site.repository.state.unverified_pointer(layout.snapshot_suite(bad))
     assert pointer
     assert pointer.fields["X-Withdrawn"] == "bad"
 
@@ -653,7 +655,7 @@ def test_a_snapshot_can_be_exported_and_a_missing_file_of_a_mirror_comes_back(si
 
 def test_a_snapshot_that_an_older_version_wrote_keeps_its_id_in_a_mirror(site: Site) -> None:
     site.add("zoo_1")
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     model = json.loads((site.root / layout.snapshot_file(pointer.snapshot)).read_text())
     text = json.dumps({name: model[name] for name in ("format", "components", "manifests")}).encode()

@@ -43,7 +43,7 @@ def answer(done: Completed) -> Any:
 
 
 def standing(repository: Repository, suite: str) -> str:
-    pointer = repository.state.pointer(suite)
+    pointer = repository.state.unverified_pointer(suite)
     assert pointer
     return pointer.snapshot
 
@@ -303,7 +303,7 @@ def test_a_misspelt_architecture_does_not_leave_packages_out_unsaid(
         "amd64",
     )
     assert refused.returncode == 2
-    assert repository.state.pointer("stable") is None
+    assert repository.state.unverified_pointer("stable") is None
     done = tool("add", "stable", deb("doc"), "--architecture", "amd64")
     assert done.returncode == 0
     assert "none of 1 packages is for amd64: those for all come in" in done.complaint

@@ -13,6 +13,7 @@ import click
 from bigtop_builder.cli.context import answer, json_option, table
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.log import plain
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.listing import Move, moves_of, packages_of
@@ -118,7 +119,7 @@ def _row(value: dict[str, Any]) -> tuple[str, ...]:
         value["why"],
         "NOT VERIFIED" if value["problem"] else ", ".join(one[-16:] for one in value["signers"]),
     )
-    return tuple("".join(char if char.isprintable() else " " for char in cell) for cell in cells)
+    return tuple(map(plain, cells))
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder repo check --repo /srv/apt")

@@ -14,6 +14,7 @@ from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted, nearest
+from bigtop_builder.upkeep.change import mend
 from bigtop_builder.workspace import Project
 
 
@@ -29,6 +30,7 @@ def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> 
     is for the reviewer to judge.
     """
     project, _ = setting_up(context)
+    mend(project)
     ids = known(project.patches)
     if unknown := [one for one in patches if one not in ids]:
         raise InputError(f"no patch {unknown[0]!r} in {project.patches}", hint=nearest(unknown[0], ids))

@@ -53,8 +53,7 @@ def status(
     named are always tried anew.
     """
     project, settings = setting_up(context)
-    if not verify:
-        mend(project)
+    mend(project)
     fresh = verify or again or bool(patches)
     matrix = make_matrix(project, settings, patches=patches, releases=releases, fresh=fresh)
     if not verify and (written := record(matrix)):

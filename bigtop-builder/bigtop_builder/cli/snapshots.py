@@ -22,9 +22,10 @@ from bigtop_builder.cli.place import (
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.export import export as export_suites
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh as refresh_suites

@@ -252,7 +252,7 @@ def _warn_of_others(repository: Repository, suite: str, debs: Iterable[Deb], cho
     come = {deb.architecture for deb in debs} - {"all"}
     if chosen or settings is None or come <= set(settings.architectures):
         return
-    pointer = repository.state.pointer(suite)
+    pointer = repository.state.unverified_pointer(suite)
     known = {
         *settings.architectures,
         *(repository.state.snapshot(pointer.snapshot).architectures if pointer else ()),

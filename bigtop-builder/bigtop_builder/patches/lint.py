@@ -210,19 +210,33 @@ def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
 
 def _twins(entry: Entry, diff: Diff, others: Sequence[Entry]) -> Iterator[Finding]:
     """Patches of the same target with the same diff under another id."""
+    mine = _change(diff.data)
     for other in others:
-        if other.target == entry.target and other.id < entry.id:
-            twin = next((one for one in other.diffs if _change(one.data) == _change(diff.data)), None)
-            if twin and _change(diff.data):
-                text = f"it changes the same lines as {twin.path}: one patch under two ids"
+        if mine and other.target == entry.target and other.id < entry.id:
+            theirs = {_change(one.data): one.path for one in other.diffs}
+            alike = next((path for change, path in theirs.items() if _words(change) == _words(mine)), None)
+            if mine in theirs:
+                text = f"it changes the same lines as {theirs[mine]}: one patch under two ids"
                 yield _at(diff.path)(1, "duplicate", text, f"remove {entry.id} or {other.id}")
+            elif alike:
+                text = f"it does what {alike} does, at other lines: one patch under two ids, or another place"
+                yield _at(diff.path)(1, "duplicate", text, f"if it is one, remove {entry.id}", "note")
 
 
-def _change(data: bytes) -> tuple[tuple[str, str, tuple[bytes, ...]], ...]:
-    files = scan_diff(data)[0]
+_Change = tuple[tuple[str, str, tuple[tuple[int, tuple[bytes, ...]], ...]], ...]
+
+
+def _change(data: bytes) -> _Change:
+    """Each file of a diff, its hunks, and where they begin."""
     return tuple(
-        (file.old, file.new, tuple(line for hunk in file.hunks for line in hunk.lines)) for file in files
+        (file.old, file.new, tuple((hunk.old_start, hunk.lines) for hunk in file.hunks))
+        for file in scan_diff(data)[0]
     )
+
+
+def _words(change: _Change) -> list[object]:
+    """A change without its places."""
+    return [(old, new, [lines for _, lines in hunks]) for old, new, hunks in change]
 
 
 Say = Callable[..., Finding]

@@ -38,6 +38,12 @@ def refuse_inside(store: Store, source: Store | None = None) -> None:
         raise InputError(f"{store.name} lies in the repository {around}", hint="name a place outside of it")
 
 
+def known_again(suite: str) -> str:
+    """What mends settings that lack a suite which stands in `dists`."""
+    back = f"bring {layout.SETTINGS} back from a copy of the repository"
+    return f"bigtop-builder repo refresh {suite} takes it up as it stands; or {back}"
+
+
 def require_link(store: Store, suite: str, serial: int) -> None:
     """Raise if a suite is a folder where the store should have a link: it cannot be switched.
 

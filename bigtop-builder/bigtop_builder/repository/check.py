@@ -9,25 +9,24 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 
-from bigtop_builder import openpgp
 from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.attested import faults
-from bigtop_builder.repository.authentic import kept_keys, require_newest
+from bigtop_builder.repository.authentic import kept_keys, require_good, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
-from bigtop_builder.repository.key_expiry import LASTING, following
+from bigtop_builder.repository.key_expiry import all_expired, ending_keys
 from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
-from bigtop_builder.repository.pointer import WITHDRAWN, Pointer
+from bigtop_builder.repository.pointer import WITHDRAWN, Pointer, Proven
 from bigtop_builder.repository.refresh import why_due
 from bigtop_builder.repository.rights import closed
 from bigtop_builder.repository.rollback import last_good
 from bigtop_builder.repository.signatures import signatures, unnamed, verified
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.strays import strays
+from bigtop_builder.repository.strays import forgotten, strays
 from bigtop_builder.repository.unfinished import Unfinished, unfinished
 from bigtop_builder.repository.withdraw import Affected
 
@@ -81,8 +80,9 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
         found += look.histories(suites)
         found += look.files(suites)
         found += look.notices(suites)
+        found += forgotten(state)
         warnings = [
-            *_ending_keys(public, now),
+            *ending_keys(public, now),
             *look.endings(suites, now),
             *_ownless(suites),
             *(suite.unfinished.told for suite in suites if suite.unfinished),
@@ -159,12 +159,14 @@ class _Look:
         """Every entry of every history, with its signature."""
         last: dict[str, Pointer | Entry] = {one.suite: one for one in _retired(self.state)}
         last |= {suite.name: suite.pointer for suite in suites if suite.pointer}
-        paths = [
-            layout.history_file(suite, serial)
+        paths = {
+            layout.history_file(suite, serial): one.snapshot
+            if isinstance(one, Pointer) and serial == one.serial
+            else ""
             for suite, one in last.items()
             for serial in range(1, one.serial + 1)
-        ]
-        return chain.from_iterable(self.threads.map(self._entry, paths))
+        }
+        return chain.from_iterable(self.threads.map(self._entry, paths.keys(), paths.values()))
 
     def files(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Indices, under each suite's own path and by hash, the blocks they are made of, and what they name."""
@@ -201,10 +203,10 @@ class _Look:
     def endings(self, suites: Iterable[_Suite], now: datetime) -> Iterator[str]:
         """Suites that are to be signed anew."""
         pointers = [suite.pointer for suite in suites if suite.pointer]
-        dead = _expired(self.public, now)
+        dead = all_expired(self.public, now)
         for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
-            if told and (step := _unfinished(pointer, self.settings)):
-                if self._ours(pointer):
+            if told and _unfinished(pointer, self.settings):
+                if (ours := self._ours(pointer)) and (step := _unfinished(ours, self.settings)):
                     yield f"{pointer.suite}: a change of keys was cut short: {step} completes it"
                 else:
                     yield (
@@ -214,11 +216,11 @@ class _Look:
             elif told and not dead:
                 yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
 
-    def _ours(self, pointer: Pointer) -> bool:
-        """Whether a present key has signed a suite: no command is taken from what somebody else wrote."""
+    def _ours(self, pointer: Pointer) -> Proven | None:
+        """What a present key has signed of a suite: no command is taken from what somebody else wrote."""
         with suppress(BuilderError):
-            return bool(openpgp.verify(pointer.signed, keyring=self.public, what=pointer.suite, expired=True))
-        return False
+            return require_good(self.state, pointer, self.public, expired=True)
+        return None
 
     def _due(self, now: datetime, pointer: Pointer) -> str:
         with suppress(BuilderError):
@@ -228,7 +230,7 @@ class _Look:
     def _suite(self, name: str) -> _Suite:
         suite = _Suite(name=name)
         with _told(suite):
-            suite.pointer = self.state.pointer(name)
+            suite.pointer = self.state.unverified_pointer(name)
             if suite.pointer:
                 with _told(suite):
                     require_link(self.state.store, name, suite.pointer.serial)
@@ -243,7 +245,8 @@ class _Look:
                 suite.unfinished = unfinished(self.state, name, self.public)
         return suite
 
-    def _entry(self, path: str) -> list[str]:
+    def _entry(self, path: str, snapshot: str = "") -> list[str]:
+        """What is wrong with an entry; the newest one must lead to the snapshot that the suite points to."""
         entry, signature = self.state.store.read(path), self.state.store.read(f"{path}.asc")
         if entry is None or signature is None:
             return [f"{path} or its signature is missing: {COPY}"]
@@ -256,6 +259,10 @@ class _Look:
         right = layout.history_file(found.suite, found.serial)
         if right != path:
             return [f"{path} is what {right} should be: {COPY}"]
+        if snapshot and found.after != snapshot:
+            two = f"went to snapshot {found.after[:16]}, and it points to {snapshot[:16]}"
+            mend = f"bigtop-builder repo refresh {found.suite} puts into the history where it stands"
+            return [f"{path} says that {found.suite} {two}: two published to it at once; {mend}"]
         return list(records.wrong(self.state.store, records.of_entry(self.state.store, found)))
 
     def _indices(self, suite: _Suite) -> Iterator[_File]:
@@ -330,29 +337,6 @@ def _blocks(suites: Iterable[_Suite]) -> list[_Block]:
                 fresh = _Block(suite=suite.name, folder=folder, block=block, forms=set())
                 found.setdefault(block.sha256, fresh).forms.update(forms)
     return list(found.values())
-
-
-def _ending_keys(public: bytes, now: datetime) -> Iterator[str]:
-    """Keys that hosts will soon accept no more."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        for key in keyring.keys():  # noqa: SIM118  # it is no mapping
-            if key.expires and key.expires < now + LASTING:
-                ends = "expired" if key.expires <= now else "expires"
-                yield (
-                    f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
-                    f"{following(key.fingerprint, key.expires, now)}"
-                )
-
-
-def _expired(public: bytes, now: datetime) -> bool:
-    """Whether no key signs any more: `_ending_keys` has the way out, and a refresh is none."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        keys = keyring.keys()
-        return bool(keys) and all(key.expires and key.expires <= now for key in keys)
 
 
 def _unfinished(pointer: Pointer, settings: Settings) -> str:

@@ -86,7 +86,7 @@ def export(
         settings = _settings(source, there, pointers)
         if target.read(layout.MIRROR) is None:
             _begin(target, settings, Mirror(when=now, why=why, source=source.store.name))
-        before = there.pointers(one.suite for one in pointers)
+        before = there.unverified_pointers(one.suite for one in pointers)
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
         forms = source.settings().forms
@@ -237,13 +237,13 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     """
     found: dict[str, Pointer] = {}
     for suite in suites:
-        pointer = source.pointer(suite)
+        pointer = source.unverified_pointer(suite)
         if pointer is None:
             raise unpublished(source, suite)
-        own = source.pointer(layout.snapshot_suite(pointer.snapshot))
+        own = source.unverified_pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:
-        own = source.pointer(layout.snapshot_suite(snapshot))
+        own = source.unverified_pointer(layout.snapshot_suite(snapshot))
         if own is None:
             raise InputError(
                 f"snapshot {snapshot} has no suite of its own", hint="bigtop-builder repo refresh makes it"

@@ -10,14 +10,16 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command, refuse_inside
 from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Store
 from bigtop_builder.schema import Name
 
 log = logging.getLogger(__name__)
@@ -44,32 +46,17 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
     """
     for name in ("origin", "label"):
         _require_line(name, getattr(wanted, name))
-    store = state.store
-    if store.size(layout.SETTINGS) is not None:
-        there = state.settings()
-        if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
-            raise _other_settings(store.name, there, wanted)
-        chosen = {name: getattr(wanted, name) for name in named}
-        if any(getattr(there, name) != value for name, value in chosen.items()):
-            with state.lock():
-                change_settings(state, **chosen)
+    if state.store.size(layout.SETTINGS) is None:
+        refuse_inside(state.store)
+        _refuse_foreign(state.store)
+        _warn_of_ending(wanted.keys, keyring)
+    elif not _changing(state, wanted, named):
         return
-    refuse_inside(store)
-    foreign = [name for name in store.names("") if name != "state"]
-    if foreign and not store.names("state/keys"):
-        raise InputError(
-            f"{store.name} holds {foreign[0]} and is no repository of this tool",
-            hint="name an empty folder",
-        )
-    _warn_of_ending(wanted.keys, keyring)
     with state.lock():
-        public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
-        standing = _suites(state)
-        for pointer in standing:
-            _require_same(state, wanted, pointer)
-        store.put({**public})
-        suites = {pointer.suite: _standing(pointer) for pointer in standing}
-        _write(state, wanted.model_copy(update={"suites": suites}))
+        if state.store.size(layout.SETTINGS) is None:
+            _found(state, wanted, keyring)
+        else:  # another publisher may have made it meanwhile
+            change_settings(state, **_changing(state, wanted, named))
 
 
 def ensure(state: State, suite: str, *, new: bool) -> None:
@@ -119,6 +106,21 @@ def define(state: State, suite: str, wanted: SuiteSettings) -> None:
         )
     if there != wanted:
         change_settings(state, suites={**settings.suites, suite: wanted})
+
+
+def adopt(state: State, pointer: Proven) -> None:
+    """Make a suite known again that stands, and that older settings lack. The repository must be locked.
+
+    Raises:
+        InputError: It was to be retired.
+    """
+    known, suite = state.settings().suites, pointer.suite
+    if suite in known or layout.OWN_SUITE.fullmatch(suite):
+        return
+    if state.retired(suite):
+        raise unpublished(state, suite)
+    change_settings(state, suites={**known, suite: _standing(pointer)})
+    log.warning("%s is in %s again", suite, layout.SETTINGS)
 
 
 def let_snapshots_expire(state: State, days: int | None) -> None:
@@ -180,9 +182,35 @@ def unpublished(state: State, suite: str) -> InputError:
     )
 
 
-def plain(text: str) -> str:
-    """Text of a history entry, with nothing in it that a terminal would obey: its signature was not looked at."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def _changing(state: State, wanted: Settings, named: Collection[str]) -> dict[str, object]:
+    """Settings that are to change of those of a repository that is there.
+
+    Raises:
+        InputError: Others would have to, which never do.
+    """
+    there = state.settings()
+    if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
+        raise _other_settings(state.store.name, there, wanted)
+    return {name: value for name in named if (value := getattr(wanted, name)) != getattr(there, name)}
+
+
+def _refuse_foreign(store: Store) -> None:
+    foreign = [name for name in store.names("") if name != "state"]
+    if foreign and not store.names("state/keys"):
+        raise InputError(
+            f"{store.name} holds {foreign[0]} and is no repository of this tool",
+            hint="name an empty folder",
+        )
+
+
+def _found(state: State, wanted: Settings, keyring: Keyring) -> None:
+    public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
+    standing = _suites(state)
+    for pointer in standing:
+        _require_same(state, wanted, pointer)
+    state.store.put({**public})
+    suites = {pointer.suite: _standing(pointer) for pointer in standing}
+    _write(state, wanted.model_copy(update={"suites": suites}))
 
 
 def _require_line(name: str, value: str) -> None:
@@ -217,7 +245,7 @@ def _suites(state: State) -> list[Pointer]:
     """Suites of a repository without settings, also one whose InRelease was lost too."""
     named = sorted({*state.store.names("dists"), *state.store.names("state/history")})
     found = [
-        state.pointer(suite) or state.last_wrapper(suite)
+        state.unverified_pointer(suite) or state.unverified_wrapper(suite)
         for suite in named
         if not layout.OWN_SUITE.fullmatch(suite)
     ]

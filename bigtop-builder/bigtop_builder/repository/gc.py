@@ -283,7 +283,7 @@ def _needed(state: State, stays: Iterable[str], gone: Iterable[str]) -> _Needed:
     snapshots = [state.snapshot(one) for one in stays]
     hashes = {found for one in snapshots for found in HASHES.findall(one.to_json())}
     suites = frozenset(layout.snapshot_suite(one) for one in gone)
-    pointers = state.pointers(suite for suite in state.store.names("dists") if suite not in suites)
+    pointers = state.unverified_pointers(suite for suite in state.store.names("dists") if suite not in suites)
     pool = state.pool_files(snapshots)
     return _Needed(
         stays=frozenset(stays),
@@ -306,7 +306,7 @@ def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | N
     pasts: dict[str, Past] = {}
     suites = {*settings.suites, *state.store.names("dists"), *state.store.names("state/history")}
     named = sorted(suite for suite in suites if not layout.OWN_SUITE.fullmatch(suite))
-    pointers = state.pointers(named)
+    pointers = state.unverified_pointers(named)
     for suite in named:
         found = None if suite in pointers else unfinished(state, suite, public)
         if found and not found.barred:
@@ -346,7 +346,7 @@ def _retired(state: State, known: Collection[str], *, since: datetime) -> dict[s
 def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) -> Marked:
     kept: dict[str, str] = {}
     touched: dict[str, datetime] = {}
-    own = state.pointers(map(layout.snapshot_suite, every))
+    own = state.unverified_pointers(map(layout.snapshot_suite, every))
     for snapshot in (one for one in every if layout.snapshot_suite(one) not in own):
         if name := once_kept(state, snapshot, public):
             kept[snapshot] = name

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layout of the store: every path in it, and the models of its JSON files. One of the four fixed formats.
 
-All paths are relative to the repository's root, with `/`. Everything is immutable once written, but for
-`dists/<suite>`, the one switch, `state/repository.json`, the settings, and `state/withdrawn.asc`, the notices.
+All paths are relative to the root, with `/`. What a hash or a serial names is written once, unless a crash
+left it unused; what changes is `dists/<suite>`, the one switch, and in `state/` the settings, the notices, a mirror's
+record, public keys whose subkeys or revocation came later, and histories' signatures after a revocation.
 """
 
 import re

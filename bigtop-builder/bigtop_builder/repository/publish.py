@@ -23,7 +23,7 @@ from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Action, Form, Settings, Snapshot, SuiteSettings
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.published import Published, compared, unchanged
 from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
 from bigtop_builder.repository.source_pool import NOTHING
@@ -223,7 +223,7 @@ class Repository:
         """
         require_component(component)
         fitting = pool.only(debs, architectures)
-        pointer = self.state.pointer(suite)
+        pointer = self.state.unverified_pointer(suite)
         if pointer and not self._incoming(pointer, component, fitting, beside, replace=replace):
             return unchanged(pointer)
         return None
@@ -301,17 +301,18 @@ class Repository:
             done = self.switch_to(pointer, change, keyring)
         return went_back(self.state, pointer, done, public, further=to is None)
 
-    def trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
-        """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
-        pointer = self.state.pointer(suite)
-        if pointer:
-            require_link(self.store, suite, pointer.serial)
-            public = public_keys(self.state, keyring)
-            require_good(self.state, pointer, public)
-            require_newest(self.state, pointer, public)
+    def trusted(self, suite: str, keyring: Keyring) -> Proven | None:
+        """Where a suite stands, by what was verified: nobody else's state is ever signed anew."""
+        said = self.state.unverified_pointer(suite)
+        if said is None:
+            return None
+        require_link(self.store, suite, said.serial)
+        public = public_keys(self.state, keyring)
+        pointer = require_good(self.state, said, public)
+        require_newest(self.state, pointer, public)
         return pointer
 
-    def standing(self, suite: str, keyring: Keyring) -> Pointer:
+    def standing(self, suite: str, keyring: Keyring) -> Proven:
         """Where a suite stands that something was published to, verified as `trusted` does it.
 
         Raises:
@@ -323,17 +324,18 @@ class Repository:
         return pointer
 
     def check_lasting(self, suite: str, keyring: Keyring) -> None:
-        """See that the keys can sign, and that a Release signed now can be read until its end.
+        """See that the keys can sign, and that a Release signed now, of suite or snapshot, can be read until its end.
 
         Raises:
             SigningError: A key cannot sign, or all expire soon.
         """
         settings = self.state.settings()
         known = settings.suites.get(suite)
+        days = (known.valid_days if known else None, settings.snapshot_days)
         require_lasting(
             check_signers(keyring, settings.keys),
             now=self.clock(),
-            valid_days=known.valid_days if known else None,
+            valid_days=max((one for one in days if one), default=None),
         )
 
     def loss(self, pointer: Pointer | None, snapshot: str) -> Loss:
@@ -350,7 +352,7 @@ class Repository:
         return incoming_of(self.state, before, component, debs, beside.sources, replace=replace)
 
     def switch_to(
-        self, pointer: Pointer | None, change: Change, keyring: Keyring, loss: Loss | None = None
+        self, pointer: Proven | None, change: Change, keyring: Keyring, loss: Loss | None = None
     ) -> Published:
         """Make a change the suite's state. The repository must be locked, and the snapshot in the store.
 

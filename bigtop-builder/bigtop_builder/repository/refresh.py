@@ -19,9 +19,9 @@ from bigtop_builder.repository.authentic import (
     recorded,
     require_signed,
 )
-from bigtop_builder.repository.founding import unpublished
+from bigtop_builder.repository.founding import adopt, unpublished
 from bigtop_builder.repository.layout import Action, Notices, Settings
-from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer
+from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer, Proven
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.recovery import brought_back, clear, linked, stood, whole
 from bigtop_builder.repository.state import State
@@ -45,7 +45,7 @@ class Due:
     Attributes:
         suite: The suite.
         snapshot: Where it points.
-        pointer: How it stands; None for a snapshot that has no suite of its own yet.
+        pointer: How it stands; None for a snapshot that has no suite of its own yet. `_proven` is signed over.
         reason: Why.
         marks: Fields that it is to have again, if it was lost.
     """
@@ -102,36 +102,50 @@ def refresh(
         InputError: Nothing was published to one of the suites.
         SigningError: A key cannot sign, or a suite's state is not signed by the repository's keys.
     """
-    state = repository.state
-    check_signers(keyring, state.settings().keys)
-    with state.lock():
-        _bring_keys(state, keyring)
-        public = trusted or public_keys(state, keyring)
-        for suite in suites or (state.settings().suites if everything else ()):
-            _complete(repository, suite, public, keyring, strict=bool(suites))
-        found = (
-            named(state, suites, public)
-            if suites
-            else due(state, public, now=repository.clock(), everything=everything)
+    check_signers(keyring, repository.state.settings().keys)
+    with repository.state.lock():
+        return refresh_locked(
+            repository, suites, keyring=keyring, everything=everything, trusted=trusted, who=who, why=why
         )
-        found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
-        standing = [one.pointer for one in found if one.pointer and one.pointer.signed]
-        with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(lambda pointer: require_signed(state, pointer, public), standing))
-        done: list[Refreshed] = []
-        for start in range(0, len(found), BATCH):
-            part = found[start : start + BATCH]
-            changes = [(one.pointer, _change(one, who, why)) for one in part]
-            serials = switch_all(state, changes, keyring=keyring, clock=repository.clock)
-            done += [
-                Refreshed(suite=one.suite, serial=serial, snapshot=one.snapshot, reason=one.reason)
-                for one, serial in zip(part, serials, strict=True)
-            ]
-        if not suites and (reason := _notices_due(state, public, everything=everything)):
-            listed = tuple(state.notices(public).values())
-            moment = repository.clock().replace(microsecond=0)
-            write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
-            done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
+
+
+def refresh_locked(
+    repository: Repository,
+    suites: Sequence[str] = (),
+    *,
+    keyring: Keyring,
+    everything: bool = False,
+    trusted: bytes = b"",
+    who: str = "",
+    why: str = "",
+) -> tuple[Refreshed, ...]:
+    """As `refresh`, for who has the lock, and has seen that the keys can sign."""
+    state = repository.state
+    _bring_keys(state, keyring)
+    public = trusted or public_keys(state, keyring)
+    for suite in suites or (state.settings().suites if everything else ()):
+        _complete(repository, suite, public, keyring, strict=bool(suites))
+    found = (
+        named(state, suites, public)
+        if suites
+        else due(state, public, now=repository.clock(), everything=everything)
+    )
+    found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
+    with ThreadPoolExecutor(THREADS) as threads:
+        changes = list(threads.map(lambda one: _change(state, one, public, who, why), found))
+    done: list[Refreshed] = []
+    for start in range(0, len(found), BATCH):
+        part = changes[start : start + BATCH]
+        serials = switch_all(state, part, keyring=keyring, clock=repository.clock)
+        done += [
+            Refreshed(suite=one.suite, serial=serial, snapshot=change.snapshot, reason=one.reason)
+            for one, (_, change), serial in zip(found[start:], part, serials, strict=False)
+        ]
+    if not suites and (reason := _notices_due(state, public, everything=everything)):
+        listed = tuple(state.notices(public).values())
+        moment = repository.clock().replace(microsecond=0)
+        write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
+        done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
     return tuple(done)
 
 
@@ -179,12 +193,15 @@ def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
     found = []
     for suite in dict.fromkeys(suites):
         own = layout.OWN_SUITE.fullmatch(suite)
-        lost = not whole(state, suite, public)
-        pointer = _stood(state, suite, public) if lost else state.pointer(suite)
+        standing = whole(state, suite, public)
+        lost = standing is None
+        pointer = standing or _stood(state, suite, public)
         reason = brought_back(state, pointer) if lost and pointer else "asked for"
         snapshot = pointer.snapshot if pointer else _snapshot_of(state, suite, public) if own else ""
         if not snapshot:
             raise unpublished(state, suite)
+        if pointer:
+            adopt(state, pointer)
         if lost:
             clear(state, suite)
             log.warning("%s: %s", suite, reason)
@@ -214,7 +231,7 @@ def _recovered(state: State, one: Due, public: bytes) -> Due:
     return replace(one, pointer=last, reason=reason, marks=marks)
 
 
-def _stood(state: State, suite: str, public: bytes) -> Pointer | None:
+def _stood(state: State, suite: str, public: bytes) -> Proven | None:
     """Where a suite stood whose InRelease is gone or spoilt; a snapshot's own can be made anew in any case."""
     try:
         return stood(state, suite, public)
@@ -231,7 +248,7 @@ def _marks(state: State, snapshot: str, public: bytes) -> dict[str, str]:
     marks = {WITHDRAWN: notice.why if notice else ""}
     name = once_kept(state, snapshot, public)
     if name is not None:
-        others = state.pointers(map(layout.snapshot_suite, state.snapshots())).values()
+        others = state.unverified_pointers(map(layout.snapshot_suite, state.snapshots())).values()
         taken = any(other.kept == name and other.snapshot != snapshot for other in others)
         marks[KEPT] = f"{snapshot[:16]}-{name}"[:64] if name and taken else name
     return marks
@@ -248,7 +265,7 @@ def due(state: State, public: bytes, *, now: datetime, everything: bool = False)
     """
     settings = state.settings()
     snapshots = {layout.snapshot_suite(one): one for one in state.snapshots()}
-    pointers = state.pointers([*snapshots, *settings.suites])
+    pointers = state.unverified_pointers([*snapshots, *settings.suites])
     missing = [one for suite, one in snapshots.items() if suite not in pointers]
     known = recorded(state, missing, public)
     for orphan in sorted(set(missing) - known):
@@ -284,7 +301,7 @@ def why_due(pointer: Pointer, settings: Settings, public: bytes, *, now: datetim
         good = openpgp.verify(pointer.signed, keyring=public, what=pointer.suite)
     except SigningError:
         return "hosts would not take its signature"
-    return "" if set(good) == set(settings.keys) else "not each key has signed it"
+    return "" if set(good.keys) == set(settings.keys) else "not each key has signed it"
 
 
 def ending(pointer: Pointer, *, now: datetime) -> str:
@@ -295,16 +312,31 @@ def ending(pointer: Pointer, *, now: datetime) -> str:
     return f"{said} {pointer.until:%Y-%m-%d %H:%M} UTC"
 
 
-def _change(one: Due, who: str, why: str) -> Change:
-    action: Action = "refresh" if one.pointer else "snapshot"
-    return Change(
+def _change(state: State, one: Due, public: bytes, who: str, why: str) -> tuple[Proven | None, Change]:
+    """Where a suite stands by what is signed, and what is wanted: that same snapshot.
+
+    Raises:
+        SigningError: None of the keys has signed it.
+        CheckFailed: It is a copy without links, or an old state.
+    """
+    pointer = _proven(state, one.pointer, public)
+    action: Action = "refresh" if pointer else "snapshot"
+    change = Change(
         suite=one.suite,
-        snapshot=one.snapshot,
+        snapshot=pointer.snapshot if pointer else one.snapshot,
         action=action,
         who=who,
         why=why or one.reason,
         marks=one.marks,
     )
+    return pointer, change
+
+
+def _proven(state: State, pointer: Pointer | None, public: bytes) -> Proven | None:
+    """Of a suite that was lost, what else is signed has been looked at already."""
+    if pointer is None or (isinstance(pointer, Proven) and not pointer.signed):
+        return pointer
+    return require_signed(state, pointer, public)
 
 
 def _notices_due(state: State, public: bytes, *, everything: bool) -> str:
@@ -316,5 +348,7 @@ def _notices_due(state: State, public: bytes, *, everything: bool) -> str:
     known = public + b"".join(kept_keys(state).values())
     good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
     return (
-        "" if set(good) == set(state.settings().keys) else "other keys than the present ones have signed it"
+        ""
+        if set(good.keys) == set(state.settings().keys)
+        else "other keys than the present ones have signed it"
     )

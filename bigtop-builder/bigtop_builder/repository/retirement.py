@@ -14,7 +14,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers
 from bigtop_builder.repository.founding import change_settings, unpublished
 from bigtop_builder.repository.layout import Entry
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Proven
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.unfinished import Completion
 from bigtop_builder.repository.wrapper import next_date
@@ -78,7 +78,7 @@ def retire(repository: Repository, suite: str, *, keyring: Keyring, who: str = "
     )
 
 
-def _written(repository: Repository, pointer: Pointer, keyring: Keyring, who: str, why: str) -> Entry:
+def _written(repository: Repository, pointer: Proven, keyring: Keyring, who: str, why: str) -> Entry:
     """The history entry, signed and in the store."""
     entry = Entry(
         suite=pointer.suite,

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import BuilderError, InputError, SigningError
+from bigtop_builder.log import plain
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import signed_entry
 from bigtop_builder.repository.catalog import found
-from bigtop_builder.repository.founding import plain
 from bigtop_builder.repository.layout import Action, Entry, Notice
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.published import Published, compared
@@ -169,7 +169,12 @@ def went_back(state: State, before: Pointer, done: Published, public: Keys, *, f
     """
     done = compared(state, before, done)
     if further:
-        _warn_of_keyring_alone(state, done, public)
+        try:
+            _warn_of_keyring_alone(state, done, public)
+        except (
+            BuilderError
+        ) as error:  # the suite was switched, and nothing that is read after it changes that
+            log.warning("%s was switched; where else it can go is not known: %s", done.suite, error.brief)
     return done
 
 
@@ -177,7 +182,7 @@ def _warn_of_keyring_alone(state: State, done: Published, public: Keys) -> None:
     from bigtop_builder.repository.keyring_package import package_name  # 3 ms that only a rollback should pay
 
     names = {one.name for one in done.added} | {one.name for one in done.removed}
-    pointer = state.pointer(done.suite) if len(names) == 1 else None
+    pointer = state.unverified_pointer(done.suite) if len(names) == 1 else None
     if pointer is None or names != {package_name(state.settings().origin)}:
         return
     every = ways(state, pointer, public)
@@ -218,7 +223,7 @@ def _told(state: State, pointer: Pointer, public: Keys) -> str:
 
 def _lines(state: State, every: Mapping[str, Entry]) -> str:
     shown = dict([*every.items()][:SHOWN])
-    own = state.pointers(map(layout.snapshot_suite, shown))
+    own = state.unverified_pointers(map(layout.snapshot_suite, shown))
     kept = {one.snapshot: one.kept for one in own.values() if one.kept}
     lines = [
         f"{name[:16]}  {one.when:%Y-%m-%d %H:%M} UTC  {one.action} by {plain(one.who)}"

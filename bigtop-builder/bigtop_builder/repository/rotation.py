@@ -2,22 +2,22 @@
 """Which keys sign a repository, and how one follows another: for a while both sign, so that no host is lost.
 
 Each step signs every suite, every snapshot's own suite and the list of withdrawn snapshots anew, and completes
-itself when it is repeated after a crash.
+itself when it is repeated after a crash. It is one turn at the lock: what other publishers did is read in it.
 """
 
 import logging
 from collections.abc import Sequence
 
-from bigtop_builder import openpgp
 from bigtop_builder.dsse import sign
-from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.attested import envelope, is_signed
+from bigtop_builder.repository.authentic import proof_of
 from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.refresh import refresh_locked
 from bigtop_builder.repository.rollback import came
 
 log = logging.getLogger(__name__)
@@ -37,13 +37,14 @@ def begin(repository: Repository, old: str, new: str, *, keyring: Keyring, why: 
         InputError: The old one does not sign this repository, or the new one was revoked there.
         SigningError: A key cannot sign.
     """
-    settings = repository.state.settings()
-    require_signing(repository, old)
-    keys = tuple(dict.fromkeys([*settings.keys, new]))
-    refuse_revoked(settings, [new])
-    keyring.check(keys)
-    _set_keys(repository, keys, keyring)
-    refresh(repository, keyring=keyring, everything=True, why=why or f"{new} signs beside {old}")
+    with repository.state.lock():
+        settings = repository.state.settings()
+        require_signing(repository, old)
+        keys = tuple(dict.fromkeys([*settings.keys, new]))
+        refuse_revoked(settings, [new])
+        keyring.check(keys)
+        _set_keys(repository, keys, keyring)
+        refresh_locked(repository, keyring=keyring, everything=True, why=why or f"{new} signs beside {old}")
 
 
 def finish(
@@ -64,20 +65,8 @@ def finish(
         InputError: No other key would sign, or the new one was revoked there.
         SigningError: A key cannot sign, or a suite's state is signed by none of the keys.
     """
-    settings = repository.state.settings()
-    keys = tuple(dict.fromkeys(key for key in [*settings.keys, new] if key not in {old, ""}))
-    if not keys:
-        raise InputError(
-            f"{old} is the only key that signs {repository.store.name}",
-            hint=f"bigtop-builder key rotate {old} puts another one beside it first",
-        )
-    refuse_revoked(settings, keys)
-    keyring.check(keys)
-    trusted = keyring.export_public(keys, armor=False) + public
-    _set_keys(repository, keys, keyring)
-    refresh(repository, keyring=keyring, everything=True, trusted=trusted, why=why or f"{old} signs no more")
     with repository.state.lock():
-        _sign_ways_back(repository, keyring, trusted)
+        _finish(repository, old, new=new, keyring=keyring, public=public, why=why or f"{old} signs no more")
 
 
 def renew(repository: Repository, fingerprint: str, *, keyring: Keyring, why: str = "") -> None:
@@ -87,9 +76,13 @@ def renew(repository: Repository, fingerprint: str, *, keyring: Keyring, why: st
         InputError: The key does not sign this repository.
         SigningError: A key cannot sign.
     """
-    require_signing(repository, fingerprint)
-    _set_keys(repository, repository.state.settings().keys, keyring)
-    refresh(repository, keyring=keyring, everything=True, why=why or f"other subkeys of {fingerprint} sign")
+    why = why or f"other subkeys of {fingerprint} sign"
+    with repository.state.lock():
+        require_signing(repository, fingerprint)
+        keys = repository.state.settings().keys
+        keyring.check(keys)
+        _set_keys(repository, keys, keyring)
+        refresh_locked(repository, keyring=keyring, everything=True, why=why)
 
 
 def revoke(
@@ -115,8 +108,9 @@ def revoke(
         InputError: No other key would sign.
         SigningError: A key cannot sign, or a suite's state is signed by none of the keys.
     """
-    finish(repository, fingerprint, keyring=keyring, public=public, why=why or f"{fingerprint} was revoked")
+    why = why or f"{fingerprint} was revoked"
     with repository.state.lock():
+        _finish(repository, fingerprint, new="", keyring=keyring, public=public, why=why)
         _sign_histories(repository, keyring, public)
         _sign_statements(repository, keyring, public)
         refused = tuple(dict.fromkeys([*repository.state.settings().revoked, fingerprint]))
@@ -150,22 +144,41 @@ def refuse_revoked(settings: Settings, keys: Sequence[str]) -> None:
             )
 
 
+def _finish(repository: Repository, old: str, *, new: str, keyring: Keyring, public: bytes, why: str) -> None:
+    settings = repository.state.settings()
+    keys = tuple(dict.fromkeys(key for key in [*settings.keys, new] if key not in {old, ""}))
+    if not keys:
+        raise InputError(
+            f"{old} is the only key that signs {repository.store.name}",
+            hint=f"bigtop-builder key rotate {old} puts another one beside it first",
+        )
+    refuse_revoked(settings, keys)
+    keyring.check(keys)
+    trusted = keyring.export_public(keys, armor=False) + public
+    _set_keys(repository, keys, keyring)
+    refresh_locked(repository, keyring=keyring, everything=True, trusted=trusted, why=why)
+    _sign_ways_back(repository, keyring, trusted)
+
+
 def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> None:
     """Write which keys sign, after their public halves: whoever reads the settings finds these."""
-    with repository.state.lock():
-        public = {layout.key_file(key): keyring.export_public([key], armor=False) for key in keys}
-        repository.store.put(
-            {path: key for path, key in public.items() if repository.store.read(path) != key}
-        )
-        change_settings(repository.state, keys=tuple(keys))
+    public = {layout.key_file(key): keyring.export_public([key], armor=False) for key in keys}
+    repository.store.put({path: key for path, key in public.items() if repository.store.read(path) != key})
+    change_settings(repository.state, keys=tuple(keys))
 
 
 def _sign_ways_back(repository: Repository, keyring: Keyring, public: bytes) -> None:
-    """Have the present keys sign the one entry of each suite's history that says where a rollback goes."""
+    """Have the present keys sign what says where a rollback goes, and from where a retired suite would go on.
+
+    It is one entry of each suite's history.
+    """
     state = repository.state
     present = keyring.export_public(state.settings().keys, armor=False)
-    for suite, pointer in state.pointers(state.settings().suites).items():
-        if entry := came(state.backwards(pointer), pointer.snapshot):
+    pointers = state.unverified_pointers(state.settings().suites)
+    for suite in state.store.names("state/history"):
+        pointer = pointers.get(suite)
+        entry = came(state.backwards(pointer), pointer.snapshot) if pointer else state.retired(suite)
+        if entry:
             _sign_again(repository, layout.history_file(suite, entry.serial), keyring, present, public)
 
 
@@ -184,7 +197,7 @@ def _sign_again(repository: Repository, path: str, keyring: Keyring, present: by
     """Have the present keys sign an entry of a history that only another one has signed."""
     store = repository.store
     entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
-    if not _good(entry, signature, present) and _good(entry, signature, public):
+    if not proof_of(entry, signature, present) and proof_of(entry, signature, public):
         store.put({f"{path}.asc": keyring.detach_sign(entry, repository.state.settings().keys)})
 
 
@@ -197,11 +210,3 @@ def _sign_statements(repository: Repository, keyring: Keyring, public: bytes) ->
         if not is_signed(state, name, present) and is_signed(state, name, public):
             again = sign(envelope(state, name).content, keyring, keys)
             repository.store.put({layout.provenance_file(name): again.to_json().encode()})
-
-
-def _good(data: bytes, signature: bytes, public: bytes) -> bool:
-    try:
-        openpgp.verify(data, keyring=public, signature=signature, what="a history entry", expired=True)
-    except SigningError:
-        return False
-    return True

@@ -11,7 +11,6 @@ from functools import partial
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import BrokenStreamError
-from bigtop_builder.openpgp import signed_text
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import init_command
 from bigtop_builder.repository.index import xz, zst
@@ -30,7 +29,7 @@ from bigtop_builder.repository.layout import (
     Settings,
     Snapshot,
 )
-from bigtop_builder.repository.pointer import DamagedError, Pointer, read_pointer
+from bigtop_builder.repository.pointer import DamagedError, Pointer, unverified_pointer
 from bigtop_builder.repository.store import Store
 
 
@@ -86,8 +85,10 @@ class State:
                 )
             yield
 
-    def pointer(self, suite: str) -> Pointer | None:
-        """Where a suite stands; None if nothing was published to it.
+    def unverified_pointer(self, suite: str) -> Pointer | None:
+        """Where a suite stands, as it says itself; None if nothing was published to it.
+
+        The signature is not looked at: `authentic.require_good` is for what is signed again.
 
         Raises:
             CheckFailed: Its InRelease is damaged or not one of ours, or was lost.
@@ -96,7 +97,7 @@ class State:
         back = f"bigtop-builder repo refresh {suite} brings it back; or {COPY}"
         if (signed := self.store.read(path)) is not None:
             try:
-                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
+                return unverified_pointer(suite, signed, source=f"{self.store.name}/{path}")
             except DamagedError as error:
                 error.hint = back
                 raise
@@ -107,8 +108,10 @@ class State:
             )
         return None
 
-    def last_wrapper(self, suite: str) -> Pointer | None:
+    def unverified_wrapper(self, suite: str) -> Pointer | None:
         """The newest wrapper that was signed for a suite, whether it was switched to or not; None if there is none.
+
+        The signature is not looked at.
 
         Raises:
             CheckFailed: It is not one of ours, or of another suite or serial.
@@ -117,7 +120,7 @@ class State:
         for serial in sorted((one for one in self.releases(suite) if one >= first), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
-                return read_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
+                return unverified_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
         return None
 
     def entries(self, suite: str) -> set[int]:
@@ -165,19 +168,19 @@ class State:
         """Fields of the Release of any suite; none if there is none of ours."""
         for suite in self.store.names("dists"):
             with suppress(BuilderError):
-                if pointer := self.pointer(suite):
+                if pointer := self.unverified_pointer(suite):
                     return pointer.fields
         return {}
 
-    def pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
-        """Where suites stand, in their order; those that nothing was published to are left out.
+    def unverified_pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
+        """Where suites stand, as they say, in their order; those that nothing was published to are left out.
 
         Raises:
             CheckFailed: An InRelease is not one of ours.
         """
         named = list(dict.fromkeys(suites))
         with ThreadPoolExecutor(self.store.readers) as threads:
-            found = zip(named, threads.map(self.pointer, named), strict=True)
+            found = zip(named, threads.map(self.unverified_pointer, named), strict=True)
             return {suite: pointer for suite, pointer in found if pointer}
 
     def snapshot(self, snapshot: str) -> Snapshot:
@@ -213,8 +216,8 @@ class State:
         if signed is None:
             return {}
         where = f"{self.store.name}/{layout.WITHDRAWN}"
-        openpgp.verify(signed, keyring=public, what=where, expired=True)
-        notices = Notices.from_json(signed_text(signed), source=where)
+        proof = openpgp.verify(signed, keyring=public, what=where, expired=True)
+        notices = Notices.from_json(proof.text, source=where)
         return {one.snapshot: one for one in notices.withdrawn}
 
     def stanzas(self, block: Block) -> list[Stanza]:
@@ -310,7 +313,7 @@ class State:
 
     def history(self, suite: str) -> tuple[Entry, ...]:
         """The suite's switches, oldest first."""
-        pointer = self.pointer(suite)
+        pointer = self.unverified_pointer(suite)
         return tuple(reversed([*self.backwards(pointer)])) if pointer else ()
 
     def backwards(self, pointer: Pointer) -> Iterator[Entry]:

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
@@ -74,7 +75,7 @@ def withdraw(
         InputError: There is no such snapshot, a suite was named, or there is no reason.
         SigningError: A key cannot sign, or the repository's keys have not signed what is to be signed anew.
     """
-    reason = " ".join("".join(char if char.isprintable() else " " for char in why).split())
+    reason = " ".join(plain(why).split())
     if not reason or len(reason) > LONG:
         raise InputError(
             "a withdrawal needs a reason, which hosts' checks will show"
@@ -135,10 +136,10 @@ def _mark(
 ) -> bool:
     """Say it in the snapshot's own suite too."""
     state = repository.state
-    own = state.pointer(notice.suite)
-    if own is None or own.fields.get(WITHDRAWN, "") == mark:
+    said = state.unverified_pointer(notice.suite)
+    if said is None or said.fields.get(WITHDRAWN, "") == mark:
         return False
-    require_signed(state, own, public)
+    own = require_signed(state, said, public)
     change = Change(
         suite=notice.suite,
         snapshot=notice.snapshot,
@@ -152,7 +153,7 @@ def _mark(
 
 
 def _affected(state: State, snapshot: str, withdrawn: set[str]) -> list[Affected]:
-    pointers = state.pointers(state.settings().suites)
+    pointers = state.unverified_pointers(state.settings().suites)
     return [
         Affected(suite=one.suite, target=last_good(state, one.suite, withdrawn))
         for one in pointers.values()

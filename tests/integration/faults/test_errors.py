@@ -12,14 +12,13 @@ import pytest
 from commands import ADD, COMMANDS, FULL, PACKAGE, Command
 from hook import How
 from stage import BY_HASH, METHODS, TOOL, Desk, journal_of
-from sweep import Sweep, share
+from sweep import ERRORS, Sweep, share
 from test_kill import hosts_get_one_state, the_same_command_completes_it
 
 from apt_host import write_deb
 from bigtop_builder.errors import PublishError
 from bigtop_builder.run import Completed, run
 
-POINTS = 12
 BIG = 24 << 20
 """Bytes of a package that a small disk has no room for."""
 UNTRUE = "nothing was switched"
@@ -59,7 +58,7 @@ def test_an_error_at_any_call_is_told_the_old_or_the_new_state_stands_and_the_sa
         hows: tuple[tuple[How, bool], ...] = (("EIO", False), ("ENOSPC", True))
         return [Failure(command.name, call, *how) for call, how in product(range(calls), hows)]
 
-    chosen = sweep.chosen(sweep.at_a_desk(failures), share(POINTS, command), salt=f"error {command.name}")
+    chosen = sweep.chosen(sweep.at_a_desk(failures), share(ERRORS, command), salt=f"error {command.name}")
     sweep.over(f"error, {command.name}", chosen, attempt)
 
 
