@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proven:
+class Provenance:
     """A statement that was verified.
 
     Attributes:
@@ -89,7 +89,7 @@ class Holdings:
         snapshot = self._snapshot(wanted)
         return self._sboms(snapshot, [self._package(name, snapshot)])[0]
 
-    def provenance(self, name: str, wanted: str, *, public: bytes) -> Proven:
+    def provenance(self, name: str, wanted: str, *, public: bytes) -> Provenance:
         """The statement where a package comes from, verified.
 
         Args:
@@ -120,7 +120,7 @@ class Holdings:
         said: dict[str, Any] = json.loads(envelope.content)
         if sha256 not in {one["digest"].get("sha256") for one in said["subject"]}:
             raise CheckFailed(f"{layout.provenance_file(statement)} is about other packages than {name}")
-        return Proven(statement=said, envelope=envelope, signers=signers)
+        return Provenance(statement=said, envelope=envelope, signers=signers)
 
     def _snapshot(self, wanted: str) -> Snapshot:
         if not wanted:

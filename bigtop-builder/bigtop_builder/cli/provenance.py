@@ -9,7 +9,7 @@ import click
 from bigtop_builder.cli.context import answer, json_option, table
 from bigtop_builder.cli.parts import holdings, one_of, snapshot_option, suite_option
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
-from bigtop_builder.holdings import Proven
+from bigtop_builder.holdings import Provenance
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.publish import Repository
@@ -62,7 +62,7 @@ def _public(path: Path) -> bytes:
         return keyring.export_public(keyring.import_key(path.read_bytes()), armor=False)
 
 
-def _text(found: Proven) -> str:
+def _text(found: Provenance) -> str:
     said: dict[str, Any] = found.statement["predicate"]
     definition, details = said["buildDefinition"], said["runDetails"]
     asked, ran = definition["externalParameters"], details["metadata"]
