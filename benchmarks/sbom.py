@@ -17,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.attestations import Attestations, kept_sbom
+from bigtop_builder.attestations import Attestations
 from bigtop_builder.cores import cores, on_all_cores
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.run import run
+from bigtop_builder.sbom.kept import kept_sbom
 
 PACKAGES, JARS, IN_WAR, CLASSES, SIZE, SEED = 60, 80, 200, 20, 4096, 6
 LIMIT = 5.0

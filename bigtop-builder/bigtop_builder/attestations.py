@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bigtop_builder.atomic import write_whole
 from bigtop_builder.cache import Result
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.provenance import PROVENANCE, Predicate, statement
 from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
-from bigtop_builder.sbom.inventory import FORM
-from bigtop_builder.schema import digest
+from bigtop_builder.sbom.kept import kept_sbom
 from bigtop_builder.survey import Survey
 
 log = logging.getLogger(__name__)
@@ -75,27 +73,6 @@ def attestations_of(survey: Survey, results: Sequence[Result]) -> Attestations:
         if said := _statement(result, folder / PROVENANCE):
             statements[result.component] = said
     return Attestations(sboms=_sboms(packages, survey.workspace.sboms), statements=statements)
-
-
-def kept_sbom(folder: Path, deb: Path, sha256: str, artifacts: Artifacts | None = None) -> bytes:
-    """The SBOM of a package, from a cache of them or made now.
-
-    Args:
-        folder: The cache.
-        deb: The package.
-        sha256: Its hash.
-        artifacts: What its build noted.
-
-    Raises:
-        CheckFailed: It is no whole .deb.
-    """
-    noted = artifacts or Artifacts()
-    kept = folder / f"{digest(FORM, sha256, noted.to_json())}.json"
-    if not kept.is_file():
-        from bigtop_builder.sbom.document import sbom_of  # 0.2 s that what is known already should not pay
-
-        write_whole(kept, sbom_of(deb, noted.known).decode())
-    return kept.read_bytes()
 
 
 def _sboms(packages: Sequence[_Package], folder: Path) -> dict[str, bytes]:

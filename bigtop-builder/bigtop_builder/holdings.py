@@ -16,7 +16,6 @@ from typing import Any
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.attestations import kept_sbom
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.dsse import Envelope, signers_of
 from bigtop_builder.errors import CheckFailed, InputError
@@ -28,6 +27,7 @@ from bigtop_builder.repository.layout import Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Held
 from bigtop_builder.sbom.inventory import Part, parts_of
+from bigtop_builder.sbom.kept import kept_sbom
 from bigtop_builder.schema import counted
 
 log = logging.getLogger(__name__)

@@ -12,18 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bigtop_builder.attestations import Attestations
 from bigtop_builder.cores import cores
 from bigtop_builder.dsse import Envelope, sign, signers_of
 from bigtop_builder.errors import BuilderError, CheckFailed
-from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import COPY, Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store
+
+if TYPE_CHECKING:  # recipes and all: 80 ms that no command of a repository should pay
+    from bigtop_builder.attestations import Attestations
+    from bigtop_builder.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def paths_of(state: State, snapshots: Iterable[Snapshot], packages: Collection[s
 
 
 def records_of(
-    state: State, keyring: Keyring, attestations: Attestations, manifest: Manifest
+    state: State, keyring: Keyring, attestations: "Attestations", manifest: "Manifest"
 ) -> dict[str, bytes]:
     """Path -> SBOM or signed statement, of packages that are published; what is signed already stays as it is.
 
