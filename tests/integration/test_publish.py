@@ -22,6 +22,7 @@ from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.layout import COPY, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.removal import remove
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.repository.store import Staged
 from bigtop_builder.repository.store.filesystem import FilesystemStore
@@ -214,6 +215,16 @@ def test_the_order_in_which_packages_came_does_not_show(site: Site, tmp_path: Pa
     assert published.snapshot == site.repository.state.unverified_pointer("stable").snapshot  # type: ignore[union-attr]
 
 
+def test_an_index_that_was_altered_is_mended_when_it_is_made_again(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    for path in (site.root / "by-hash/SHA256").iterdir():
+        path.write_bytes(b"!" * path.stat().st_size)
+    assert len(problems(site.repository.state)) >= 2
+    site.add(site.deb("ape"))
+    remove(site.repository, "stable", ["ape"], keyring=site.keyring)
+    assert problems(site.repository.state) == ()
+
+
 # The keyring package and the server
 
 
@@ -238,6 +249,26 @@ def test_the_keyring_package_is_reproducible_and_lintian_has_nothing_to_say(
     assert run(["lintian", "--allow-root", "--fail-on=info", "-I", one], check=False).text == ""
     with pytest.raises(InputError, match="white space"):
         build(replace(package, url="https://repo.example/\nTrusted: yes"), tmp_path)
+
+
+def test_the_server_sends_text_with_gzip_to_who_takes_it_and_nothing_that_is_packed_already(
+    site: Site,
+) -> None:
+    site.add(*(site.deb(f"zoo{number}") for number in range(5)))
+    taking = {"Accept-Encoding": "gzip"}
+    with httpx.Client(base_url=site.url) as client:
+        indices = "/dists/stable/main/binary-amd64"
+        for path in ("/dists/stable/InRelease", "/dists/stable/Release", f"{indices}/Packages"):
+            answer = client.get(path, headers=taking)
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert "Accept-Encoding" in answer.headers["Vary"]
+            assert answer.content == (site.root / path[1:]).read_bytes()
+            assert "Content-Encoding" not in client.get(path, headers={"Accept-Encoding": "identity"}).headers
+        by_hash = next((site.root / f"{indices[1:]}/by-hash/SHA256").iterdir()).name
+        package = next((site.root / "pool").rglob("*.deb")).relative_to(site.root)
+        packed = [f"{indices}/{name}" for name in ("Packages.gz", "Packages.xz", f"by-hash/SHA256/{by_hash}")]
+        for path in (*packed, package):
+            assert "Content-Encoding" not in client.get(str(path), headers=taking).headers
 
 
 def test_the_server_answers_ranges_and_conditions_and_stays_in_its_folder(site: Site) -> None:

@@ -302,3 +302,12 @@ def test_the_keyring_package_is_made_without_writing_to_the_repository(tool: Too
 def test_help_lists_every_command_of_the_repository() -> None:
     listed = COMMANDS["repo"][1].rstrip(".").partition(": ")[2].split(", ")
     assert sorted(listed) == sorted(VERBS)
+
+
+def test_a_gc_without_any_rule_says_that_nothing_is_let_go_and_by_which_option_it_is(tool: Tool) -> None:
+    assert tool("repo", "init").returncode == 0
+    for words in ((), ("--dry-run",)):
+        done = tool("repo", "gc", *words)
+        assert done.returncode == 0
+        assert "no suite has a rule of retention, so all snapshots stay: --keep N" in done.complaint
+    assert "no suite has a rule" not in tool("repo", "gc", "--keep", "3").complaint

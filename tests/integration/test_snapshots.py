@@ -2,11 +2,14 @@
 """Snapshots as suites of their own, kept, withdrawn, signed anew; read by the real apt, signed by the real gpg."""
 
 import hashlib
+import itertools
 import json
+import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -402,8 +405,8 @@ def test_a_snapshot_of_an_older_version_gets_its_suite_and_a_stranger_s_does_not
 ) -> None:
     snapshot = site.add("zoo_1")
     suite = layout.snapshot_suite(snapshot)
-    site.repository.store.delete(f"releases/{suite}")
-    site.repository.store.delete(f"state/history/{suite}")
+    for folder in (f"releases/{suite}", f"state/history/{suite}"):
+        site.repository.store.clear(folder)
     (site.root / "dists" / suite).unlink()
     model = (site.root / layout.snapshot_file(snapshot)).read_text() + "\n"
     strange = hashlib.sha256(model.encode()).hexdigest()
@@ -573,6 +576,27 @@ def test_check_names_files_that_are_none_of_the_repository_s(site: Site) -> None
     assert sorted(said) == ["by-hash/SHA256/short", "dists/mine", "index.html", "pool/notes.txt"]
 
 
+def test_rules_of_one_run_stand_in_place_of_the_same_of_a_suite_alone(site: Site) -> None:
+    rules = Retention(keep=2, rollbacks=3)
+    site.gone_by = -9 * DAY
+    site.repository.define("stable", SuiteSettings(codename="stable", retention=rules))
+    snapshots = []
+    for version in "12345":
+        snapshots.append(site.add(f"zoo_{version}"))
+        site.gone_by += 2 * DAY
+    site.gone_by = 2 * DAY
+
+    def stay(given: Retention | None) -> list[str]:
+        return [one for one in snapshots if one in site.plan(given).stays]
+
+    assert stay(None) == snapshots[1:]
+    assert stay(Retention(keep_days=5)) == snapshots[1:]
+    assert stay(Retention(keep=1)) == snapshots[1:], "three rollbacks must stay possible"
+    assert stay(Retention(rollbacks=1)) == snapshots[3:]
+    assert stay(Retention(rollbacks=1, keep=4)) == snapshots[1:]
+    assert stay(Retention(rollbacks=1, keep_days=10)) == snapshots
+
+
 # Mirrors
 
 
@@ -697,6 +721,112 @@ def test_a_first_export_that_was_killed_is_completed_by_the_same_command(
         export(site.repository.state, target, suites=["stable"], now=site.now)
         assert examine(State(target), now=site.now).problems == ()
     assert puts > 8
+
+
+def test_an_export_to_a_mirror_that_was_killed_leaves_it_whole_and_is_completed_by_the_same_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("zoo_1", suite="testing")
+    site.add("zoo_1")
+    first = FilesystemStore(site.folder / "first", sync=False)
+    both = ["stable", "testing"]
+    export(site.repository.state, first, suites=both, now=site.now)
+    site.gone_by = 2 * DAY  # so that what is no more shown is removed
+    site.add("zoo_2")
+
+    def killed(call: Callable[..., None], left: Iterator[int], *words: Any, **options: Any) -> None:
+        if not next(left):
+            raise KeyboardInterrupt
+        call(*words, **options)
+
+    for calls in range(40):
+        target = FilesystemStore(site.folder / f"mirror{calls}", sync=False)
+        shutil.copytree(first.root, target.root, symlinks=True)
+        left = itertools.count(calls, -1)
+
+        with monkeypatch.context() as patch:
+            for name in ("put", "switch", "remove"):
+                patch.setattr(target, name, partial(killed, getattr(target, name), left))
+            try:
+                export(site.repository.state, target, suites=both, now=site.now)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        assert problems(State(target)) == ()
+        export(site.repository.state, target, suites=both, now=site.now)
+        assert problems(State(target)) == ()
+        assert State(target).unverified_pointer("stable") == site.repository.state.unverified_pointer(
+            "stable"
+        )
+    assert calls > 8
+
+
+def test_what_a_mirror_shows_stays_whatever_an_export_that_was_killed_has_noted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("ape_1", suite="testing")
+    shown = site.add("zoo_1")
+    target = FilesystemStore(site.folder / "mirror", sync=False)
+    export(site.repository.state, target, suites=["stable", "testing"], now=site.now)
+    host = site.host("stable", url=f"file://{target.root}")
+    site.add("zoo_2")
+
+    def killed(*_: object, **_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "switch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(site.repository.state, target, suites=["stable"], now=site.now)
+    site.gone_by = 2 * DAY
+    site.add("ape_2", suite="testing")
+    export(site.repository.state, target, suites=["testing"], now=site.now)
+    assert problems(State(target)) == ()
+    host.update()
+    assert host.install("zoo") == "1"
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    assert (target.root / layout.snapshot_file(shown)).exists(), (
+        "hosts that read it just now may still need it"
+    )
+    site.gone_by = 4 * DAY
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    assert not (target.root / layout.snapshot_file(shown)).exists()
+
+
+def test_a_mirror_follows_another_copy_of_its_repository_and_hosts_can_read_it_all_the_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("zoo_1")
+    copy = FilesystemStore(site.folder / "copy", sync=False)
+    shutil.copytree(site.root, copy.root, symlinks=True)
+    site.add("zoo_2")
+    target = FilesystemStore(site.folder / "mirror", sync=False)
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    host = site.host("stable", url=f"file://{target.root}")
+    site.gone_by = timedelta(seconds=3)
+    again = Repository(copy, clock=lambda: site.now)
+    done = again.add("stable", [read_deb(write_deb(site.folder, "zoo", "3"))], keyring=site.keyring)
+    put = target.put
+
+    def killed(files: Mapping[str, Content], **words: Any) -> None:
+        if "releases/stable/2/InRelease" in files:
+            raise KeyboardInterrupt
+        put(files, **words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(again.state, target, suites=["stable"], now=site.now)
+    host.update()
+    assert host.candidate("zoo") == "2"
+    export(again.state, target, suites=["stable"], now=site.now)
+    host.update()
+    assert host.candidate("zoo") == "3"
+    entry = State(target).entry("stable", 2)
+    assert entry
+    assert entry.after == done.snapshot
+    assert problems(State(target)) == ()
 
 
 def test_an_export_goes_into_no_strange_place_and_not_back_in_time(site: Site) -> None:

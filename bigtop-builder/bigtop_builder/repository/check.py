@@ -294,16 +294,27 @@ class _Look:
         held = store.held(file.path for file in files)
         whole: dict[tuple[str, str], _File] = {}
         for file in files:
-            if file.path not in held:
-                yield f"{self._real(file.path)} is missing: {COPY}"
-            elif held[file.path].size != file.size:
-                yield f"{self._real(file.path)} has {held[file.path].size} bytes, not {file.size}: {COPY}"
+            there = held.get(file.path)
+            if there is None:
+                yield f"{self._real(file.path)} is missing: {self._mend(file.path)}"
+            elif there.size != file.size:
+                wrong = f"has {there.size} bytes, not {file.size}"
+                yield f"{self._real(file.path)} {wrong}: {self._mend(file.path)}"
             else:
                 whole.setdefault((store.origin(file.path), file.sha256), file)
         found = self.threads.map(lambda file: store.sha256(file.path), whole.values())
         for file, sha256 in zip(whole.values(), found, strict=True):
             if sha256 != file.sha256:
-                yield f"{self._real(file.path)} was altered, its sha256 is not {file.sha256}: {COPY}"
+                wrong = f"was altered, its sha256 is not {file.sha256}"
+                yield f"{self._real(file.path)} {wrong}: {self._mend(file.path)}"
+
+    def _mend(self, path: str) -> str:
+        """What mends a file: under a suite's path it is a copy where the store has no links, and made anew."""
+        copied = path.startswith("dists/") and not self.state.store.origin("")
+        if copied and self.state.store.size(layout.MIRROR) is None:
+            refresh = f"bigtop-builder repo refresh {path.split('/')[1]}"
+            return f"{refresh} copies it anew, and so does the command that was cut off"
+        return COPY
 
     def _real(self, path: str) -> str:
         """The file that a path leads to: to bring back a link would mend nothing."""

@@ -7,7 +7,8 @@ one. Packages come first, the switch last, and what the mirror had before stays 
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,7 +87,7 @@ def export(
         settings = _settings(source, there, pointers)
         if target.read(layout.MIRROR) is None:
             _begin(target, settings, Mirror(when=now, why=why, source=source.store.name))
-        before = there.unverified_pointers(one.suite for one in pointers)
+        before = there.unverified_pointers(target.names("dists"))
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
         forms = source.settings().forms
@@ -95,7 +96,7 @@ def export(
         carrier.bring(pointers, models)
         asked = {*suites, *map(layout.snapshot_suite, chosen)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
-        mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
+        mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, before, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
@@ -182,12 +183,10 @@ class _Carrier:
 
     def wrapper(self, pointer: Pointer, model: Snapshot) -> None:
         """Copy what a suite points to, and its history."""
-        entries = [layout.history_file(pointer.suite, serial) for serial in range(1, pointer.serial + 1)]
-        self._as_they_are({path for entry in entries for path in (entry, f"{entry}.asc")})
+        self._history(pointer)
         folder = layout.release_folder(pointer.suite, pointer.serial)
         if self.target.read(f"{folder}/InRelease") == pointer.signed:
             return
-        self.target.delete(folder)
         files: dict[str, Content] = {
             f"{folder}/{name}": Alias(f"snapshots/{pointer.snapshot}/{name}") for name in model.components
         }
@@ -197,8 +196,22 @@ class _Carrier:
             raise PublishError(
                 f"{self.source.store.name}/{folder}/InRelease is not what {pointer.suite} shows", hint=COPY
             )
+        # Where a mirror has another release of this serial, hosts read it meanwhile: the signed one is the switch.
+        signed = {f"{folder}/InRelease": files.pop(f"{folder}/InRelease")}
         self.target.put(files, modified=pointer.date)
+        self.target.put(signed, modified=pointer.date)
         self.files += len(RELEASE)
+
+    def _history(self, pointer: Pointer) -> None:
+        """Copy the entries that the mirror lacks or has otherwise: from another copy, or signed by other keys."""
+        entries = [layout.history_file(pointer.suite, serial) for serial in range(1, pointer.serial + 1)]
+        paths = [path for entry in entries for path in (entry, f"{entry}.asc")]
+        with ThreadPoolExecutor(max(self.source.store.readers, self.target.readers)) as threads:
+            ours, theirs = threads.map(self._read, paths), threads.map(self.target.read, paths)
+            fresh = {path: one for path, one, other in zip(paths, ours, theirs, strict=True) if one != other}
+        for part in _parts(sorted(fresh)):
+            self.target.put({path: fresh[path] for path in part})
+            self.files += len(part)
 
     def _copy(self, files: Mapping[str, tuple[str, int]]) -> None:
         """Copy files by their sha256 and size, in parts of which copies are here for a while."""
@@ -292,6 +305,12 @@ def _require_newer(target: Store, wanted: Pointer, standing: Pointer | None) -> 
         )
 
 
+def _of_suites(pointers: Iterable[Pointer]) -> list[Mirrored]:
+    """What suites show to hosts, whatever an export that was cut off has noted."""
+    named = (one for one in pointers if not layout.OWN_SUITE.fullmatch(one.suite))
+    return [Mirrored(suite=one.suite, snapshot=one.snapshot) for one in named]
+
+
 def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Mapping[str, str]) -> None:
     """Point a suite of the mirror to where the repository's does, if it does not yet."""
     before = standing.signed if standing else None
@@ -302,17 +321,22 @@ def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Ma
 
 def _swept(there: State, mirror: Mirror, now: datetime) -> Plan:
     """What nothing in the mirror names any more, after it was removed."""
-    stays = {one.snapshot: ("mirrored",) for one in mirror.held}
+    named = there.unverified_pointers(there.store.names("dists")).values()
+    stays = {one.snapshot: ("mirrored",) for one in (*mirror.held, *_of_suites(named))}
     gone = tuple(one for one in there.snapshots() if one not in stays)
     found = sweep(there, stays, gone=gone, now=now)
     remove(there, found)
     return found
 
 
-def _turned(before: Sequence[Mirrored], wanted: Mapping[str, str], now: datetime) -> tuple[Mirrored, ...]:
+def _turned(
+    before: Sequence[Mirrored], standing: Mapping[str, Pointer], wanted: Mapping[str, str], now: datetime
+) -> tuple[Mirrored, ...]:
     """What a mirror holds after an export: what it had a day ago at most, and what it gets."""
     held = []
-    for one in before:
+    shown = _of_suites(standing.values())
+    places = {(one.suite, one.snapshot) for one in shown}
+    for one in (*shown, *(one for one in before if (one.suite, one.snapshot) not in places)):
         if one.replaced is None and wanted.get(one.suite, one.snapshot) != one.snapshot:
             held.append(one.model_copy(update={"replaced": now}))
         elif (one.replaced is None and one.suite not in wanted) or (

@@ -91,7 +91,7 @@ def collect(
         state: The repository.
         keyring: Holds its keys.
         clock: Says what time it is.
-        rules: For all suites, in place of their own.
+        rules: What is set in them is for all suites, in place of the same of their own.
         who: Whom the record names; this user and host if empty.
         why: Reason for the record.
 
@@ -161,7 +161,7 @@ def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None 
         state: The repository.
         now: The time, UTC.
         public: Keys, binary, that have signed the list of withdrawn snapshots, histories and wrappers.
-        rules: For all suites, in place of their own.
+        rules: What is set in them is for all suites, in place of the same of their own.
 
     Raises:
         CheckFailed: Something that decides is missing or was altered.
@@ -323,7 +323,9 @@ def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | N
                 hint=f"{COPY}, or leave everything: nothing was removed",
             )
         known = settings.suites.get(suite)
-        pasts[suite] = Past(history=history, rules=rules or (known.retention if known else Retention()))
+        own = known.retention if known else Retention()
+        told = rules.model_dump(exclude_unset=True) if rules else {}
+        pasts[suite] = Past(history=history, rules=own.model_copy(update=told))
     return pasts
 
 

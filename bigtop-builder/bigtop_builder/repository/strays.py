@@ -22,6 +22,7 @@ OURS = re.compile(
             r"state/collected/[0-9TZ]+\.json(\.asc)?",
             r"state/keys/[0-9A-F]{40}\.gpg",
             r"state/tmp/.+",
+            r"state/condemned/[0-9a-f]{32}\.json",
             r"state/(repository\.json|mirror\.json|withdrawn\.asc|lock|probe)",
         ]
     )

@@ -173,7 +173,7 @@ def switch_all(
     wrappers = [_wrapper(state, settings, pointer, change, date) for pointer, change in changes]
     files = _signed(wrappers, settings, keyring)
     for one in wrappers:
-        state.store.delete(one.folder)
+        state.store.clear(one.folder)
     state.store.put(files, modified=date)
     for one in wrappers:
         state.store.switch(one.change.suite, one.folder, files=one.places, before=one.before)

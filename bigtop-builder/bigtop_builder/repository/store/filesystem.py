@@ -216,8 +216,8 @@ class FilesystemStore:
             with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as name:
                 yield Path(name)
 
-    def delete(self, folder: str) -> None:
-        """Remove a folder with all below it, if it is there."""
+    def clear(self, folder: str) -> None:
+        """Remove a folder with all below it, if it is there: links in it may be others than those that come."""
         with self._complaints(), suppress(FileNotFoundError):
             shutil.rmtree(self.root / folder)
 
