@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from bigtop_builder.recipe import PatchId
-from bigtop_builder.schema import Commit, Name, Sha256, Value
+from bigtop_builder.schema import Commit, Name, OptionalSha256, Sha256, Value
 
 
 class PatchRecord(Value):
@@ -48,6 +48,7 @@ class PackageRecord(Value):
     size: int = Field(description="Bytes")
     sha256: Sha256
     not_published: str = Field("", description="Why it is not in the repository; empty if it is")
+    sbom: OptionalSha256 = Field("", description="Sha256 of its SBOM, which the repository keeps under it")
 
 
 class ImageRecord(Value):
@@ -70,6 +71,10 @@ class ComponentRecord(Value):
     log: Sha256 = Field(description="Sha256 of the build log")
     seconds: float = Field(description="Wall time of the build")
     packages: tuple[PackageRecord, ...]
+    provenance: OptionalSha256 = Field(
+        "",
+        description="Sha256 of the statement where its packages come from, kept under it as a signed envelope",
+    )
 
 
 class Manifest(Value):

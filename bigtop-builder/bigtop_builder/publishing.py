@@ -13,11 +13,13 @@ from pathlib import Path
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.artifact import Deb, read_deb
+from bigtop_builder.attestations import NONE, Attestations
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import keyring_package, layout, source_pool
+from bigtop_builder.repository.attested import records_of
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.repository.founding import choose_indices, let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
@@ -182,6 +184,7 @@ def publish(
     why: str,
     gate: Gate = CLOSED,
     left: Iterable[Path] = (),
+    attestations: Attestations = NONE,
 ) -> Published:
     """Publish what a verdict lets in, with the keyring package, into a suite.
 
@@ -197,6 +200,7 @@ def publish(
         why: Reason for the history.
         gate: What hosts may lose.
         left: Source packages, .changes and .buildinfo that the builds left.
+        attestations: SBOMs, and statements that are to be signed.
 
     Raises:
         InputError: The definition has no such suite.
@@ -221,6 +225,7 @@ def publish(
             keyring=keyring,
             verdicts=[verdict],
             manifest=manifest.to_json().encode(),
+            attestations=partial(records_of, repository.state, keyring, attestations, manifest),
             gate=gate,
             expected=_expected(repository.state, suite, manifest),
             why=why,

@@ -17,11 +17,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bigtop_builder.cache import Result
+from bigtop_builder.dsse import Envelope
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.queue import PatchFacts
+from bigtop_builder.provenance import Predicate
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.definition import Definition
+from bigtop_builder.sbom.coordinates import Artifacts
 from bigtop_builder.settings import SHOWN, Settings
 from bigtop_builder.verify.verdict import Verdict
 
@@ -35,6 +38,21 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "`build/<release>/manifest.json`: where each package comes from.",
     ),
     "result": ("Build result", Result, "`result.json` beside the files of one build, in the cache."),
+    "artifacts": (
+        "Artifacts of a build",
+        Artifacts,
+        "`maven-artifacts.json` in a build's result: by it jars are known that say nothing themselves.",
+    ),
+    "provenance": (
+        "Provenance of a build",
+        Predicate,
+        "`provenance.json` in a build's result, and the predicate of its statement ([provenance.md](provenance.md)).",
+    ),
+    "envelope": (
+        "Signed statement",
+        Envelope,
+        "`state/provenance/<sha256>.json` in a repository: DSSE 1.0.",
+    ),
     "patch": ("Patch facts", PatchFacts, "`patches/<target>/<id>/patch.toml`, beside `default.patch`."),
     "definition": ("Repository definition", Definition, "`repo/repository.toml`."),
 }

@@ -14,7 +14,8 @@ from typing import Self
 from bigtop_builder import __version__, gradle
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.cache import Result, sha256_of
+from bigtop_builder.attestations import Attestations
+from bigtop_builder.cache import Result, ResultCache, sha256_of
 from bigtop_builder.container import Engine
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
@@ -36,6 +37,7 @@ from bigtop_builder.manifest import (
     TreeRecord,
 )
 from bigtop_builder.plan import Plan, Step
+from bigtop_builder.provenance import Origin
 from bigtop_builder.recipe import Source
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.sources import fetch, form_of
@@ -135,20 +137,35 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
         materials = {step.name: material(survey, step, progress) for step in run}
 
     def make(step: Step) -> Result:
-        rooms, image = place.builders
-        site = Site(
-            rooms=rooms,
-            image=image,
-            downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
-            cache=survey.cache,
-            logs=survey.output.logs,
-        )
-        given = materials.get(step.name) or material(survey, step)
-        given = replace(given, handovers=_handovers(survey, plan, step))
-        return build(step, given, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+        site = site_of(survey, place, cache=survey.cache, logs=survey.output.logs)
+        return make_one(survey, plan, step, site=site, given=materials.get(step.name))
 
     results = execute(plan, survey.cache, make)
     return Packages(plan=plan, results=results, folder=_lay_out(survey, results))
+
+
+def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
+    """Where a release is built, with results and logs going there."""
+    rooms, image = place.builders
+    return Site(
+        rooms=rooms,
+        image=image,
+        downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
+        cache=cache,
+        logs=logs,
+        origin=Origin(recipe=survey.recipe_sha256, tree=_tree(survey)),
+    )
+
+
+def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
+    """Build one component, with what it depends on from the release's cache.
+
+    Raises:
+        SourceError: Its source cannot be had, or is not what its pin says.
+        BuildError: The build failed.
+    """
+    whole = replace(given or material(survey, step), handovers=_handovers(survey, plan, step))
+    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
 
 
 def verify_release(
@@ -218,7 +235,7 @@ def require_passed(verdict: Verdict, file: Path) -> None:
         )
 
 
-def manifest_of(survey: Survey, packages: Packages, verdict: Verdict) -> Manifest:
+def manifest_of(survey: Survey, packages: Packages, verdict: Verdict, attestations: Attestations) -> Manifest:
     """The manifest of a release. The same release has the same manifest: its time is the verdict's."""
     reasons = {package.file: package.not_published for package in verdict.packages}
     serials = {step.name: step.serial for step in packages.plan.steps}
@@ -229,21 +246,27 @@ def manifest_of(survey: Survey, packages: Packages, verdict: Verdict) -> Manifes
         target=survey.recipe.target.tag,
         recipe=survey.recipe_sha256,
         lock=survey.lock_sha256,
-        tree=TreeRecord(
-            repository=survey.recipe.bigtop.repository,
-            commit=survey.tree.commit,
-            tree=survey.tree.id,
-            patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in survey.patches),
-        ),
+        tree=_tree(survey),
         verdict=verdict.id,
         components=tuple(
-            _record(result, serials[result.component], reasons, packages.folder)
+            _record(result, serials[result.component], reasons, packages.folder, attestations)
             for result in packages.results
         ),
     )
 
 
-def _record(result: Result, serial: int, reasons: dict[str, str], folder: Path) -> ComponentRecord:
+def _tree(survey: Survey) -> TreeRecord:
+    return TreeRecord(
+        repository=survey.recipe.bigtop.repository,
+        commit=survey.tree.commit,
+        tree=survey.tree.id,
+        patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in survey.patches),
+    )
+
+
+def _record(
+    result: Result, serial: int, reasons: dict[str, str], folder: Path, attestations: Attestations
+) -> ComponentRecord:
     debs = ((file, read_deb(folder / file.file)) for file in result.debs)
     return ComponentRecord(
         name=result.component,
@@ -264,9 +287,11 @@ def _record(result: Result, serial: int, reasons: dict[str, str], folder: Path) 
                 size=file.size,
                 sha256=file.sha256,
                 not_published=reasons[file.file],
+                sbom=attestations.sbom(file.sha256),
             )
             for file, deb in debs
         ),
+        provenance=attestations.provenance(result.component),
     )
 
 

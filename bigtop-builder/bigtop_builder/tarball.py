@@ -5,8 +5,9 @@ tarfile reads more than dpkg does (pax records, sparse files), takes a damaged h
 archive, and keeps a name of any length in memory: too much trust for packages of unknown origin.
 """
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bigtop_builder.expand import BrokenStreamError
@@ -16,6 +17,9 @@ NAME_LIMIT = 4096
 """Bytes of a name: Linux takes no longer path (PATH_MAX in limits.h)."""
 ZEROS = bytes(BLOCK)
 LONG_NAME, LONG_LINK = b"L", b"K"
+PAX, PAX_FOR_ALL = b"x", b"g"
+PAX_LIMIT = 1 << 16
+PAX_PATH = re.compile(rb"\d+ path=([^\n]+)\n")
 
 Kind = Literal["file", "hardlink", "symlink", "folder", "device", "fifo"]
 KINDS: dict[bytes, Kind] = {
@@ -32,22 +36,44 @@ KINDS: dict[bytes, Kind] = {
 
 @dataclass(slots=True)
 class Entry:
-    """One thing in an archive: its name and link as they stand there, its size in bytes."""
+    """One thing in an archive: its name and link as they stand there, its size in bytes, its header."""
 
     name: str
     kind: Kind
     size: int
     link: str
+    header: bytes = field(repr=False)
+
+    @property
+    def mode(self) -> int:
+        """Permission bits."""
+        return _number(self.header, 100, 108, 0)
+
+    @property
+    def modified(self) -> int:
+        """When it was modified, in seconds since 1970."""
+        return _number(self.header, 136, 148, 0)
+
+    @property
+    def owner(self) -> str:
+        """User and group, by name, and by number."""
+        names = "/".join((_text(self.header[265:297]), _text(self.header[297:329])))
+        return f"{names} {_number(self.header, 108, 116, 0)}/{_number(self.header, 116, 124, 0)}"
 
 
 class Tarball:
     """An archive that comes in pieces of any size; memory holds one piece and one header.
 
     Iterate over it for its entries, and take the content of a file before you ask for the next.
+
+    Args:
+        pieces: Its bytes.
+        pax: Take the long names that POSIX's tar writes too (pax(1)); dpkg reads none, other archives have them.
     """
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes], *, pax: bool = False) -> None:
         self._pieces = iter(pieces)
+        self._pax = pax
         self._piece = b""
         self._at = 0
         self._left = 0
@@ -63,12 +89,15 @@ class Tarball:
         """
         while (block := self._block()) != ZEROS:
             name = link = ""
-            while block[156:157] in {
-                LONG_NAME,
-                LONG_LINK,
-            }:  # GNU: the next header's name or link is too long for it
-                text = self._long(_number(block, 124, 136, self.offset))
-                name, link = (text, link) if block[156:157] == LONG_NAME else (name, text)
+            while (
+                kind := block[156:157]
+            ) in self._before:  # the next header's name or link is too long for it
+                size = _number(block, 124, 136, self.offset)
+                if kind in {PAX, PAX_FOR_ALL}:
+                    name = self._pax_name(size) or name
+                else:
+                    text = self._long(size)
+                    name, link = (text, link) if kind == LONG_NAME else (name, text)
                 block = self._block()
             entry = _entry(block, self.offset, name)
             entry.link = link or entry.link
@@ -100,6 +129,17 @@ class Tarball:
         if size > NAME_LIMIT:
             raise BrokenStreamError(f"tar archive has a name of {size} bytes at byte {self.offset}")
         return _text(self._exactly(size + -size % BLOCK)[:size])
+
+    @property
+    def _before(self) -> frozenset[bytes]:
+        """Types of headers that say something of the next one: GNU's, and POSIX's."""
+        return frozenset({LONG_NAME, LONG_LINK, *((PAX, PAX_FOR_ALL) if self._pax else ())})
+
+    def _pax_name(self, size: int) -> str:
+        if size > PAX_LIMIT:
+            raise BrokenStreamError(f"tar archive has a pax header of {size} bytes at byte {self.offset}")
+        found = PAX_PATH.search(self._exactly(size + -size % BLOCK)[:size])
+        return _text(found[1]) if found else ""
 
     def _end(self) -> None:
         """See that a second block of zeros ends the archive, and that nothing but zeros follows."""
@@ -152,7 +192,7 @@ def _entry(block: bytes, end: int, long_name: str) -> Entry:
     if kind == "file" and name.endswith("/"):
         kind = "folder"  # tar of Unix version 7 had no type for it
     size = _number(block, 124, 136, end) if kind == "file" else 0
-    return Entry(name, kind, size, _text(block[157:257]))
+    return Entry(name, kind, size, _text(block[157:257]), block)
 
 
 def _number(block: bytes, start: int, end: int, offset: int) -> int:

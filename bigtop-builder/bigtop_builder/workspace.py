@@ -94,6 +94,11 @@ class Workspace:
         return self.root / "verdicts"
 
     @property
+    def sboms(self) -> Path:
+        """SBOMs by the hash of what they are made of."""
+        return self.root / "sboms"
+
+    @property
     def objects(self) -> Path:
         """Git objects of patched trees."""
         return self.root / "trees"
@@ -117,7 +122,7 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         """The cache and all folders in it."""
         parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
-        return (self.root, *parts, self.objects, self.bases, self.histories, self.locks)
+        return (self.root, *parts, self.sboms, self.objects, self.bases, self.histories, self.locks)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,11 @@ class Output:
     def logs(self) -> Path:
         """One build log a component."""
         return self.root / "logs"
+
+    @property
+    def rebuilt(self) -> Path:
+        """What another build of the same made of its packages, where that differs, and its logs."""
+        return self.root / "rebuilt"
 
     @property
     def verdict(self) -> Path:

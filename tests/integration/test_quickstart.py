@@ -105,6 +105,18 @@ def test_every_package_has_a_verdict_and_a_manifest_entry(quickstart: Completed,
     assert all(f'"file": "{name}"' in verdict and f'"file": "{name}"' in manifest for name in debs)
 
 
+def test_jars_of_its_packages_are_found_by_their_coordinates(quickstart: Completed, folder: Path) -> None:
+    assert quickstart.returncode == 0
+    found = json.loads(
+        tool(folder, "sbom", "find", "bigtop.miniature:salute@1.1*", "--suite", "testing", "--json").text
+    )
+    assert sorted({one["path"] for one in found}) == [
+        "usr/lib/herald/salute.jar",
+        "usr/lib/salute/salute.jar",
+    ]
+    assert tool(folder, "sbom", "find", "log4j", "--suite", "testing").returncode == 1
+
+
 def test_it_leaves_a_folder_alone_that_it_did_not_make(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     refused = run([*TOOL, "quickstart", "--dir", tmp_path], check=False)

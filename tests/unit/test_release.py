@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.attestations import NONE
 from bigtop_builder.release import Packages, manifest_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import survey
@@ -37,7 +38,7 @@ def test_the_manifest_names_recipe_lock_and_patches_as_they_were_planned_from(
         packages=(),
         findings=(),
     )
-    manifest = manifest_of(road, Packages(plan=road.plan(), results=[], folder=tmp_path), verdict)
+    manifest = manifest_of(road, Packages(plan=road.plan(), results=[], folder=tmp_path), verdict, NONE)
     recorded = [manifest.recipe, manifest.lock, *(patch.sha256 for patch in manifest.tree.patches)]
     assert recorded == planned_from
     assert [patch.id for patch in manifest.tree.patches] == list(road.recipe.patches)

@@ -28,6 +28,8 @@ PATHS = {
     "release_folder": [f"{layout.release_folder('stable', 12)}/InRelease"],
     "suite_folder": [layout.suite_folder("stable"), f"{layout.suite_folder('stable')}/InRelease"],
     "history_file": [layout.history_file("stable", 12), f"{layout.history_file('stable', 12)}.asc"],
+    "sbom_file": [layout.sbom_file(ID)],
+    "provenance_file": [layout.provenance_file(ID)],
     "manifest_file": [layout.manifest_file(ID)],
     "record_file": [layout.record_file(ID, ".changes"), layout.record_file(ID, ".buildinfo")],
     "verdict_file": [layout.verdict_file(ID)],

@@ -15,6 +15,7 @@ COMMANDS = {
     "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),
     "patch": ("patch", "The patch queue: new, import, edit, export, refresh, rebase, status, lint, drop."),
     "plan": ("release", "Show what a release takes, and why."),
+    "provenance": ("provenance", "Say where a package comes from, by its signed statement."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
     "release": ("release", "Build, verify, sign and publish in one."),
     "repo": (
@@ -24,6 +25,7 @@ COMMANDS = {
             "refresh, withdraw, gc, export, serve."
         ),
     ),
+    "sbom": ("sbom", "The jars in packages: show, find, diff."),
     "source": ("source", "Component sources: fetch, verify, pin."),
     "verify": ("release", "Check a release's packages and write the verdict."),
 }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`plan`, `build`, `verify` and `release`: one recipe on its road."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.attestations import attestations_of
 from bigtop_builder.cli.context import (
     answer,
     builder_option,
@@ -23,6 +25,7 @@ from bigtop_builder.cli.place import (
     published_value,
     repo_option,
 )
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.plan import Plan
 from bigtop_builder.publishing import Archive, load_archive, publish
@@ -36,6 +39,7 @@ from bigtop_builder.release import (
     verify_release,
 )
 from bigtop_builder.repository.gate import Gate
+from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import require_writable
@@ -109,6 +113,13 @@ def build(
     "packages with a lower version].",
 )
 @repo_option
+@click.option(
+    "--rebuild",
+    "twice",
+    is_flag=True,
+    help="Instead, build the components (with -c these alone) a second time, and say whether their packages are the "
+    "same, bit for bit.",
+)
 @json_option
 @click.pass_context
 def verify(
@@ -119,6 +130,7 @@ def verify(
     suite: str,
     folder: str | Path | None,
     *,
+    twice: bool,
     as_json: bool,
 ) -> None:
     """Check the packages of RELEASE and write the verdict.
@@ -126,6 +138,11 @@ def verify(
     A verdict holds for the same packages and the same upgrade: with --suite, a `release` into that suite takes
     it as it is.
     """
+    if twice:
+        if suite:
+            raise click.UsageError("--rebuild compares builds, and looks at no --suite")
+        _rebuild(context, release_name, components, builder, as_json=as_json)
+        return
     if folder and not suite:
         raise click.UsageError("--repo says where --suite is looked up: give both")
     previous = _archive(context, suite, folder).packages_of(suite, _copies(context)) if suite else []
@@ -174,7 +191,8 @@ def release(
     with Place(road) as place:
         made = build_release(road, road.plan(components), place)
         verdict = verify_release(road, made, place, archive.packages_of(suite, _copies(context)))
-    manifest = manifest_of(road, made, verdict)
+    attestations = attestations_of(road, made.results)
+    manifest = manifest_of(road, made, verdict, attestations)
     write_whole(road.output.manifest, manifest.to_json())
     why = f"release {road.recipe.release} for {road.recipe.target.tag}"
     gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
@@ -187,9 +205,38 @@ def release(
         why=why,
         gate=gate,
         left=left_beside(road, made),
+        attestations=attestations,
     )
     told = "\n".join([verdict_text(verdict, road.output.verdict), published_text(done), str(archive.folder)])
     answer({"verdict": verdict.id, **published_value(done)}, as_json=as_json, text=told)
+
+
+def _rebuild(
+    context: click.Context, name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+) -> None:
+    """`verify --rebuild`."""
+    from bigtop_builder.rebuild import rebuild
+
+    _require_output(context, name)
+    road = _survey(context, name, builder, components)
+    with Place(road) as place:
+        made = build_release(road, road.plan(components), place)
+        found = rebuild(road, made, place, components)
+    value = [{**asdict(one), "equal": one.equal} for one in found]
+    lines = [
+        line
+        for one in found
+        for line in (
+            f"{'equal' if one.equal else 'differs'} {one.file}",
+            *(f"  {d}" for d in one.differences),
+        )
+    ]
+    answer(value, as_json=as_json, text="\n".join(lines))
+    if unlike := [one for one in found if not one.equal]:
+        raise CheckFailed(
+            f"{len(unlike)} of {counted(len(found), 'package')} differ when built a second time",
+            hint=f"the second builds are in {road.output.rebuilt}",
+        )
 
 
 def _archive(context: click.Context, suite: str, folder: str | Path | None) -> Archive:

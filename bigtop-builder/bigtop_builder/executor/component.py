@@ -6,19 +6,23 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder import gradle, tarstream
-from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.cache import LOG, Result, ResultCache, describe, sha256_of
 from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
 from bigtop_builder.errors import BuildError
+from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.failures import likely_cause
 from bigtop_builder.handover import HANDOVER, pack
 from bigtop_builder.log import Tail, tail
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.plan import Step
+from bigtop_builder.provenance import PROVENANCE, Origin, predicate
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import Room, RoomMaker
+from bigtop_builder.sbom.coordinates import ARTIFACTS
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree
 
@@ -58,6 +62,7 @@ class Site:
         downloads: Shared downloads.
         cache: Where results go.
         logs: Folder for build logs, of failed builds too.
+        origin: Recipe and tree, for the provenance.
     """
 
     rooms: RoomMaker
@@ -65,6 +70,7 @@ class Site:
     downloads: Downloads
     cache: ResultCache
     logs: Path
+    origin: Origin
 
 
 def build(
@@ -76,7 +82,7 @@ def build(
         BuildError: Gradle failed, or left no package; the error has the last lines and the likely cause.
     """
     component = step.component
-    began = time.monotonic()
+    began, started = time.monotonic(), datetime.now(UTC)
     site.logs.mkdir(parents=True, exist_ok=True)
     logfile = site.logs / f"{step.name}.log"
     opened = site.rooms.open(purpose=step.name, memory_mb=component.memory_mb, cpus=component.cpus)
@@ -84,8 +90,21 @@ def build(
         _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
         _gradle(room, step, recipe=recipe, settings=settings, epoch=tree.epoch, logfile=logfile)
         _collect(room, step, made)
+        (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
         _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
         shutil.copyfile(logfile, made / LOG)
+        known = predicate(
+            step,
+            recipe=recipe,
+            origin=site.origin,
+            source=material.record,
+            image=site.image,
+            handovers=[sha256_of(handover) for handover in material.handovers],
+            log=sha256_of(made / LOG),
+            started=started,
+            finished=datetime.now(UTC),
+        )
+        (made / PROVENANCE).write_text(known.to_json())
         result = Result(
             recipe=recipe.id,
             component=step.name,

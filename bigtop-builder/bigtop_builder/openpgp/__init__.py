@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one door to OpenPGP: signing with gpg, or with what the site has instead of it; verifying with gpgv."""
 
-from bigtop_builder.openpgp.armor import canonical, unverified_text
+from bigtop_builder.openpgp.armor import canonical, dearmored, unverified_text
 from bigtop_builder.openpgp.gpgv import Signed, signers, verify
 from bigtop_builder.openpgp.home import PASSPHRASE_VARIABLE
 from bigtop_builder.openpgp.key import ClockBehindError, Key, missing
@@ -20,6 +20,7 @@ __all__ = [
     "Signer",
     "UserHome",
     "canonical",
+    "dearmored",
     "missing",
     "signers",
     "unverified_text",

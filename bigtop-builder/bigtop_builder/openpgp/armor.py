@@ -31,7 +31,7 @@ def join(signatures: Sequence[bytes]) -> bytes:
     Raises:
         SigningError: One of them is no armored signature.
     """
-    packets = b"".join(map(_packets, signatures))
+    packets = b"".join(map(dearmored, signatures))
     text = base64.b64encode(packets)
     lines = [text[at : at + WIDTH] for at in range(0, len(text), WIDTH)]
     checksum = base64.b64encode(_crc24(packets).to_bytes(3, "big"))
@@ -80,7 +80,12 @@ def _clear(text: bytes) -> tuple[bytes, bytes]:
     return b",".join(names) or b"MD5", body[1:] + b"\n"
 
 
-def _packets(signature: bytes) -> bytes:
+def dearmored(signature: bytes) -> bytes:
+    """The packets of an armored signature, binary.
+
+    Raises:
+        SigningError: It is none.
+    """
     blocks = BLOCK.findall(signature)
     try:
         (block,) = blocks

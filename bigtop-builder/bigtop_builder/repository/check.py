@@ -13,6 +13,7 @@ from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
+from bigtop_builder.repository.attested import faults
 from bigtop_builder.repository.authentic import kept_keys, require_good, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
@@ -168,6 +169,10 @@ class _Look:
             yield from problems
             named += files
         yield from self._right(list(dict.fromkeys(named)))
+        models = {
+            suite.pointer.snapshot: suite.snapshot for suite in there if suite.pointer and suite.snapshot
+        }
+        yield from faults(self.state, models.values(), {one.sha256 for one in named}, self.once)
 
     def endings(self, suites: Iterable[_Suite], now: datetime) -> tuple[list[str], list[str]]:
         """Suites that hosts refuse, or will after the next step, and others that are to be signed anew."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
 from bigtop_builder.repository.accidents import refuse_inside
+from bigtop_builder.repository.attested import paths_of
 from bigtop_builder.repository.founding import unpublished
 from bigtop_builder.repository.gc import Plan, remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
@@ -170,9 +171,11 @@ class _Carrier:
         self.put({path: self._read(path), **links_of(snapshot, model, self.forms)})
 
     def records(self, models: Sequence[Snapshot]) -> None:
-        """Copy manifests, public keys, and the list of withdrawn snapshots."""
+        """Copy manifests, what they say of packages, public keys, and the list of withdrawn snapshots."""
         keys = {f"state/keys/{name}" for name in self.source.store.names("state/keys")}
         self._as_they_are(keys | {layout.manifest_file(one) for model in models for one in model.manifests})
+        packages = {one.sha256 for one in self.source.pool_files(models).values()}
+        self._as_they_are(paths_of(self.source, models, packages))
         notices = self.source.store.read(layout.WITHDRAWN)
         if notices and notices != self.target.read(layout.WITHDRAWN):
             self.target.put({layout.WITHDRAWN: notices})

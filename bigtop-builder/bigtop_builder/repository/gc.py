@@ -2,8 +2,8 @@
 """Removing what nobody needs any more: snapshots beyond retention, and files that no snapshot names.
 
 Order of removal: the snapshot's own suite, wrappers that were replaced, the snapshot's model, then its indices,
-blocks, packages. Each step is durable before the next begins. So what stands is whole after a crash, and the same
-command removes the rest.
+blocks, packages, and what is known about these. Each step is durable before the next begins. So what stands is whole
+after a crash, and the same command removes the rest.
 
 The record comes first. On a full disk, where it finds no room, it comes as soon as a step has made some. A snapshot's
 own suite frees more than the record takes, so it is there before the snapshot's model goes: where a model is missing
@@ -21,6 +21,7 @@ from bigtop_builder.errors import CheckFailed, PublishError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.attested import paths_of
 from bigtop_builder.repository.authentic import check_signers, once_kept, public_keys
 from bigtop_builder.repository.layout import COPY, Collected, Retention, Settings
 from bigtop_builder.repository.missing import collected, lost
@@ -33,12 +34,21 @@ from bigtop_builder.repository.wrapper import Clock
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("dists", "releases", "snapshots", layout.BY_HASH, "state/blocks", layout.POOL)
+FOLDERS = (
+    "dists",
+    "releases",
+    "snapshots",
+    layout.BY_HASH,
+    "state/blocks",
+    layout.POOL,
+    "state/sboms",
+    "state/provenance",
+)
 HASHES = re.compile(r'"([0-9a-f]{64}|[0-9a-f]{128})"')
 """Hashes in a snapshot's model: of indices and blocks of whatever kind, so that none is overlooked."""
 PACKAGE = re.compile(r"pool/.+\.(?:u?deb|dsc|(?:diff\.gz|tar\.(?:gz|xz|bz2|lzma|zst))(?:\.asc)?)")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-KINDS = ("switches", "wrappers", "snapshots", "links", "indices", "blocks", "packages")
+KINDS = ("switches", "wrappers", "snapshots", "links", "indices", "blocks", "packages", "records")
 """What is removed, in this order."""
 
 
@@ -234,6 +244,7 @@ class _Needed:
         releases: Wrappers that suites point to.
         hashes: Of indices and blocks.
         packages: Paths in the pool.
+        records: Paths of what is known about these.
     """
 
     stays: frozenset[str]
@@ -242,6 +253,7 @@ class _Needed:
     releases: frozenset[str]
     hashes: frozenset[str]
     packages: frozenset[str]
+    records: frozenset[str]
 
     def kind(self, path: str) -> tuple[str, bool]:
         """What a file is if it may go, else nothing; and whether it must be a day old."""
@@ -261,6 +273,8 @@ class _Needed:
                 kind, stays = "links", snapshot in self.stays
             case ["state", "blocks", name]:
                 kind, stays = "blocks", name.partition(".")[0] in self.hashes
+            case ["state", "sboms" | "provenance", _]:
+                kind, stays = "records", path in self.records
             case _ if PACKAGE.fullmatch(path):
                 kind, stays = "packages", path in self.packages
         return ("" if stays else kind), aged
@@ -271,13 +285,15 @@ def _needed(state: State, stays: Iterable[str], gone: Iterable[str]) -> _Needed:
     hashes = {found for one in snapshots for found in HASHES.findall(one.to_json())}
     suites = frozenset(layout.snapshot_suite(one) for one in gone)
     pointers = state.unverified_pointers(suite for suite in state.store.names("dists") if suite not in suites)
+    pool = state.pool_files(snapshots)
     return _Needed(
         stays=frozenset(stays),
         gone=frozenset(gone),
         suites=suites,
         releases=frozenset(layout.release_folder(one.suite, one.serial) for one in pointers.values()),
         hashes=frozenset(hashes),
-        packages=frozenset(state.pool_files(snapshots)),
+        packages=frozenset(pool),
+        records=frozenset(paths_of(state, snapshots, {one.sha256 for one in pool.values()})),
     )
 
 

@@ -2,7 +2,7 @@
 """What a set of packages would change in a suite: which are new to it, which stay, which must go."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -17,7 +17,7 @@ from bigtop_builder.repository.layout import Removed, Snapshot
 from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.source_pool import AdmittedSource
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Store
+from bigtop_builder.repository.store import Content, Store
 from bigtop_builder.repository.wrapper import Change
 from bigtop_builder.source_package import Beside, SourcePackage
 from bigtop_builder.verify.verdict import Verdict
@@ -81,6 +81,7 @@ class Incoming:
         manifest: bytes | None,
         integrity: pool.Integrity | None,
         beside: Beside,
+        attestations: Callable[[], Mapping[str, Content]],
     ) -> Change:
         """Bring what is fresh into the store, and the snapshot that has it: the change that then is to be made.
 
@@ -91,6 +92,7 @@ class Incoming:
             manifest: Release manifest that the packages came with.
             integrity: As `pool.admit` takes it.
             beside: Has the .changes and .buildinfo to keep.
+            attestations: Gives SBOMs and signed statements, by path.
 
         Raises:
             PublishError: A package is refused, or the store cannot be written.
@@ -101,7 +103,7 @@ class Incoming:
         sources = source_pool.admit(state, self.sources, component=self.component)
         kept, named = source_pool.kept_records(beside.records, self.debs, beside.sources)
         state.store.put(source_pool.together(admitted, sources))
-        records = {**pool.records(admitted, verdicts, manifest), **kept}
+        records = {**pool.records(admitted, verdicts, manifest), **kept, **attestations()}
         manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
         grown = partial(
             self.grown, suite=wanted.suite, admitted=admitted, sources=sources, manifests=manifests

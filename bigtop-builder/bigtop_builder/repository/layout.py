@@ -336,6 +336,16 @@ def manifest_file(sha256: str) -> str:
     return f"state/manifests/{sha256}.json"
 
 
+def sbom_file(sha256: str) -> str:
+    """An SBOM, by its own hash: the manifest says of which package it is."""
+    return f"state/sboms/{sha256}.json"
+
+
+def provenance_file(sha256: str) -> str:
+    """A signed statement about packages, by the hash of the statement; the envelope around it may be made anew."""
+    return f"state/provenance/{sha256}.json"
+
+
 def record_file(sha256: str, suffix: str) -> str:
     """A .changes or .buildinfo."""
     return f"state/builds/{sha256}{suffix}"

@@ -7,7 +7,7 @@ is either unreachable or whole, and the same command takes up what is there.
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from bigtop_builder.repository.published import Published, compared, unchanged
 from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
 from bigtop_builder.repository.source_pool import NOTHING
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.store import Store, open_store
+from bigtop_builder.repository.store import Content, Store, open_store
 from bigtop_builder.repository.unfinished import Completion, completed
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.source_package import Beside
@@ -140,6 +140,7 @@ class Repository:
         new_suite: bool = False,
         verify: bool = True,
         beside: Beside = NOTHING,
+        attestations: Callable[[], Mapping[str, Content]] = dict,
         who: str = "",
         why: str = "",
     ) -> Published:
@@ -160,6 +161,7 @@ class Repository:
                 one of a repository is made in any case.
             verify: Verify packages that no verdict knows; if not, the history says so.
             beside: Source packages, .changes and .buildinfo.
+            attestations: Gives SBOMs and signed statements, by path; called if anything is new.
             who: Whom the history names; this user and host if empty.
             why: Reason for the history.
 
@@ -203,6 +205,7 @@ class Repository:
                 manifest=manifest,
                 integrity=self._integrity if verify else None,
                 beside=beside,
+                attestations=attestations,
             )
             return dataclasses.replace(self.switch_to(pointer, change, keyring, loss), mended=mended)
 

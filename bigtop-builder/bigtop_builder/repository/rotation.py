@@ -8,9 +8,11 @@ itself when it is repeated after a crash. It is one turn at the lock: what other
 import logging
 from collections.abc import Sequence
 
+from bigtop_builder.dsse import sign
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.attested import envelope, is_signed
 from bigtop_builder.repository.authentic import proof_of
 from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
@@ -110,6 +112,7 @@ def revoke(
     with repository.state.lock():
         _finish(repository, fingerprint, new="", keyring=keyring, public=public, why=why)
         _sign_histories(repository, keyring, public)
+        _sign_statements(repository, keyring, public)
         refused = tuple(dict.fromkeys([*repository.state.settings().revoked, fingerprint]))
         repository.store.put({layout.key_file(fingerprint): revoked})
         change_settings(repository.state, revoked=refused)
@@ -215,3 +218,14 @@ def _sign_again(repository: Repository, path: str, keyring: Keyring, present: by
     entry, signature = store.read(path) or b"", store.read(f"{path}.asc") or b""
     if not proof_of(entry, signature, present) and proof_of(entry, signature, public):
         store.put({f"{path}.asc": keyring.detach_sign(entry, repository.state.settings().keys)})
+
+
+def _sign_statements(repository: Repository, keyring: Keyring, public: bytes) -> None:
+    """The same for statements about packages."""
+    state, keys = repository.state, repository.state.settings().keys
+    present = keyring.export_public(keys, armor=False)
+    for file in repository.store.names("state/provenance"):
+        name = file.partition(".")[0]
+        if not is_signed(state, name, present) and is_signed(state, name, public):
+            again = sign(envelope(state, name).content, keyring, keys)
+            repository.store.put({layout.provenance_file(name): again.to_json().encode()})

@@ -16,7 +16,7 @@ OURS = re.compile(
             r"snapshots/[0-9a-f]{64}/.+",
             r"by-hash/(SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})",
             rf"pool/{NAME}/{NAME}/{NAME}/[^/]+",
-            r"state/(blocks|verdicts|manifests)/[0-9a-f]{64}\.(gz|xz|zst|json)",
+            r"state/(blocks|verdicts|manifests|sboms|provenance)/[0-9a-f]{64}\.(gz|xz|zst|json)",
             rf"state/history/{layout.SUITE.pattern}/[0-9]+\.json(\.asc)?",
             r"state/builds/[0-9a-f]{64}\.(changes|buildinfo)",
             r"state/collected/[0-9TZ]+\.json(\.asc)?",

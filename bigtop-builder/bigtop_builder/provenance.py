@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where packages come from: in-toto statements with a SLSA v1 provenance, one for each build of a component.
+
+What was true of the build is written when it ends, and lies in its result; the statement adds which packages it is
+about. So the same build has the same statement, whenever and wherever it is signed. docs/provenance.md describes it.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from bigtop_builder import __version__
+from bigtop_builder.cache import ResultFile
+from bigtop_builder.manifest import ImageRecord, SourceRecord, TreeRecord
+from bigtop_builder.patches.queue import TREE
+from bigtop_builder.plan import HOST, Step
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.schema import Sha256, Value, canonical, masked
+
+PROVENANCE = "provenance.json"
+"""In a build's result: the predicate."""
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:bigtop-builder:build:1"
+BUILDER = "urn:bigtop-builder:builder"
+STEP = "urn:bigtop-builder:step"
+
+
+class Resource(Value):
+    """Something that a build took or left (in-toto attestation framework, ResourceDescriptor)."""
+
+    name: str
+    uri: str | None = None
+    digest: dict[str, str] | None = Field(None, description="Algorithm -> value, in hex")
+
+
+class Definition(Value):
+    """What was built from what."""
+
+    build_type: str = Field(BUILD_TYPE, alias="buildType")
+    external_parameters: dict[str, Any] = Field(
+        alias="externalParameters", description="What the user asked for"
+    )
+    internal_parameters: dict[str, Any] = Field(
+        alias="internalParameters", description="`inputs`: what the step id was made of"
+    )
+    resolved_dependencies: tuple[Resource, ...] = Field(alias="resolvedDependencies")
+
+
+class Builder(Value):
+    """What ran the build."""
+
+    id: str
+    version: dict[str, str]
+
+
+class Metadata(Value):
+    """When it ran, and as what."""
+
+    invocation_id: str = Field(alias="invocationId", description="The step id")
+    started_on: datetime = Field(alias="startedOn")
+    finished_on: datetime = Field(alias="finishedOn")
+
+
+class Details(Value):
+    """How the build ran."""
+
+    builder: Builder
+    metadata: Metadata
+    byproducts: tuple[Resource, ...]
+
+
+class Predicate(Value):
+    """SLSA v1 provenance: `provenance.json` in a build's result."""
+
+    build_definition: Definition = Field(alias="buildDefinition")
+    run_details: Details = Field(alias="runDetails")
+
+
+class Origin(Value):
+    """What all builds of a release have in common."""
+
+    recipe: Sha256 = Field(description="Sha256 of the recipe file")
+    tree: TreeRecord
+
+
+def predicate(
+    step: Step,
+    *,
+    recipe: Recipe,
+    origin: Origin,
+    source: SourceRecord | None,
+    image: ImageRecord,
+    handovers: Sequence[str],
+    log: str,
+    started: datetime,
+    finished: datetime,
+) -> Predicate:
+    """What is true of a build that has just ended.
+
+    Args:
+        step: The step.
+        recipe: Its recipe.
+        origin: Recipe and tree.
+        source: Its source.
+        image: The image it ran in.
+        handovers: Sha256 of each Maven hand-over that it was given.
+        log: Sha256 of its log.
+        started: When it began.
+        finished: When it ended.
+    """
+    component = step.component
+    given = {
+        "gradle": {**recipe.gradle.properties, **component.gradle_properties},
+        "maven": {**recipe.maven.properties, **component.maven_properties},
+        "environment": {**recipe.image.environment, **component.environment},
+    }
+    return Predicate(
+        build_definition=Definition(
+            external_parameters={
+                "recipe": {"id": recipe.id, "sha256": origin.recipe},
+                "component": step.name,
+                "version": f"{step.version}-{step.stamp}",
+                "properties": {name: dict(sorted(values.items())) for name, values in given.items()},
+            },
+            internal_parameters={"inputs": dict(sorted(step.inputs.items()))},
+            resolved_dependencies=(
+                *_of_tree(origin.tree, step.name),
+                *_of_source(source),
+                _of_image(image),
+                *_of_dependencies(step, handovers),
+            ),
+        ),
+        run_details=Details(
+            builder=Builder(
+                id=f"{BUILDER}:{'host' if image.name == HOST else 'docker'}",
+                version={"bigtop-builder": __version__},
+            ),
+            metadata=Metadata(
+                invocation_id=f"{STEP}:{step.id}",
+                started_on=started.replace(microsecond=0),
+                finished_on=finished.replace(microsecond=0),
+            ),
+            byproducts=(Resource(name="build.log", digest={"sha256": log}),),
+        ),
+    )
+
+
+def statement(debs: Sequence[ResultFile], known: Predicate) -> bytes:
+    """The statement about the packages of a build, as it is signed: the same bytes for the same build."""
+    subjects = [
+        {"name": deb.file, "digest": {"sha256": deb.sha256}} for deb in sorted(debs, key=lambda one: one.file)
+    ]
+    said = known.model_dump(mode="json", by_alias=True, exclude_none=True)
+    whole = {"_type": STATEMENT, "subject": subjects, "predicateType": PREDICATE, "predicate": said}
+    return canonical(whole).encode()
+
+
+def _of_tree(tree: TreeRecord, component: str) -> list[Resource]:
+    """Bigtop's commit, the tree that was built, and the patches in it that the component's build reads."""
+    where = str(masked(tree.repository))
+    return [
+        Resource(name="bigtop", uri=f"git+{where}", digest={"gitCommit": tree.commit}),
+        Resource(name="tree", digest={"gitTree": tree.tree}),
+        *(
+            Resource(name=f"patch {patch.id}", digest={"sha256": patch.sha256})
+            for patch in tree.patches
+            if patch.id.partition("/")[0] in {TREE, component}
+        ),
+    ]
+
+
+def _of_source(source: SourceRecord | None) -> list[Resource]:
+    if source is None:
+        return []
+    return [
+        Resource(name="source", uri=str(masked(source.where)), digest={"sha512": source.sha512}),
+        Resource(name="source, as it was built", digest={"sha256": source.sha256}),
+    ]
+
+
+def _of_dependencies(step: Step, handovers: Sequence[str]) -> Iterator[Resource]:
+    """The builds that it depends on, by their ids, and what they handed over."""
+    for name in step.after:
+        yield Resource(name=f"build of {name}", uri=f"{STEP}:{step.inputs[f'dependency {name}']}")
+    for sha256 in sorted(handovers):
+        yield Resource(name="Maven hand-over", digest={"sha256": sha256})
+
+
+def _of_image(image: ImageRecord) -> Resource:
+    algorithm, _, value = image.digest.partition(":")
+    return Resource(name=f"image {image.name}", digest={algorithm: value} if value else None)

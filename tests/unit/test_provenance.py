@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements where packages come from: in-toto v1 with SLSA v1 provenance, the same for the same build."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.attestations import attestations_of
+from bigtop_builder.cache import LOG, Result, describe
+from bigtop_builder.manifest import ImageRecord, PatchRecord, SourceRecord, TreeRecord
+from bigtop_builder.provenance import PROVENANCE, Origin, Predicate, predicate, statement
+from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
+from bigtop_builder.sbom.inventory import parts_of
+from bigtop_builder.settings import Settings
+from bigtop_builder.survey import Survey, survey
+from bigtop_builder.workspace import Project
+from jar_forge import jar, package
+
+BEGAN = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
+IMAGE = ImageRecord(name="builder:1", digest=f"sha256:{'e' * 64}")
+SOURCE = SourceRecord(where="maven:org.example:salute:1", sha512="f" * 128, sha256="a" * 64, checked="sha1")
+
+
+@pytest.fixture
+def road(project: Project, settings: Settings) -> Survey:
+    """The miniature with its lock bumped."""
+    found = survey("1.0.0", project=project, settings=settings)
+    found = found.with_lock(found.bumped())
+    write_whole(found.lock_path, found.lock.to_toml())
+    return found
+
+
+def made(road: Survey, component: str = "herald") -> Predicate:
+    step = next(one for one in road.plan().steps if one.name == component)
+    patches = tuple(PatchRecord(id=one.id, sha256=one.sha256) for one in road.patches)
+    tree = TreeRecord(
+        repository="https://user:secret@git.example/bigtop.git",
+        commit=road.tree.commit,
+        tree=road.tree.id,
+        patches=patches,
+    )
+    return predicate(
+        step,
+        recipe=road.recipe,
+        origin=Origin(recipe=road.recipe_sha256, tree=tree),
+        source=SOURCE,
+        image=IMAGE,
+        handovers=["b" * 64],
+        log="c" * 64,
+        started=BEGAN,
+        finished=BEGAN.replace(minute=5),
+    )
+
+
+def said(road: Survey, tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "herald_1_all.deb").write_text("a package")
+    loaded: dict[str, Any] = json.loads(statement(describe(tmp_path), made(road)))
+    return loaded
+
+
+def test_a_statement_is_about_packages_by_name_and_hash(road: Survey, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    found = said(road, tmp_path / "made")
+    assert found["_type"] == "https://in-toto.io/Statement/v1"
+    assert found["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert [one["name"] for one in found["subject"]] == ["herald_1_all.deb"]
+    assert [[*one["digest"]] for one in found["subject"]] == [["sha256"]]
+
+
+def test_it_names_all_that_the_build_took(road: Survey) -> None:
+    step = next(one for one in road.plan().steps if one.name == "herald")
+    taken = {one.name: one for one in made(road).build_definition.resolved_dependencies}
+    assert taken["bigtop"].digest == {"gitCommit": road.tree.commit}
+    assert taken["tree"].digest == {"gitTree": road.tree.id}
+    assert taken["source"].digest == {"sha512": "f" * 128}
+    assert taken["image builder:1"].digest == {"sha256": "e" * 64}
+    assert taken["build of salute"].uri == f"urn:bigtop-builder:step:{step.inputs['dependency salute']}"
+    assert taken["Maven hand-over"].digest == {"sha256": "b" * 64}
+
+
+def test_patches_of_other_components_are_not_in_it(road: Survey) -> None:
+    taken = [one.name for one in made(road).build_definition.resolved_dependencies]
+    assert "patch bigtop/miniature-changelog-date" in taken
+    assert "patch herald/miniature-loopback-address" in taken
+    assert "patch salute/miniature-blank-name" not in taken
+
+
+def test_it_says_how_the_build_ran(road: Survey) -> None:
+    step = next(one for one in road.plan().steps if one.name == "herald")
+    details = made(road).model_dump(mode="json", by_alias=True)["runDetails"]
+    assert details["metadata"] == {
+        "invocationId": f"urn:bigtop-builder:step:{step.id}",
+        "startedOn": "2026-11-23T18:00:00Z",
+        "finishedOn": "2026-11-23T18:05:00Z",
+    }
+    assert details["builder"]["id"] == "urn:bigtop-builder:builder:docker"
+    assert [*details["builder"]["version"]] == ["bigtop-builder"]
+
+
+def test_no_password_of_a_url_gets_into_it(road: Survey) -> None:
+    assert "secret" not in made(road).to_json()
+
+
+def test_what_the_build_wrote_is_read_back_the_same(road: Survey) -> None:
+    known = made(road)
+    assert Predicate.from_json(known.to_json(), source="it") == known
+
+
+def put(road: Survey, *, old: bool = False) -> Result:
+    """A result of herald with a package that has a jar which only its build can name."""
+    step = next(one for one in road.plan().steps if one.name == "herald")
+    content = jar()
+    with road.cache.making() as folder:
+        deb = package(folder.parent, {"usr/lib/plain.jar": content}, name="herald")
+        deb.rename(folder / deb.name)
+        (folder / LOG).write_text("a log\n")
+        if not old:
+            (sha256,) = (one.sha256 for one in parts_of(_sbom(folder / deb.name)))
+            (folder / ARTIFACTS).write_text(Artifacts(artifacts={sha256: "org.example:plain:2.0"}).to_json())
+            (folder / PROVENANCE).write_text(made(road).to_json())
+        result = Result(
+            recipe=road.recipe.id,
+            component="herald",
+            version=step.version,
+            stamp=step.stamp,
+            step=step.id,
+            inputs=dict(step.inputs),
+            source=None,
+            image=IMAGE,
+            seconds=1.0,
+            files=describe(folder),
+        )
+        return road.cache.put(folder, result)
+
+
+def _sbom(deb: Path) -> bytes:
+    from bigtop_builder.sbom.document import sbom_of
+
+    return sbom_of(deb)
+
+
+def test_a_release_attests_its_packages_by_what_their_build_noted(road: Survey) -> None:
+    result = put(road)
+    found = attestations_of(road, [result])
+    (sbom,) = found.sboms.values()
+    assert [(one.artifact, one.how) for one in parts_of(sbom)] == [("org.example:plain", "build repository")]
+    assert json.loads(found.statements["herald"])["subject"][0]["name"] == "herald_1.0-1_all.deb"
+    assert attestations_of(road, [result]) == found
+
+
+def test_a_result_of_an_older_version_gets_an_sbom_and_no_provenance(
+    road: Survey, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = attestations_of(road, [put(road, old=True)])
+    assert len(found.sboms) == 1
+    assert found.statements == {}
+    assert found.provenance("herald") == ""
+    assert "wrote no provenance" in caplog.text
