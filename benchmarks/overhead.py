@@ -24,7 +24,7 @@ from bigtop_builder.cli.context import table
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor import component
 from bigtop_builder.executor.component import Material, Site, build
-from bigtop_builder.log import tail
+from bigtop_builder.log import Tail
 from bigtop_builder.miniature import lay_out
 from bigtop_builder.plan import Step
 from bigtop_builder.release import Place, build_release, material, write_whole
@@ -80,9 +80,9 @@ class Bench:
             )
             taken = []
             for number in range(2):
-                with (scratch / f"bare{number}.log").open("wb") as log, tail(step.name, log) as lines:
+                with (scratch / f"bare{number}.log").open("wb") as log:
                     start = time.perf_counter()
-                    room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", on_line=lines)
+                    room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", on_line=Tail(step.name, log))
                     taken.append(time.perf_counter() - start)
                 room.run(["rm", "-r", f"bigtop/build/{step.name}", f"bigtop/output/{step.name}"])
             return taken[0], taken[1]

@@ -10,6 +10,7 @@ attackers: commands are root, as a user only root of a user namespace.
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -97,6 +98,7 @@ class ChrootRooms:
         env: Mapping[str, str] | None = None,
         memory_mb: int | None = None,  # noqa: ARG002  # RoomMaker's: limits hold for containers
         cpus: int | None = None,  # noqa: ARG002  # likewise
+        network: bool = True,  # noqa: ARG002  # likewise
     ) -> Iterator["Chroot"]:
         """A new system; it and all processes in it are gone when the context is left.
 
@@ -168,6 +170,11 @@ class Chroot(LocalRoom):
             *moved(cwd),
             *argv,
         ]
+
+    def abort(self) -> None:
+        """End what runs in it: its namespaces' first process takes the others along (pid_namespaces(7))."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
 
     def save(self) -> Path:
         """Write the system, without what is mounted in it, to a tar file that goes when the room does.

@@ -59,6 +59,7 @@ def build(road: Survey, *names: str) -> None:
                         stamp=step.stamp,
                         step=step.id,
                         inputs=dict(step.inputs),
+                        parts={name: dict(part) for name, part in step.parts.items()},
                         source=None,
                         image=ImageRecord(name=road.image),
                         seconds=1.0,
@@ -162,7 +163,7 @@ def test_packaging_that_changed_by_itself_is_told(road: Survey) -> None:
     build(road)
     edit(road, "[bigtop]\n", '[bigtop]\nexclude = ["bigtop-packages/src/deb/salute/rules"]\n')
     reasons = {step.name: step.reason for step in bump(again(road)).plan().steps}
-    assert reasons["salute"] == "packaging changed"
+    assert reasons["salute"] == "packaging changed (deb/salute/rules is gone)"
     assert reasons["herald"] == "dependency salute changed"
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`plan`, `build`, `verify` and `release`: one recipe on its road."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -23,11 +24,13 @@ from bigtop_builder.cli.place import (
     published_value,
     repo_option,
 )
+from bigtop_builder.depot import open_depot
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.plan import Plan
 from bigtop_builder.publishing import Archive, load_archive, publish
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.release import (
+    Manner,
     Packages,
     Place,
     build_release,
@@ -41,6 +44,25 @@ from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import require_writable
 
 RELEASE = "release_name"
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def building_options(command: Decorated) -> Decorated:
+    """What all commands that build take."""
+    for option in (
+        click.option("--offline", is_flag=True, help="Use no network: what is in the cache must do."),
+        click.option(
+            "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
+        ),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(1),
+            help="At most so many builds at once [default: as many as fit].",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(epilog="Example: bigtop-builder plan 3.5.0 -c zookeeper")
@@ -85,16 +107,29 @@ def plan(
 @click.argument(RELEASE, metavar="RELEASE")
 @component_option
 @builder_option
+@building_options
 @json_option
 @click.pass_context
 def build(
-    context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    jobs: int | None,
+    *,
+    keep_going: bool,
+    offline: bool,
+    as_json: bool,
 ) -> None:
-    """Build the packages of RELEASE; what was built before is reused."""
+    """Build the packages of RELEASE, several at once; what was built before, here or elsewhere, is reused.
+
+    Interrupted or failed, the same command goes on with what is not built yet.
+    """
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
 
 
@@ -109,6 +144,7 @@ def build(
     "packages with a lower version].",
 )
 @repo_option
+@building_options
 @json_option
 @click.pass_context
 def verify(
@@ -118,7 +154,10 @@ def verify(
     builder: str,
     suite: str,
     folder: str | Path | None,
+    jobs: int | None,
     *,
+    keep_going: bool,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Check the packages of RELEASE and write the verdict.
@@ -130,9 +169,10 @@ def verify(
         raise click.UsageError("--repo says where --suite is looked up: give both")
     previous = _archive(context, suite, folder).packages_of(suite, _copies(context)) if suite else []
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, previous)
     told = verdict_text(verdict, road.output.verdict)
     if made.plan.unselected and not suite:
@@ -152,6 +192,7 @@ def verify(
 @repo_option
 @accept_option
 @downgrade_option
+@building_options
 @json_option
 @click.pass_context
 def release(
@@ -161,18 +202,22 @@ def release(
     builder: str,
     suite: str,
     folder: str | Path | None,
+    jobs: int | None,
     *,
     accept: bool,
     allow_downgrade: bool,
+    keep_going: bool,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     archive = _archive(context, suite, folder)
     archive.require_keys()
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, archive.packages_of(suite, _copies(context)))
     manifest = manifest_of(road, made, verdict)
     write_whole(road.output.manifest, manifest.to_json())
@@ -211,9 +256,19 @@ def _require_output(context: click.Context, name: str) -> None:
     project.results_of(load_recipe(name, project.recipes)[1]).require_writable()
 
 
-def _survey(context: click.Context, name: str, builder: str, components: tuple[str, ...]) -> Survey:
+def _survey(
+    context: click.Context, name: str, builder: str, components: tuple[str, ...], *, offline: bool = False
+) -> Survey:
     project, settings = setting_up(context)
-    return survey(name, project=project, settings=settings, host=builder == "host", selected=components)
+    settings = settings.model_copy(update={"offline": settings.offline or offline})
+    return survey(
+        name,
+        project=project,
+        settings=settings,
+        host=builder == "host",
+        selected=components,
+        depot=None if settings.offline else open_depot(settings.shared_cache),
+    )
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:

@@ -67,13 +67,16 @@ class Large:
     etags: dict[int, str] = field(default_factory=dict)
 
 
-def upload(bucket: Bucket, files: Mapping[str, bytes | Upload], *, verifies: bool) -> None:
+def upload(
+    bucket: Bucket, files: Mapping[str, bytes | Upload], *, verifies: bool, quiet: bool = False
+) -> None:
     """Write files; on return each is whole in the store.
 
     Args:
         bucket: Where to.
         files: Path -> bytes, or a file of this machine.
         verifies: The store compares what it gets with the hashes it is given. If not, all is read back.
+        quiet: Show no progress: something else is shown meanwhile.
 
     Raises:
         PublishError: A file changed, or the store failed or altered one; the path is named.
@@ -81,7 +84,7 @@ def upload(bucket: Bucket, files: Mapping[str, bytes | Upload], *, verifies: boo
     with bucket.complaints(""):
         sizes = {path: _size(content) for path, content in files.items()}
     large = {path: one for path, one in files.items() if isinstance(one, Upload) and sizes[path] > LARGE}
-    with _telling(bucket, sizes) as told, _in_parts(bucket, large, sizes) as opened:
+    with _telling(bucket, {} if quiet else sizes) as told, _in_parts(bucket, large, sizes) as opened:
         pieces = [partial(_piece, bucket, one, part, told) for one in opened for part in one.parts]
         small = [partial(_single, bucket, path, files[path], told) for path in files if path not in large]
         bucket.each(lambda work: work(), [*pieces, *small])
