@@ -50,7 +50,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 def building_options(command: Decorated) -> Decorated:
     """What all commands that build take."""
     for option in (
-        click.option("--offline", is_flag=True, help="Use no network: what is in the cache must do."),
+        click.option(
+            "--offline",
+            is_flag=True,
+            help="Build without a network, from what the cache has; install checks still ask apt's mirror.",
+        ),
         click.option(
             "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
         ),
