@@ -299,4 +299,4 @@ def test_the_table_says_what_runs_what_is_done_and_who_waits_for_whom() -> None:
     assert cells["hive"] == ("waits", "for hadoop, hbase")
     schedule.end("hadoop", failed=True)
     assert board._cells(steps[3]) == ("hive", "left out", "because hadoop failed")
-    assert board.table().row_count == len(steps)
+    assert board.table().row_count == 1 + len(steps)

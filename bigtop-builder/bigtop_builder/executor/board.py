@@ -94,8 +94,9 @@ class Board:
         from rich.text import Text
 
         shown = Table(box=None, pad_edge=False, header_style="bold", show_header=False)
-        for step in self._steps:
-            shown.add_row(*(Text(cell, overflow="ellipsis", no_wrap=True) for cell in self._cells(step)))
+        reused = [(", ".join(self._reused), "reused", "")] if self._reused else []
+        for cells in (*reused, *map(self._cells, self._steps)):
+            shown.add_row(*(Text(cell, overflow="ellipsis", no_wrap=True) for cell in cells))
         return shown
 
     def _cells(self, step: Step) -> tuple[str, str, str]:
