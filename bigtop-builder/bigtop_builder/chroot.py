@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bigtop_builder.base import base_tarball
-from bigtop_builder.errors import EnvironmentMissing, ImageError
+from bigtop_builder.errors import ONCE_ONLINE, EnvironmentMissing, ImageError
 from bigtop_builder.host import LocalRoom, moved, private_folder
 from bigtop_builder.image import ImageSpec, context, site_id
 from bigtop_builder.proxy import proxy_environment
@@ -126,6 +126,8 @@ class ChrootRooms:
         return images / name
 
     def _make(self, base: Path, path: Path) -> None:
+        if self._settings.offline:
+            raise ImageError(f"{path} is not there, and offline none is made", hint=ONCE_ONLINE)
         log.info("making a clean system of %s, once", self._spec.base.suite)
         env = proxy_environment(self._settings)
         with self._unpacked(base, "setup", env) as room:

@@ -20,7 +20,7 @@ from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.engine_images import BuiltImage, ensure_image
-from bigtop_builder.errors import BuilderError, CheckFailed
+from bigtop_builder.errors import BuilderError, BuildError, CheckFailed
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Material, Site, build
 from bigtop_builder.executor.local import execute, obtain
@@ -382,7 +382,11 @@ def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> Path
 
 
 def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order."""
+    """Maven hand-overs of all that a step depends on, however far, in the plan's order.
+
+    Raises:
+        BuildError: A result that was there when the run began is not any more.
+    """
     steps = {one.name: one for one in plan.steps}
     needed: set[str] = set()
     queue = list(step.after)
@@ -391,8 +395,17 @@ def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
         if name not in needed:
             needed.add(name)
             queue += steps[name].after
-    files = (survey.cache.folder(one.id, one.stamp) / HANDOVER for one in plan.steps if one.name in needed)
-    return tuple(file for file in files if file.is_file())
+    files = []
+    for one in (one for one in plan.steps if one.name in needed):
+        result = survey.cache.get(one.id, one.stamp)
+        if result is None:
+            raise BuildError(
+                f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
+                hint="run the same command again: what is missing is built",
+            )
+        if any(file.file == HANDOVER for file in result.files):
+            files.append(survey.cache.folder(one.id, one.stamp) / HANDOVER)
+    return tuple(files)
 
 
 def _same(path: Path, origin: Path) -> bool:

@@ -3,14 +3,17 @@
 
 import hashlib
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bigtop_builder import release
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.depot import FolderDepot
+from bigtop_builder.errors import BuildError
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.release import Manner, Packages, Place, build_release, manifest_of
 from bigtop_builder.settings import Settings
@@ -106,3 +109,12 @@ def test_an_altered_package_is_found_before_it_is_verified_or_published(
         packages = build_release(built, built.plan(), place, Manner(checked=True))
     assert (packages.folder / laid_out.name).read_text() == "package of salute\n"
     assert built.cache.obtain(step.id, step.stamp, hashed=True)
+
+
+def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
+    plan = built.plan()
+    steps = {step.name: step for step in plan.steps}
+    assert release._handovers(built, plan, steps["herald"]) == ()
+    shutil.rmtree(built.cache.folder(steps["salute"].id, steps["salute"].stamp))
+    with pytest.raises(BuildError, match="result of salute, which it depends on, is gone"):
+        release._handovers(built, plan, steps["herald"])

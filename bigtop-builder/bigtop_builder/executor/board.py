@@ -105,6 +105,8 @@ class Board:
             return step.name, "done", row.ended
         if row:
             return step.name, f"{time.monotonic() - row.began:.0f} s", row.last
+        if step.name in self._schedule.failed:
+            return step.name, "failed", "before it began"
         if stopped := self._schedule.stopped_by(step.name):
             return step.name, "left out", f"because {stopped} failed"
         waits = ", ".join(self._schedule.waits_for(step.name)) or "memory or processors"

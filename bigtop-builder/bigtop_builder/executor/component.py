@@ -202,7 +202,7 @@ def _collect(room: Room, step: Step, made: Path) -> None:
 
 
 def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:
-    with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new-") as folder:
+    with tempfile.TemporaryDirectory(dir=made, prefix=".new-") as folder:
         bring_new(room, Path(folder))
         pack(Path(folder) / MAVEN, made / HANDOVER, epoch=epoch)
         downloads.harvest(Path(folder), step.name, step.after)

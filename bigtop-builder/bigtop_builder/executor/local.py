@@ -28,8 +28,11 @@ def obtain(plan: Plan, cache: ResultCache, *, hashed: bool) -> dict[str, Result]
     def one(step: Step) -> Result | None:
         return cache.obtain(step.id, step.stamp, hashed=hashed)
 
-    with ThreadPoolExecutor(cores()) as pool:
+    pool = ThreadPoolExecutor(cores())
+    try:
         found = list(pool.map(one, plan.steps))
+    finally:
+        finish(lambda: pool.shutdown(cancel_futures=True))
     return {step.name: result for step, result in zip(plan.steps, found, strict=True) if result}
 
 
@@ -76,10 +79,11 @@ def execute(
                     _settle(name, future, results, failed)
                     schedule.end(name, failed=name in failed)
                     board.ended(name, results.get(name))
+        except BaseException:
+            log.info("ending %s", ", ".join(running.values()))
+            finish(stop)
+            raise
         finally:
-            if running:
-                log.info("ending %s", ", ".join(running.values()))
-                finish(stop)
             finish(lambda: pool.shutdown(cancel_futures=True))
     if failed:
         raise _summary({name: failed[name] for name in schedule.failed}, schedule)
