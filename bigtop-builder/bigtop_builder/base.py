@@ -11,7 +11,7 @@ from typing import Literal
 from filelock import FileLock
 
 from bigtop_builder.download import shown
-from bigtop_builder.errors import EnvironmentMissing, ImageError, InputError
+from bigtop_builder.errors import ONCE_ONLINE, EnvironmentMissing, ImageError, InputError
 from bigtop_builder.host import private_folder
 from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.recipe import Recipe
@@ -160,6 +160,8 @@ def base_tarball(
     workspace.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(workspace.locks / f"{path.name}.lock"):
         if not path.is_file():
+            if settings.offline:
+                raise ImageError(f"{path} is not there, and offline none is made", hint=ONCE_ONLINE)
             _mmdebstrap(base.without_registry, path, settings, on_line)
     return path
 

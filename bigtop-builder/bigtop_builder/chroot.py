@@ -10,6 +10,7 @@ attackers: commands are root, as a user only root of a user namespace.
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bigtop_builder.base import base_tarball
-from bigtop_builder.errors import EnvironmentMissing, ImageError
+from bigtop_builder.errors import ONCE_ONLINE, EnvironmentMissing, ImageError
 from bigtop_builder.host import LocalRoom, moved, private_folder
 from bigtop_builder.image import ImageSpec, context, site_id
 from bigtop_builder.proxy import proxy_environment
@@ -97,6 +98,7 @@ class ChrootRooms:
         env: Mapping[str, str] | None = None,
         memory_mb: int | None = None,  # noqa: ARG002  # RoomMaker's: limits hold for containers
         cpus: int | None = None,  # noqa: ARG002  # likewise
+        network: bool = True,  # noqa: ARG002  # likewise
     ) -> Iterator["Chroot"]:
         """A new system; it and all processes in it are gone when the context is left.
 
@@ -124,6 +126,8 @@ class ChrootRooms:
         return images / name
 
     def _make(self, base: Path, path: Path) -> None:
+        if self._settings.offline:
+            raise ImageError(f"{path} is not there, and offline none is made", hint=ONCE_ONLINE)
         log.info("making a clean system of %s, once", self._spec.base.suite)
         env = proxy_environment(self._settings)
         with self._unpacked(base, "setup", env) as room:
@@ -168,6 +172,11 @@ class Chroot(LocalRoom):
             *moved(cwd),
             *argv,
         ]
+
+    def abort(self) -> None:
+        """End what runs in it: its namespaces' first process takes the others along (pid_namespaces(7))."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
 
     def save(self) -> Path:
         """Write the system, without what is mounted in it, to a tar file that goes when the room does.

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,9 +124,12 @@ class ContainerRooms:
         env: Mapping[str, str] | None = None,
         memory_mb: int | None = None,
         cpus: int | None = None,
+        network: bool = True,
     ) -> "Container":
         """A new container; it starts when its context is entered and is removed when that is left."""
-        return Container(self, purpose=purpose, env=env or {}, memory_mb=memory_mb, cpus=cpus)
+        return Container(
+            self, purpose=purpose, env=env or {}, memory_mb=memory_mb, cpus=cpus, network=network
+        )
 
 
 class Container:
@@ -142,6 +145,7 @@ class Container:
         env: Mapping[str, str],
         memory_mb: int | None,
         cpus: int | None,
+        network: bool,
     ) -> None:
         self._engine = rooms.engine
         self._client = rooms.engine.client
@@ -150,6 +154,7 @@ class Container:
         self._env = {"HOME": f"{WORKDIR}/home", **env}
         self._memory_mb = memory_mb
         self._cpus = cpus
+        self._networked = network
         self._kills = 0
         self._stack = ExitStack()
         self._container: DockerContainer
@@ -228,6 +233,13 @@ class Container:
             with closing(stream):
                 unpack(stream, into)
 
+    def abort(self) -> None:
+        """End what runs in it: the container stops, and is removed when its context is left."""
+        from docker.errors import APIError
+
+        with suppress(APIError):  # it has ended already
+            self._client.api.kill(self.name)
+
     def _start(self) -> None:
         memory = f"{self._memory_mb}m" if self._memory_mb else None
         self._container = self._client.containers.create(
@@ -242,6 +254,7 @@ class Container:
             environment=self._env,
             mem_limit=memory,
             memswap_limit=memory,
+            network_mode=None if self._networked else "none",
             nano_cpus=min(self._cpus, self._engine.cpus) * 10**9 if self._cpus else None,
         )
         self._container.start()

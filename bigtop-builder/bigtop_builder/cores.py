@@ -26,6 +26,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def machine_memory_mb() -> int:
+    """Memory of this machine, MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
+
 def on_all_cores(
     work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int | None = None
 ) -> list[Result]:

@@ -20,7 +20,7 @@ from typing import Final, Protocol, TypeVar
 import httpx
 
 from bigtop_builder import __version__
-from bigtop_builder.errors import SourceError
+from bigtop_builder.errors import ONCE_ONLINE, SourceError
 from bigtop_builder.proxy import Proxy
 from bigtop_builder.settings import Settings
 
@@ -231,6 +231,10 @@ def _accept(answer: httpx.Response, url: str, good: set[int]) -> None:
 
 def _persist(url: str, settings: Settings, attempt: Callable[[httpx.Client], Answer]) -> Answer:
     """Try until it works, the server says no, or the attempts are used up."""
+    if settings.offline:
+        raise SourceError(
+            f"{shown(url)} is not in the cache, and offline nothing is fetched", hint=ONCE_ONLINE
+        )
     reasons: list[str] = []
     with _client(settings, auth=_login(url)) as client:
         for number in range(ATTEMPTS):

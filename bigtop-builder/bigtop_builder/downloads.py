@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Maven and Gradle downloaded, kept from build to build, and nothing that a build made.
+"""What Maven, Gradle, npm and yarn downloaded, kept from build to build, and nothing that a build made.
 
 After a build, only files that Maven says came from a repository, and whose sha1 holds, are taken over: an
 artifact is local if `_remote.repositories` has a line `<file>>=` for it, whatever other lines stand there.
-Gradle's module files lie in folders named by their sha1, which is checked too. The folder's key holds the
-mirror and its id, because a cache filled under one id does not serve another (design, invariant 8).
+Gradle's module files lie in folders named by their sha1, which is checked too; of npm and yarn `node_packages`
+knows. The folder's key holds the mirror and its id, because a cache filled under one id does not serve another
+(design, invariant 8).
+
+Builds that run at once may harvest and be seeded at the same time. What Gradle notes of its modules is of one
+build, and is kept a component; Maven's markers are merged.
 """
 
 import hashlib
+import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,6 +24,7 @@ from filelock import FileLock
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.gradle import MAVEN_MIRROR_ID
+from bigtop_builder.node_packages import NPM, YARN, downloaded_by_npm, downloaded_by_yarn
 from bigtop_builder.room import Room
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
@@ -27,6 +33,8 @@ from bigtop_builder.tarstream import unpack
 REMOTE = "_remote.repositories"
 MAVEN = "home/.m2/repository"
 GRADLE = "home/.gradle/caches/modules-2"
+NOTES = f"{GRADLE}/metadata-"
+"""Begins the names of what Gradle notes of its modules: where it has looked, and what it found."""
 SEEDED = "home/.seeded"
 """Touched once the seed is in place."""
 
@@ -49,9 +57,9 @@ class Downloads:
     def seed(self, component: str, needs: Iterable[str]) -> Iterator[IO[bytes]]:
         """An open tar file with what a component used last time, or on its first build what its needs used."""
         with tempfile.TemporaryFile() as stream:
-            with tarfile.open(fileobj=stream, mode="w") as tar:
-                for path in self._seeds(component, needs):
-                    tar.add(self.root / path, arcname=path, recursive=False)
+            with self._alone(), tarfile.open(fileobj=stream, mode="w") as tar:
+                for name, path in sorted(self._seeds(component, needs).items()):
+                    tar.add(path, arcname=name, recursive=False)
             stream.seek(0)
             yield stream
 
@@ -65,43 +73,61 @@ class Downloads:
         """
         names = {
             f"{part}/{path.relative_to(new / part)}": path
-            for part, chosen in ((MAVEN, downloaded_by_maven), (GRADLE, downloaded_by_gradle))
+            for part, chosen in HARVEST.items()
             for path in chosen(new / part)
         }
-        self._remember(component, {*self._seeds(component, needs), *names})
-        return sum(self._take(path, name) for name, path in names.items())
+        with self._alone():
+            kept = self._seeds(component, needs)
+            for name in kept.keys() - names.keys():
+                if kept[name] != (own := self._place(name, component)):
+                    own.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(kept[name], own)
+            text = "".join(f"{name}\n" for name in sorted({*kept, *names}))
+            write_whole(self._list(component), text)
+            return sum(self._take(path, self._place(name, component)) for name, path in names.items())
 
-    def _seeds(self, component: str, needs: Iterable[str]) -> list[str]:
-        lists = [self._list(component)] if self._list(component).is_file() else [self._list(n) for n in needs]
-        names = {name for file in lists if file.is_file() for name in file.read_text().splitlines()}
-        return sorted(name for name in names if (self.root / name).is_file())
+    def _seeds(self, component: str, needs: Iterable[str]) -> dict[str, Path]:
+        """Name in a room -> file that is seeded."""
+        owners = [component] if self._list(component).is_file() else list(needs)
+        return {
+            name: place
+            for owner in owners
+            if self._list(owner).is_file()
+            for name in self._list(owner).read_text().splitlines()
+            if (place := self._place(name, owner)).is_file()
+        }
+
+    def _place(self, name: str, owner: str) -> Path:
+        return self.root / "notes" / owner / name if name.startswith(NOTES) else self.root / name
 
     def _list(self, component: str) -> Path:
         return self.root / "lists" / f"{component}.txt"
 
-    def _take(self, path: Path, name: str) -> int:
-        target = self.root / name
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from changing files that are read, or lists that are added to."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / ".lock"):
+            yield
+
+    def _take(self, path: Path, target: Path) -> int:
         new = not target.exists()
         target.parent.mkdir(parents=True, exist_ok=True)
+        if path.name == REMOTE and not new:
+            path.write_text("".join(f"{line}\n" for line in _merged(path, target)))
         path.replace(target)
         return int(new)
-
-    def _remember(self, component: str, used: set[str]) -> None:
-        names = self._list(component)
-        names.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(names.with_suffix(".lock")):
-            write_whole(names, "".join(f"{name}\n" for name in sorted(used)))
 
 
 def mark_seeded(room: Room) -> None:
     """Remember the moment: what is written from here on was not seeded."""
-    room.run(["mkdir", "-p", *(f"{room.workdir}/{part}" for part in (MAVEN, GRADLE))])
+    room.run(["mkdir", "-p", *(f"{room.workdir}/{part}" for part in HARVEST)])
     room.run(["touch", f"{room.workdir}/{SEEDED}"])
 
 
 def bring_new(room: Room, into: Path) -> None:
-    """Copy what a build wrote below Maven's and Gradle's folders into a folder of this machine."""
-    find = f"find {MAVEN} {GRADLE} -type f -cnewer {SEEDED} -print0"
+    """Copy what a build wrote below the folders of those that download into a folder of this machine."""
+    find = f"find {' '.join(HARVEST)} -type f -cnewer {SEEDED} -print0"
     room.run(["sh", "-c", f"{find} | tar --null --files-from=- --create --file=new.tar"], cwd=room.workdir)
     room.get(f"{room.workdir}/new.tar", into)
     with (into / "new.tar").open("rb") as tar:
@@ -115,7 +141,7 @@ def beside(marker: Path, name: str) -> Path | None:
 
 
 def downloaded_by_maven(repository: Path) -> list[Path]:
-    """Files of a local Maven repository that came from a remote one, checked against their .sha1.
+    """Files of a local Maven repository that came from a remote one, checked against their .sha1; its metadata too.
 
     The `_remote.repositories` files among them are rewritten to hold only lines of such files.
     """
@@ -130,7 +156,8 @@ def downloaded_by_maven(repository: Path) -> list[Path]:
             names = {path.name for path in whole}
             marker.write_text("".join(f"{line}\n" for line in lines if line.partition(">")[0] in names))
             chosen += [marker, *whole, *(path.with_name(f"{path.name}.sha1") for path in whole)]
-    return chosen
+    known = (path for path in repository.rglob(f"maven-metadata-{MAVEN_MIRROR_ID}.xml") if _sha1_holds(path))
+    return chosen + [file for path in known for file in (path, path.with_name(f"{path.name}.sha1"))]
 
 
 def downloaded_by_gradle(modules: Path) -> list[Path]:
@@ -145,6 +172,19 @@ def downloaded_by_gradle(modules: Path) -> list[Path]:
             continue
         chosen.append(path)
     return chosen
+
+
+HARVEST: Mapping[str, Callable[[Path], list[Path]]] = {
+    MAVEN: downloaded_by_maven,
+    GRADLE: downloaded_by_gradle,
+    NPM: downloaded_by_npm,
+    YARN: downloaded_by_yarn,
+}
+"""Folder below the workdir -> what of it is taken over."""
+
+
+def _merged(*markers: Path) -> list[str]:
+    return sorted({line for marker in markers for line in marker.read_text(errors="replace").splitlines()})
 
 
 def _sha1_holds(path: Path) -> bool:

@@ -18,7 +18,7 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.base import BaseSpec, base_tarball, way_out
 from bigtop_builder.container import LABEL, Engine
 from bigtop_builder.docker_sdk import told
-from bigtop_builder.errors import BuilderError, EnvironmentMissing, ImageError, InputError
+from bigtop_builder.errors import ONCE_ONLINE, BuilderError, EnvironmentMissing, ImageError, InputError
 from bigtop_builder.image import SHORT, ImageSpec, context, site_id
 from bigtop_builder.proxy import proxy_environment
 from bigtop_builder.recipe import Recipe
@@ -83,6 +83,8 @@ def ensure_image(
     found = _find(engine, spec.name, labels)
     if found:
         return found
+    if settings.offline:
+        raise ImageError(f"the engine has no image {spec.name}, and offline none is made", hint=ONCE_ONLINE)
     _require_architecture(engine, spec.base)
     workspace.locks.mkdir(parents=True, exist_ok=True)
     with FileLock(workspace.locks / f"image-{spec.id[:SHORT]}.lock"):

@@ -8,6 +8,9 @@ exit code, so a pipeline can tell a failed check from a missing program without 
 
 from typing import ClassVar
 
+ONCE_ONLINE = "run the same command once without --offline (`offline` in the settings): it fills the cache"
+"""The way out where something is not in the cache and nothing may be fetched."""
+
 
 class BuilderError(Exception):
     """Root of all errors that a user is meant to read.

@@ -53,6 +53,11 @@ KNOWN = (
         cure="set `ca_certificates` in the settings to the folder with your site's CA",
     ),
     KnownFailure(
+        pattern=r"in offline mode|for offline mode|ENOTCACHED|in your offline mirror|offline cache",
+        cause="a download is not in the cache, and offline nothing is fetched: the lines above name it",
+        cure="run the same command once without --offline: it fills the cache",
+    ),
+    KnownFailure(
         pattern=r"Could not (GET|HEAD) '|Connection (refused|reset|timed out)|Temporary failure in name resolution|"
         r"UnknownHostException",
         cause="a download failed",

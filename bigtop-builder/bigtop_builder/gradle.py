@@ -44,7 +44,8 @@ def command(recipe: Recipe, component: Component, settings: Settings, *, workdir
     program = "./gradlew" if settings.gradle == "wrapper" else "gradle"
     properties = {**recipe.gradle.properties, **component.gradle_properties}
     words = [f"-P{name}={value}" for name, value in sorted(properties.items())]
-    return (program, "--no-daemon", "-I", f"{workdir}/init.gradle", *words, f"{component.name}-deb")
+    offline = ["--offline"] if settings.offline else []
+    return (program, "--no-daemon", *offline, "-I", f"{workdir}/init.gradle", *words, f"{component.name}-deb")
 
 
 def environment(
@@ -81,11 +82,16 @@ def files(recipe: Recipe, component: Component, settings: Settings) -> Mapping[s
         mirror_url=settings.mirrors.maven,
         properties=sorted(properties.items()),
         proxy=proxy,
+        offline=settings.offline,
     )
+    # As root yarn 1 keeps its cache, and looks for its own file, outside of HOME; it reads those of folders above.
+    yarn = 'cache-folder "./home/.cache/yarn"\n'
     return {
         "init.gradle": render("init.gradle.j2", mirrors=settings.mirrors),
         "home/.m2/settings.xml": settings_xml,
         "home/.gradle/gradle.properties": proxy.gradle_properties if proxy else "",
+        "home/.npmrc": "offline=true\n" if settings.offline else "",
+        ".yarnrc": f"{yarn}--install.offline true\n" if settings.offline else yarn,
     }
 
 

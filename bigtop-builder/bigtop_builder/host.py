@@ -112,6 +112,10 @@ class LocalRoom:
                     raise
             self._require(done.result(), f"{path} cannot be copied out of {self.name}")
 
+    def abort(self) -> None:
+        """End what runs in it: all that carries its mark."""
+        _end_marked(self.name)
+
     def _tar(
         self,
         argv: Sequence[str],
@@ -151,6 +155,7 @@ class HostRooms:
         env: Mapping[str, str] | None = None,
         memory_mb: int | None = None,  # noqa: ARG002  # RoomMaker's: limits hold for containers
         cpus: int | None = None,  # noqa: ARG002  # likewise
+        network: bool = True,  # noqa: ARG002  # likewise
     ) -> Iterator[LocalRoom]:
         """A new folder; it, and every process that was started from it, is gone when the context is left."""
         with private_folder(self._folder, purpose) as folder:

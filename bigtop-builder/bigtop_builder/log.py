@@ -11,10 +11,8 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.progress import TaskID
 
-TAIL = 8
 HEARTBEAT = 60.0
 KEPT = 400
 """Lines that the cause of a failure is looked for in: Gradle's and Maven's last words push it far up."""
@@ -31,7 +29,7 @@ def configure(*, verbose: bool) -> None:
     """Send the story of this package to stderr. `verbose` shows every command that is run."""
     level = logging.DEBUG if verbose else logging.INFO
     handler: logging.Handler
-    if console := _terminal():
+    if console := terminal():
         from rich.logging import RichHandler
 
         handler = RichHandler(
@@ -46,7 +44,7 @@ def configure(*, verbose: bool) -> None:
     root.propagate = False
 
 
-def _terminal() -> "Console | None":
+def terminal() -> "Console | None":
     """What draws on stderr, if that is a terminal: it takes 30 ms to load, which no pipeline should pay."""
     if not sys.stderr.isatty():
         return None
@@ -57,13 +55,19 @@ def _terminal() -> "Console | None":
 
 
 class Tail:
-    """The last lines of something long, kept for an error message and shown while it runs."""
+    """The last lines of something long, kept for an error message; lines are shown, or the log tells that more came.
 
-    def __init__(self, title: str, file: IO[bytes], live: "Live | None") -> None:
+    Args:
+        title: What it is.
+        file: Takes all lines.
+        watch: Is given each line; without it the log says that it still runs.
+    """
+
+    def __init__(self, title: str, file: IO[bytes], watch: Callable[[str], None] | None = None) -> None:
         self.lines: deque[str] = deque(maxlen=KEPT)
         self._title = title
         self._file = file
-        self._live = live
+        self._watch = watch
         self._start = self._told = time.monotonic()
         self._count = 0
 
@@ -73,35 +77,17 @@ class Tail:
         self._count += 1
         self.lines.append(line.decode(errors="replace").rstrip())
         now = time.monotonic()
-        if self._live:
-            from rich.text import Text
-
-            shown = list(self.lines)[-TAIL:]
-            head = f"{self._title} · {now - self._start:.0f} s · {self._count} lines"
-            self._live.update(
-                Text("\n".join([head, *(f"  {text[:150]}" for text in shown)]), overflow="crop")
-            )
+        if self._watch:
+            self._watch(self.lines[-1])
         elif now - self._told > HEARTBEAT:
             self._told = now
             log.info("%s: still running, %.0f s, %d lines", self._title, now - self._start, self._count)
 
 
 @contextmanager
-def tail(title: str, file: IO[bytes]) -> Iterator[Tail]:
-    """Write lines to a file; show the last ones on a terminal, or say about once a minute that more came."""
-    if (console := _terminal()) is None:
-        yield Tail(title, file, None)
-        return
-    from rich.live import Live
-
-    with Live(console=console, transient=True, refresh_per_second=4) as live:
-        yield Tail(title, file, live)
-
-
-@contextmanager
 def transfers() -> Iterator[Callable[[str, int, int | None], None]]:
     """A callback for downloads: (URL, bytes had, bytes in all or None). A bar each on a terminal, else nothing."""
-    if (console := _terminal()) is None:
+    if (console := terminal()) is None:
         yield lambda _url, _done, _total: None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn

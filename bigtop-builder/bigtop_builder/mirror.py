@@ -21,7 +21,7 @@ from typing import IO, Final, Self
 from filelock import FileLock
 
 from bigtop_builder.download import shown
-from bigtop_builder.errors import BuilderError, EnvironmentMissing, TreeError
+from bigtop_builder.errors import ONCE_ONLINE, BuilderError, EnvironmentMissing, TreeError
 from bigtop_builder.proxy import Proxy
 from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import digest
@@ -56,12 +56,14 @@ class Mirror:
         url: Where it is fetched from, after `mirrors.git`; empty for a repository of this machine.
         proxy: HTTP proxy that git uses; None for its own choice.
         cache: The cache, for errors; None if that is not known.
+        offline: Nothing is fetched.
     """
 
     path: Path
     url: str
     proxy: Proxy | None = None
     cache: Path | None = None
+    offline: bool = False
 
     @classmethod
     def ensure(
@@ -101,7 +103,11 @@ class Mirror:
                 )
             return mirror
         mirror = cls(
-            path=workspace.mirrors / _name(url), url=place, proxy=Proxy.of(settings), cache=workspace.root
+            path=workspace.mirrors / _name(url),
+            url=place,
+            proxy=Proxy.of(settings),
+            cache=workspace.root,
+            offline=settings.offline,
         )
         if not mirror._has(commit):
             workspace.locks.mkdir(parents=True, exist_ok=True)
@@ -128,9 +134,11 @@ class Mirror:
         config = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
         config |= {"remote.origin.url": self.url} if self.url else {}
         proxy = self.proxy.environment if self.proxy else {}
+        # git(1), GIT_ALLOW_PROTOCOL: a partial clone would fetch what it lacks by itself.
+        allowed = {"GIT_ALLOW_PROTOCOL": "file"} if self.offline else {}
         done = run(
             ["git", *args],
-            env={"GIT_DIR": str(self.path), **CLEAN, **configured(config), **proxy, **(env or {})},
+            env={"GIT_DIR": str(self.path), **CLEAN, **configured(config), **proxy, **allowed, **(env or {})},
             stdin=stdin,
             stdout=stdout,
             check=False,
@@ -160,7 +168,9 @@ class Mirror:
             raise TreeError(
                 f"{self.path} lacks {len(missing)} files of {treeish}, and they cannot be fetched",
                 details="\n".join([*names[:5], shown(complaint)]),
-                hint="it is a partial clone: make its server reachable, or name a full one in mirrors.git",
+                hint=ONCE_ONLINE
+                if self.offline
+                else "it is a partial clone: make its server reachable, or name a full one in mirrors.git",
             )
 
     def _fetch_contents(self, missing: Sequence[str], treeish: str, env: Mapping[str, str] | None) -> str:
@@ -203,7 +213,7 @@ class Mirror:
         torn = self.path.with_suffix(".part")
         shutil.rmtree(torn, ignore_errors=True)
         torn.parent.mkdir(parents=True, exist_ok=True)
-        begun = Mirror(path=torn, url=self.url, proxy=self.proxy, cache=self.cache)
+        begun = Mirror(path=torn, url=self.url, proxy=self.proxy, cache=self.cache, offline=self.offline)
         begun.git("init", "--quiet", "--bare", "--template=", torn)
         options = [WITHOUT_CONTENTS] if begun._offers_filter() else []
         if complaint := begun._fetch(*EVERYTHING, options=options):
@@ -257,7 +267,9 @@ class Mirror:
         return TreeError(
             f"git repository {self._shown} cannot be fetched",
             details=complaint,
-            hint="name a URL or clone that this machine reaches in mirrors.git of the settings",
+            hint=ONCE_ONLINE
+            if self.offline
+            else "name a URL or clone that this machine reaches in mirrors.git of the settings",
         )
 
 

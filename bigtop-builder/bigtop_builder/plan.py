@@ -6,10 +6,10 @@ serial: that comes from the lock, so that other bytes always have another versio
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from bigtop_builder.cache import Result, changes
+from bigtop_builder.cache import Parts, Result, changes
 from bigtop_builder.errors import InputError
 from bigtop_builder.lock import Lock
 from bigtop_builder.packaging import PACKAGING, folders_of
@@ -35,6 +35,9 @@ class Results(Protocol):
     def get(self, step: str, stamp: str) -> Result | None:
         """The result of a step, if there is one."""
 
+    def remote(self, step: str, stamp: str) -> str:
+        """Name of the place that several machines share, if it has a result of the step."""
+
     def newest(self, recipe: str, component: str) -> Result | None:
         """The newest result of a recipe's component."""
 
@@ -47,6 +50,7 @@ class Step:
         component: Its entry in the recipe.
         id: Step id, sha256 in hex; empty if it cannot be known (an unpinned source).
         inputs: What the id was made of: name -> hash.
+        parts: Of inputs that have parts: part -> its hash or value.
         version: Upstream version.
         stamp: Debian revision; empty if the lock is stale.
         serial: Position of the id in the lock; 0 if the lock is stale.
@@ -60,6 +64,7 @@ class Step:
     component: Component
     id: str
     inputs: Mapping[str, str]
+    parts: Parts
     version: str
     stamp: str
     serial: int
@@ -214,54 +219,56 @@ def _step(grounds: Grounds, component: Component, before: Mapping[str, Step], bu
     bom = grounds.tree.bom.components[component.name]
     after = tuple(name for name in grounds.tree.bom.dependencies_of(component.name) if name in before)
     source = select(component, grounds.settings) if bom.tarball_source else None
-    inputs = _inputs(grounds, component, source, {name: before[name] for name in after})
+    parts = _parts(grounds, component)
+    inputs = _inputs(grounds, component, source, {name: before[name] for name in after}, parts)
     step_id = digest(canonical(inputs)) if inputs else ""
     serial = (grounds.lock.serial(component.name, step_id) if step_id else None) or 0
-    stamp = grounds.recipe.stamp(bom_release=bom.release, serial=serial) if serial else ""
-    action, reason, hint = _action(grounds, component, source, before, after, inputs, step_id, stamp, bump)
-    return Step(
+    undecided = Step(
         component=component,
         id=step_id,
         inputs=inputs,
+        parts=parts,
         version=bom.pkg_version,
-        stamp=stamp,
+        stamp=grounds.recipe.stamp(bom_release=bom.release, serial=serial) if serial else "",
         serial=serial,
         source=source,
         after=after,
-        action=action,
-        reason=reason,
-        hint=hint,
+        action="refuse",
+        reason="",
     )
+    action, reason, hint = _action(grounds, undecided, before, bump)
+    return replace(undecided, action=action, reason=reason, hint=hint)
 
 
-def _action(
-    grounds: Grounds,
-    component: Component,
-    source: Source | None,
-    before: Mapping[str, Step],
-    after: tuple[str, ...],
-    inputs: Mapping[str, str],
-    step_id: str,
-    stamp: str,
-    bump: str,
-) -> tuple[Action, str, str]:
-    if grounds.tree.bom.components[component.name].tarball_source and source is None:
-        kinds = ", ".join(grounds.settings.sources.kinds)
-        return "refuse", f"no source of a kind this site uses ({kinds})", "add a source to the recipe"
-    if source is not None and not source.sha512:
-        return "refuse", f"source is unpinned: {source.where}", _pin(grounds, component.name)
-    if blocked := [name for name in after if not before[name].id]:
-        return "refuse", f"{blocked[0]}, which it depends on, cannot be built", before[blocked[0]].hint
-    last = grounds.results.newest(grounds.recipe.id, component.name)
-    changed = _causes(changes(inputs, last.inputs)) if last else []
-    if not stamp:
-        why = ", ".join(changed) or "this build has no serial yet"
-        if grounds.fits and grounds.lock.components.get(component.name):
-            why = f"it is that of a site with {grounds.fits}"
-        return "refuse", f"the lock is stale: {why}", bump
-    if grounds.results.get(step_id, stamp):
+def _action(grounds: Grounds, step: Step, before: Mapping[str, Step], bump: str) -> tuple[Action, str, str]:
+    if obstacle := _obstacle(grounds, step, before):
+        return "refuse", *obstacle
+    if step.stamp and grounds.results.get(step.id, step.stamp):
         return "reuse", "built before", ""
-    return "run", ", ".join(changed) or "not built yet", ""
+    if step.stamp and (place := grounds.results.remote(step.id, step.stamp)):
+        return "reuse", f"built before: {place} has it", ""
+    last = grounds.results.newest(grounds.recipe.id, step.name)
+    causes = _causes(changes(step.inputs, last.inputs, step.parts, last.parts)) if last else []
+    changed = ", ".join(causes)
+    if step.stamp:
+        return "run", changed or "not built yet", ""
+    why = changed or "this build has no serial yet"
+    if grounds.fits and grounds.lock.components.get(step.name):
+        why = f"it is that of a site with {grounds.fits}"
+    return "refuse", f"the lock is stale: {why}", bump
+
+
+def _obstacle(grounds: Grounds, step: Step, before: Mapping[str, Step]) -> tuple[str, str] | None:
+    """Why a step has no id, and the way out; None if it has one."""
+    name, source = step.name, step.source
+    if grounds.tree.bom.components[name].tarball_source and source is None:
+        kinds = ", ".join(grounds.settings.sources.kinds)
+        return f"no source of a kind this site uses ({kinds})", "add a source to the recipe"
+    if source is not None and not source.sha512:
+        return f"source is unpinned: {source.where}", _pin(grounds, name)
+    if blocked := [need for need in step.after if not before[need].id]:
+        return f"{blocked[0]}, which it depends on, cannot be built", before[blocked[0]].hint
+    return None
 
 
 def _causes(changed: Sequence[str]) -> list[str]:
@@ -271,31 +278,23 @@ def _causes(changed: Sequence[str]) -> list[str]:
     change to `omit_patches` or `exclude` in the recipe that came with a patch.
     """
     patched = any(word.startswith("patch ") for word in changed) and "commit time changed" not in changed
-    return [word for word in changed if not (patched and word == "packaging changed")]
+    return [word for word in changed if not (patched and word.startswith("packaging changed"))]
 
 
 def _inputs(
-    grounds: Grounds, component: Component, source: Source | None, needs: Mapping[str, Step]
+    grounds: Grounds, component: Component, source: Source | None, needs: Mapping[str, Step], parts: Parts
 ) -> dict[str, str]:
     """Name -> hash of everything that can change the result; empty if something is not pinned."""
     tree, recipe, settings = grounds.tree, grounds.recipe, grounds.settings
     bom = tree.bom.components[component.name]
     if (bom.tarball_source and not (source and source.sha512)) or any(not step.id for step in needs.values()):
         return {}
-    packaging = tree.ids(*folders_of(component.name))
-    versions = {name: entry.base_version for name, entry in tree.bom.components.items()}
     properties = {
         "gradle": {**recipe.gradle.properties, **component.gradle_properties},
         "maven": recipe.maven.model_dump(mode="json"),
         "component": component.maven_properties,
-        "environment": {
-            "BIGTOP_JDK": recipe.image.jdk.version,
-            **recipe.image.environment,
-            **component.environment,
-        },
-        "tool": "system"
-        if settings.gradle == "system"
-        else f"wrapper {recipe.gradle.version} {recipe.gradle.sha256}",
+        "environment": _environment(recipe, component),
+        "tool": _gradle(recipe, settings),
     }
     local = {
         f"patch {patch}": sha
@@ -304,10 +303,10 @@ def _inputs(
     }
     return {
         "build contract": BUILD_CONTRACT,
-        "packaging": digest(canonical(dict(packaging))),
-        "shared scripts": digest(canonical(dict(_shared(tree)))),
+        "packaging": digest(canonical(dict(tree.ids(*folders_of(component.name))))),
+        "shared scripts": digest(canonical(dict(tree.ids(*_shared(tree))))),
         "bom entry": digest(canonical(_plain(bom))),
-        "bom versions": digest(canonical({"bigtop": tree.bom.version, **versions})),
+        "bom versions": digest(canonical(parts["bom versions"])),
         "commit time": str(tree.epoch),
         **local,
         **({"source": source.sha512} if source else {}),
@@ -317,10 +316,48 @@ def _inputs(
     }
 
 
-def _shared(tree: Tree) -> Mapping[str, str]:
-    packaging = (f"{PACKAGING}/{part}" for part in ("templates", "scripts", "extensions"))
+def _parts(grounds: Grounds, component: Component) -> Parts:
+    """Of inputs that have parts: part -> hash or value, so that a change is told by its name."""
+    tree, recipe = grounds.tree, grounds.recipe
+    entry = _plain(tree.bom.components[component.name])
+    maven = {**recipe.maven.properties, **component.maven_properties}
+    return {
+        "packaging": {
+            path.removeprefix(f"{PACKAGING}/"): blob
+            for path, blob in tree.below(*folders_of(component.name)).items()
+        },
+        "shared scripts": tree.below(*_shared(tree)),
+        "bom entry": {name: canonical(value) for name, value in entry.items()},
+        "bom versions": {
+            "bigtop": tree.bom.version,
+            **{name: entry.base_version for name, entry in tree.bom.components.items()},
+        },
+        "properties": {
+            "gradle": _gradle(recipe, grounds.settings),
+            **{
+                f"-P{name}": v for name, v in (recipe.gradle.properties | component.gradle_properties).items()
+            },
+            **{f"maven {name}": value for name, value in maven.items()},
+            "maven options": " ".join(recipe.maven.options),
+            "maven mirror_of": recipe.maven.mirror_of,
+            **_environment(recipe, component),
+        },
+    }
+
+
+def _environment(recipe: Recipe, component: Component) -> dict[str, str]:
+    return {"BIGTOP_JDK": recipe.image.jdk.version, **recipe.image.environment, **component.environment}
+
+
+def _gradle(recipe: Recipe, settings: Settings) -> str:
+    return (
+        "system" if settings.gradle == "system" else f"wrapper {recipe.gradle.version} {recipe.gradle.sha256}"
+    )
+
+
+def _shared(tree: Tree) -> tuple[str, ...]:
     scripts = (name for name in tree.ids() if name.endswith(".gradle"))
-    return tree.ids(*scripts, *SHARED, *packaging)
+    return *scripts, *SHARED, *(f"{PACKAGING}/{part}" for part in ("templates", "scripts", "extensions"))
 
 
 def _plain(entry: object) -> dict[str, object]:

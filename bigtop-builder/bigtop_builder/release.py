@@ -17,12 +17,16 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import Attestations
 from bigtop_builder.cache import Result, ResultCache, sha256_of
 from bigtop_builder.container import Engine
+from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.engine_images import BuiltImage, ensure_image
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import BuilderError, BuildError, CheckFailed
+from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Material, Site, build
-from bigtop_builder.executor.local import execute
+from bigtop_builder.executor.local import execute, obtain
+from bigtop_builder.executor.schedule import Capacity, Schedule
+from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.executor.wrapper import fetch_distribution
 from bigtop_builder.handover import HANDOVER
 from bigtop_builder.image import ImageSpec, builder_image, target_image
@@ -50,6 +54,7 @@ from bigtop_builder.verify.verdict import Verdict
 log = logging.getLogger(__name__)
 
 TOOL = f"bigtop-builder {__version__}"
+LOST = "its result is gone or broken"
 
 
 class Place:
@@ -109,6 +114,21 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How components are built.
+
+    Attributes:
+        jobs: At most so many at once; as many as memory and processors allow if None.
+        keep_going: A failure stops only what depends on it.
+        checked: Every file of a result is hashed before it is used, even if nothing has to be built.
+    """
+
+    jobs: int | None = None
+    keep_going: bool = False
+    checked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Packages:
     """What a plan made.
 
@@ -123,7 +143,7 @@ class Packages:
     folder: Path
 
 
-def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
+def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Manner()) -> Packages:
     """Build what the plan says, and lay all packages into the release's output folder.
 
     Raises:
@@ -132,16 +152,55 @@ def build_release(survey: Survey, plan: Plan, place: Place) -> Packages:
         BuildError: A build failed.
     """
     plan.require_ready()
-    with transfers() as progress:
-        run = [step for step in plan.steps if step.action == "run"]
-        materials = {step.name: material(survey, step, progress) for step in run}
+    hashed = manner.checked or any(step.action == "run" for step in plan.steps)
+    found = obtain(plan, survey.cache, hashed=hashed)
+    run = [
+        step if step.action == "run" else replace(step, reason=LOST)
+        for step in plan.steps
+        if step.name not in found
+    ]
+    made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
+    results = [(found | made)[step.name] for step in plan.steps]
+    return Packages(plan=plan, results=results, folder=_lay_out(survey, results, hashed=hashed))
+
+
+def _build(
+    survey: Survey, plan: Plan, steps: Sequence[Step], place: Place, manner: Manner, reused: Sequence[str]
+) -> dict[str, Result]:
+    """Build steps, several at once: sources first, and the image once."""
+    materials, errors = _materials(survey, steps, keep_going=manner.keep_going)
+    rooms = StoppableRooms(place.builders[0])
+    capacity = Capacity(
+        memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
+        cpus=survey.settings.build_cpus or cores(),
+        jobs=manner.jobs,
+    )
+    schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
+    board = Board(steps, reused, schedule)
+    site = replace(site_of(survey, place, cache=survey.cache, logs=survey.output.logs), rooms=rooms)
 
     def make(step: Step) -> Result:
-        site = site_of(survey, place, cache=survey.cache, logs=survey.output.logs)
-        return make_one(survey, plan, step, site=site, given=materials.get(step.name))
+        seen = replace(site, watch=board.watcher(step.name))
+        return make_one(survey, plan, step, site=seen, given=materials[step.name])
 
-    results = execute(plan, survey.cache, make)
-    return Packages(plan=plan, results=results, folder=_lay_out(survey, results))
+    return execute(steps, make, schedule=schedule, board=board, stop=rooms.stop, errors=errors)
+
+
+def _materials(
+    survey: Survey, steps: Sequence[Step], *, keep_going: bool
+) -> tuple[dict[str, Material], dict[str, Exception]]:
+    """What builds are given, and what could not be had: the first such error is raised unless the others go on."""
+    materials: dict[str, Material] = {}
+    errors: dict[str, Exception] = {}
+    with transfers() as progress:
+        for step in steps:
+            try:
+                materials[step.name] = material(survey, step, progress)
+            except BuilderError as error:
+                if not keep_going:
+                    raise
+                errors[step.name] = error
+    return materials, errors
 
 
 def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
@@ -323,26 +382,37 @@ def left_beside(survey: Survey, packages: Packages) -> list[Path]:
     ]
 
 
-def _lay_out(survey: Survey, results: Sequence[Result]) -> Path:
-    """Copy the packages out of the cache; what is there already with size and time of the cache's is kept."""
+def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> Path:
+    """Copy the packages out of the cache; what is there already with size and time of the cache's is kept.
+
+    Args:
+        survey: The release.
+        results: What was built.
+        hashed: What is there is hashed, too.
+    """
     folder = survey.output.debs
     folder.mkdir(parents=True, exist_ok=True)
     survey.output.logs.mkdir(exist_ok=True)
-    wanted: dict[Path, Path] = {}
+    wanted: dict[Path, tuple[Path, str]] = {}
     for result in results:
         origin = survey.cache.folder(result.step, result.stamp)
-        wanted |= {folder / file.file: origin / file.file for file in result.debs}
-        wanted[survey.output.logs / f"{result.component}.log"] = origin / result.log.file
+        wanted |= {folder / file.file: (origin / file.file, file.sha256) for file in result.debs}
+        log_file = survey.output.logs / f"{result.component}.log"
+        wanted[log_file] = origin / result.log.file, result.log.sha256
     for stale in set(folder.iterdir()) - set(wanted):
         stale.unlink()
-    for path, origin in wanted.items():
-        if not _same(path, origin):
+    for path, (origin, sha256) in wanted.items():
+        if not _same(path, origin) or (hashed and sha256_of(path) != sha256):
             shutil.copy2(origin, path)
     return folder
 
 
 def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order."""
+    """Maven hand-overs of all that a step depends on, however far, in the plan's order.
+
+    Raises:
+        BuildError: A result that was there when the run began is not any more.
+    """
     steps = {one.name: one for one in plan.steps}
     needed: set[str] = set()
     queue = list(step.after)
@@ -351,8 +421,17 @@ def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
         if name not in needed:
             needed.add(name)
             queue += steps[name].after
-    files = (survey.cache.folder(one.id, one.stamp) / HANDOVER for one in plan.steps if one.name in needed)
-    return tuple(file for file in files if file.is_file())
+    files = []
+    for one in (one for one in plan.steps if one.name in needed):
+        result = survey.cache.get(one.id, one.stamp)
+        if result is None:
+            raise BuildError(
+                f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
+                hint="run the same command again: what is missing is built",
+            )
+        if any(file.file == HANDOVER for file in result.files):
+            files.append(survey.cache.folder(one.id, one.stamp) / HANDOVER)
+    return tuple(files)
 
 
 def _same(path: Path, origin: Path) -> bool:

@@ -123,6 +123,9 @@ class Room(Protocol):
     def get(self, path: str, into: Path) -> None:
         """Copy a file, or a folder with what is below it, into an existing folder of this machine."""
 
+    def abort(self) -> None:
+        """End what runs in it, from another thread: whoever waits for that goes on, with an error."""
+
 
 class RoomMaker(Protocol):
     """Opens rooms of one kind."""
@@ -134,5 +137,6 @@ class RoomMaker(Protocol):
         env: Mapping[str, str] | None = None,
         memory_mb: int | None = None,
         cpus: int | None = None,
+        network: bool = True,
     ) -> AbstractContextManager[Room]:
-        """A new room, clean each time. Limits hold for containers; a chroot has none."""
+        """A new room, clean each time. Limits hold for containers, and only these can be without a network."""

@@ -76,6 +76,11 @@ class Settings(Value):
         description="Mirrors, sources, images and build results; may be deleted at any time",
         json_schema_extra={SHOWN: "`$XDG_CACHE_HOME/bigtop-builder`, else `~/.cache/bigtop-builder`"},
     )
+    shared_cache: str = Field(
+        "",
+        description="Where machines share build results, beside `cache_dir`: a folder that all see, or "
+        "`s3://bucket/prefix`. Who may write there decides what is built from it: docs/decisions/0012-build-cache.md",
+    )
     keys_dir: Path = Field(
         default_factory=lambda: (
             Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "bigtop-builder" / "keys"
@@ -106,6 +111,18 @@ class Settings(Value):
     )
     proxy: str = Field("", description="HTTP(S) proxy for containers and downloads")
     no_proxy: str = Field("", description="Hosts reached without the proxy, comma-separated")
+    offline: bool = Field(
+        False,
+        description="Fetch nothing, and build in containers without a network: what is in the cache must do",
+    )
+    build_memory_mb: int | None = Field(
+        None, ge=256, description="MiB that builds at once may take by their recipes; default: this machine's"
+    )
+    build_cpus: int | None = Field(
+        None,
+        ge=1,
+        description="Processors that builds at once may take by their recipes; default: this machine's",
+    )
     mirrors: Mirrors = Mirrors()
     image: ImageSettings = ImageSettings()
     sources: SourceSettings = SourceSettings()

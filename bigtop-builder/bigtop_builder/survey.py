@@ -5,13 +5,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Self
 
 from bigtop_builder.base import unknown_suite
-from bigtop_builder.cache import ResultCache, sha256_of
+from bigtop_builder.cache import Depot, ResultCache, sha256_of
 from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
@@ -45,6 +45,7 @@ class Survey:
         lock_sha256: Hash of the lock's file; empty if there is none yet.
         image: Name of the builder image; `HOST` if builds run on this very machine.
         image_id: Hash of what the image is made of.
+        cache: Build results.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Survey:
     lock_sha256: str
     image: str
     image_id: str
+    cache: ResultCache = field(repr=False, compare=False)
 
     @property
     def host(self) -> bool:
@@ -70,11 +72,6 @@ class Survey:
     def output(self) -> Output:
         """What this release leaves for its user."""
         return self.project.results_of(self.path)
-
-    @property
-    def cache(self) -> ResultCache:
-        """Build results."""
-        return ResultCache(self.workspace.results)
 
     @property
     def lock_path(self) -> Path:
@@ -143,7 +140,13 @@ class Survey:
 
 
 def survey(
-    name: str, *, project: Project, settings: Settings, host: bool = False, selected: Sequence[str] = ()
+    name: str,
+    *,
+    project: Project,
+    settings: Settings,
+    host: bool = False,
+    selected: Sequence[str] = (),
+    depot: Depot | None = None,
 ) -> Survey:
     """Gather all that a release is planned from.
 
@@ -153,6 +156,7 @@ def survey(
         settings: Site settings.
         host: Builds run on this very machine, without Docker.
         selected: Components that will be asked for: seen to be there before anything is fetched.
+        depot: Where machines share build results.
 
     Raises:
         InputError: No such recipe or component, or the recipe, a patch or the lock is malformed.
@@ -187,6 +191,7 @@ def survey(
         lock_sha256=lock_sha256,
         image=image,
         image_id=image_id,
+        cache=ResultCache(workspace.results, depot),
     )
 
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -46,7 +47,24 @@ class Tree:
 
     def ids(self, *paths: str) -> Mapping[str, str]:
         """Git object ids of those of the given paths that exist; of all entries at the top if none is given."""
-        listed = self.git("ls-tree", "-z", "--full-tree", self.id, "--", *paths).text
+        listed = self._listed
+        wanted = paths or tuple(path for path in listed if "/" not in path)
+        return {path: listed[path] for path in wanted if path in listed}
+
+    def below(self, *folders: str) -> Mapping[str, str]:
+        """Git object ids of all files below folders, and of the paths given that are files."""
+        starts = tuple(f"{folder}/" for folder in folders)
+        inner = {path.rpartition("/")[0] for path in self._listed}
+        return {
+            path: found
+            for path, found in self._listed.items()
+            if path not in inner and (path in folders or path.startswith(starts))
+        }
+
+    @cached_property
+    def _listed(self) -> Mapping[str, str]:
+        """Path -> git object id of all that is in the tree, folders too: asked for once."""
+        listed = self.git("ls-tree", "-r", "-t", "-z", "--full-tree", self.id).text
         return {line.partition("\t")[2]: line.split()[2] for line in listed.split("\0") if line}
 
     def read(self, path: str) -> bytes | None:

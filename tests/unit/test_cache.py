@@ -2,44 +2,29 @@
 """Results are found whole or not at all."""
 
 import hashlib
+import json
+import os
+import shutil
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
+from results import DEB, OTHER, STAMP, STEP, put
 
 from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, changes, describe, sha256_of
 from bigtop_builder.errors import BuildError
-from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.run import run
 
-STEP, OTHER = "a" * 64, "b" * 64
-STAMP = "1+bt1.0.0.1~deb12"
+OLD = time.time() + 3600
+"""After all that a test builds."""
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ResultCache:
     return ResultCache(tmp_path / "results")
-
-
-def put(cache: ResultCache, *, step: str = STEP, stamp: str = STAMP, payload: str = "a package\n") -> Result:
-    with cache.making() as folder:
-        (folder / "salute_1.0.0_all.deb").write_text(payload)
-        (folder / LOG).write_text("a log\n")
-        result = Result(
-            recipe="1.0.0-deb12",
-            component="salute",
-            version="1.0.0",
-            stamp=stamp,
-            step=step,
-            inputs={"packaging": "1"},
-            source=None,
-            image=ImageRecord(name="an image"),
-            seconds=1.5,
-            files=describe(folder),
-        )
-        return cache.put(folder, result)
 
 
 def test_what_was_put_is_found_again(cache: ResultCache) -> None:
@@ -83,7 +68,7 @@ def test_the_build_that_ends_first_stands_and_later_ones_are_handed_its_result(c
     first = put(cache)
     assert put(cache, payload="other bytes\n") == first
     assert cache.get(STEP, STAMP) == first
-    assert sorted(path.name for path in cache.root.iterdir()) == sorted([".lock", "newest", STEP])
+    assert sorted(path.name for path in cache.root.iterdir()) == sorted([".lock", "newest", "objects", STEP])
 
 
 def test_builds_that_end_at_the_same_time_are_all_handed_the_one_that_stands(cache: ResultCache) -> None:
@@ -153,3 +138,84 @@ def test_changes_say_what_became_of_each_input() -> None:
     now = {"same": "1", "patch new": "4", "image": "5"}
     assert changes(now, before) == ["image changed", "patch new is new", "patch old is gone"]
     assert changes(before, before) == []
+
+
+def test_changes_name_the_parts_of_an_input_that_differ() -> None:
+    now, before = {"properties": "1", "packaging": "1"}, {"properties": "2", "packaging": "2"}
+    parts = {"properties": {"-Pfast": "yes", "JAVA": "11"}, "packaging": {"deb/x/rules": "a" * 40}}
+    old = {"properties": {"-Pfast": "no", "LANG": "C"}, "packaging": {"deb/x/rules": "b" * 40}}
+    assert changes(now, before, parts, old) == [
+        "packaging changed (deb/x/rules)",
+        "properties changed (-Pfast: 'no' became 'yes', JAVA is new, LANG is gone)",
+    ]
+    many = {"packaging": {str(number): "a" * 40 for number in range(5)}}
+    less = {"packaging": {str(number): "b" * 40 for number in range(5)}}
+    assert changes({"packaging": "1"}, before, many, less)[0] == "packaging changed (0, 1, 2, 2 more)"
+    assert changes(now, before, parts, {}) == ["packaging changed", "properties changed"]
+
+
+def test_a_file_that_several_results_have_is_stored_once(cache: ResultCache) -> None:
+    more = {"salute_1.0.0.orig.tar.gz": "the source\n"}
+    first, second = put(cache, more=more), put(cache, step=OTHER, payload="another package\n", more=more)
+    folders = [cache.folder(result.step, result.stamp) for result in (first, second)]
+    files = {path.stat().st_ino for folder in folders for path in folder.iterdir() if path.name != RESULT}
+    assert len(files) == 4
+    assert len(list(cache.root.glob("objects/*/*"))) == 4
+    assert cache.obtain(STEP, STAMP, hashed=True) == first
+
+
+def test_a_result_of_before_there_were_objects_is_read_as_it_is(cache: ResultCache) -> None:
+    result = put(cache)
+    shutil.rmtree(cache.root / "objects")
+    text = json.loads((cache.folder(STEP, STAMP) / RESULT).read_text())
+    del text["parts"]
+    (cache.folder(STEP, STAMP) / RESULT).write_text(json.dumps(text))
+    assert cache.obtain(STEP, STAMP, hashed=True) == result
+
+
+def test_a_file_that_was_altered_is_found_when_it_is_used_and_its_result_built_again(
+    cache: ResultCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = put(cache)
+    deb = cache.folder(STEP, STAMP) / DEB
+    deb.write_text("A package\n")
+    assert cache.get(STEP, STAMP) == result, "a plan hashes nothing"
+    assert cache.obtain(STEP, STAMP, hashed=True) is None
+    assert f"salute: {deb} is not what was built" in caplog.text
+    assert put(cache) == result
+    assert deb.read_text() == "a package\n"
+    assert cache.obtain(STEP, STAMP, hashed=True) == result
+
+
+def test_an_altered_object_is_not_taken_for_another_result(cache: ResultCache) -> None:
+    put(cache)
+    (cache.folder(STEP, STAMP) / DEB).write_text("A package\n")
+    second = put(cache, step=OTHER)
+    assert cache.obtain(OTHER, STAMP, hashed=True) == second
+
+
+def test_trimming_keeps_what_is_named_or_was_used_of_late(cache: ResultCache) -> None:
+    more = {"salute_1.0.0.orig.tar.gz": "the source\n"}
+    named, old = put(cache, more=more), put(cache, step=OTHER, payload="another package\n", more=more)
+    assert cache.trim({STEP}, since=time.time() - 60, dry=False) == ([], 0)
+    record = (cache.folder(OTHER, STAMP) / RESULT).stat().st_size
+    gone = (["salute 1.0.0-1+bt1.0.0.1~deb12"], len("another package\n") + record)
+    assert cache.trim({STEP}, since=OLD, dry=True) == gone
+    assert cache.get(OTHER, STAMP) == old
+    assert cache.trim({STEP}, since=OLD, dry=False) == gone
+    assert cache.get(OTHER, STAMP) is None
+    assert cache.obtain(STEP, STAMP, hashed=True) == named
+    assert len(list(cache.root.glob("objects/*/*"))) == 3
+    assert cache.newest("1.0.0-deb12", "salute") is None
+
+
+def test_what_is_used_counts_as_new(cache: ResultCache) -> None:
+    put(cache)
+    long_ago = time.time() - 1e6
+    os.utime(cache.folder(STEP, STAMP), (long_ago, long_ago))
+    assert cache.obtain(STEP, STAMP, hashed=False)
+    assert cache.trim((), since=long_ago + 1, dry=False) == ([], 0)
+
+
+def test_an_empty_cache_is_trimmed_in_no_time(cache: ResultCache) -> None:
+    assert cache.trim((), since=OLD, dry=False) == ([], 0)

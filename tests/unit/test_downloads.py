@@ -4,6 +4,7 @@
 import hashlib
 import tarfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,60 @@ def test_each_mirror_and_kind_of_room_has_downloads_of_its_own(tmp_path: Path, s
         Downloads(tmp_path, settings, workdir="/elsewhere").root,
     }
     assert len(roots) == 3
+
+
+def test_markers_of_two_builds_that_took_other_files_of_one_folder_are_merged(
+    downloads: Downloads, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("a-1.pom", "a-1.jar")):
+        artifact(tmp_path / str(number) / MAVEN, f"g/a/1/{name}", name, SITE)
+        downloads.harvest(tmp_path / str(number), f"component{number}", ())
+    marker = seeded(downloads, "component0")[f"{MAVEN}/g/a/1/{REMOTE}"]
+    assert marker.decode() == f"a-1.jar>{SITE}=\na-1.pom>{SITE}=\n"
+
+
+def test_what_gradle_notes_is_of_one_component(downloads: Downloads, tmp_path: Path) -> None:
+    notes = f"{GRADLE}/metadata-2.23/module-metadata.bin"
+    for name in ("salute", "herald"):
+        (tmp_path / name / notes).parent.mkdir(parents=True)
+        (tmp_path / name / notes).write_text(f"notes of {name}")
+        downloads.harvest(tmp_path / name, name, ())
+    assert seeded(downloads, "salute") == {notes: b"notes of salute"}
+    assert seeded(downloads, "trumpet", ("herald",)) == {notes: b"notes of herald"}
+
+
+def test_notes_that_a_first_build_got_from_its_needs_stay_its_own(
+    downloads: Downloads, tmp_path: Path
+) -> None:
+    notes = f"{GRADLE}/metadata-2.23/module-metadata.bin"
+    (tmp_path / "new" / notes).parent.mkdir(parents=True)
+    (tmp_path / "new" / notes).write_text("notes of salute")
+    downloads.harvest(tmp_path / "new", "salute", ())
+    downloads.harvest(tmp_path / "nothing", "herald", ("salute",))
+    assert seeded(downloads, "herald") == {notes: b"notes of salute"}
+
+
+def test_metadata_that_a_mirror_gave_is_taken_and_local_metadata_is_not(repository: Path) -> None:
+    artifact(repository, LOG4J, "jar", SITE)
+    for name, sha in (
+        (f"maven-metadata-{SITE}.xml", sha1("<m/>")),
+        ("maven-metadata-local.xml", sha1("<m/>")),
+    ):
+        (repository / "org/log4j" / name).write_text("<m/>")
+        (repository / "org/log4j" / f"{name}.sha1").write_text(sha)
+    known = [path for path in taken(repository) if "metadata" in path]
+    assert known == [f"org/log4j/maven-metadata-{SITE}.xml", f"org/log4j/maven-metadata-{SITE}.xml.sha1"]
+
+
+def test_builds_at_once_are_seeded_and_harvested_without_harm(downloads: Downloads, tmp_path: Path) -> None:
+    def build(number: int) -> None:
+        name = f"component{number % 4}"
+        for turn in range(5):
+            folder = tmp_path / f"{number}-{turn}"
+            artifact(folder / MAVEN, "g/shared/1/shared-1.jar", "jar" * 1000, SITE)
+            artifact(folder / MAVEN, f"g/own/{number}/own-{number}.jar", "jar", SITE)
+            downloads.harvest(folder, name, ())
+            assert f"{MAVEN}/g/own/{number}/own-{number}.jar" in seeded(downloads, name)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(build, range(8)))

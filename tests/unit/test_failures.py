@@ -21,6 +21,12 @@ SAMPLES = {
         "dpkg-source: error: LC_ALL=C patch -t -F 0 -N -p1 -u subprocess returned exit status 1",
     ),
     "Bigtop does not recognise this system": ("> No such property: pkg for class: java.lang.Boolean",),
+    "offline nothing is fetched": (
+        "[ERROR] Cannot access bigtop-builder (https://a.example) in offline mode and a:b:jar:1 has not been",
+        "> No cached version of de.undercouch:gradle-download-task:4.1.2 available for offline mode.",
+        "npm error code ENOTCACHED",
+        'error Can\'t make a request in offline mode ("https://registry.npmjs.org/a/-/a-1.0.0.tgz")',
+    ),
     "calls sudo": ('> Cannot run program "sudo": error=2, No such file or directory',),
     "does not trust the server": (
         "sun.security.validator.ValidatorException: PKIX path building failed",

@@ -3,11 +3,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from local_patches import list_patches, write_patch
 
-from bigtop_builder.cache import LOG, Result, describe
+from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import InputError
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import HOST, Plan
@@ -59,6 +61,7 @@ def build(road: Survey, *names: str) -> None:
                         stamp=step.stamp,
                         step=step.id,
                         inputs=dict(step.inputs),
+                        parts={name: dict(part) for name, part in step.parts.items()},
                         source=None,
                         image=ImageRecord(name=road.image),
                         seconds=1.0,
@@ -162,7 +165,7 @@ def test_packaging_that_changed_by_itself_is_told(road: Survey) -> None:
     build(road)
     edit(road, "[bigtop]\n", '[bigtop]\nexclude = ["bigtop-packages/src/deb/salute/rules"]\n')
     reasons = {step.name: step.reason for step in bump(again(road)).plan().steps}
-    assert reasons["salute"] == "packaging changed"
+    assert reasons["salute"] == "packaging changed (deb/salute/rules is gone)"
     assert reasons["herald"] == "dependency salute changed"
 
 
@@ -314,3 +317,65 @@ def test_a_misspelt_component_is_refused_before_anything_is_fetched(road: Survey
 def test_each_release_has_versions_of_its_own(road: Survey) -> None:
     later = bump(survey("1.1.0", project=road.project, settings=road.settings))
     assert {step.stamp for step in later.plan().steps} == {"1+bt1.1.0.1~deb12"}
+
+
+def test_a_property_a_variable_or_a_script_that_changed_is_told_by_its_name(road: Survey) -> None:
+    build(road)
+    changed = edit(road, 'name = "salute"\n', 'name = "salute"\nenvironment = {QUIET = "yes"}\n')
+    changed = bump(edit(changed, 'version = "17"', 'version = "11"'))
+    reasons = {step.name: step.reason for step in changed.plan().steps}
+    assert reasons["bigtop-utils"] == "properties changed (BIGTOP_JDK: '17' became '11')"
+    assert "properties changed (BIGTOP_JDK: '17' became '11', QUIET is new)" in reasons["salute"]
+
+
+def test_a_patch_to_bigtops_own_scripts_names_the_script(road: Survey) -> None:
+    build(road)
+    list_patches(road.project, "salute/miniature-blank-name", "herald/miniature-loopback-address")
+    reason = bump(again(road)).plan().steps[0].reason
+    assert reason == "shared scripts changed (changelog.gradle)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "touched"),
+    [
+        ('version = "17"', 'version = "11"', ORDER),
+        ('"openjdk-17-jdk-headless"', '"openjdk-17-jdk"', ORDER),
+        ('packages = ["libcap-dev"]', 'packages = ["libcap-dev", "cmake"]', ORDER),
+        ("[image]\n", '[image]\nenvironment = {A = "b"}\n', ORDER),
+        ("[image.jdk]", '[gradle.properties]\na = "b"\n\n[image.jdk]', ORDER),
+        ("[image.jdk]", '[maven]\noptions = ["-o"]\n\n[image.jdk]', ORDER),
+        ('name = "herald"\n', 'name = "herald"\ngradle_properties = {a = "b"}\n', ["herald"]),
+        ('name = "salute"\n', 'name = "salute"\nversion = "1.0.1"\n', ORDER),
+        ('sha512 = "db42', 'sha512 = "db43', ["herald"]),
+    ],
+)
+def test_an_id_has_all_that_can_change_the_result_and_no_more(
+    road: Survey, old: str, new: str, touched: list[str]
+) -> None:
+    before = ids(road)
+    assert moved(before, ids(edit(road, old, new))) == touched
+
+
+def test_an_id_has_the_contract_of_the_build(road: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ids(road)
+    monkeypatch.setattr("bigtop_builder.plan.BUILD_CONTRACT", "2")
+    assert moved(before, ids(road)) == ORDER
+
+
+def test_packaging_of_what_is_not_built_touches_no_id(road: Survey) -> None:
+    before = ids(road)
+    exclude = '[bigtop]\nexclude = ["bigtop-packages/src/deb/herald/herald-server.postrm"]\n'
+    assert moved(before, ids(edit(road, "[bigtop]\n", exclude))) == ["herald"]
+
+
+def test_what_others_built_is_reused_and_the_plan_says_from_where(road: Survey, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    depot = FolderDepot(shared)
+    theirs = replace(road, cache=ResultCache(tmp_path / "theirs", depot))
+    build(theirs, "bigtop-utils")
+    ours = replace(road, cache=ResultCache(tmp_path / "ours", depot))
+    first, second, *_ = told(ours.plan())
+    assert first == ("bigtop-utils", "reuse", f"built before: {shared} has it")
+    assert second == ("bigtop-jsvc", "run", "not built yet")
+    assert not ours.cache.root.exists()

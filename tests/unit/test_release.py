@@ -2,14 +2,23 @@
 """What a release tells of itself afterwards."""
 
 import hashlib
+import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from bigtop_builder import release
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
-from bigtop_builder.release import Packages, manifest_of
+from bigtop_builder.cache import LOG, Result, describe
+from bigtop_builder.depot import FolderDepot
+from bigtop_builder.errors import BuildError
+from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.release import Manner, Packages, Place, build_release, manifest_of
 from bigtop_builder.settings import Settings
-from bigtop_builder.survey import survey
+from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import Project
 
@@ -42,3 +51,71 @@ def test_the_manifest_names_recipe_lock_and_patches_as_they_were_planned_from(
     recorded = [manifest.recipe, manifest.lock, *(patch.sha256 for patch in manifest.tree.patches)]
     assert recorded == planned_from
     assert [patch.id for patch in manifest.tree.patches] == list(road.recipe.patches)
+
+
+@pytest.fixture
+def built(project: Project, settings: Settings, tmp_path: Path) -> Survey:
+    """The miniature, all of it in the cache and in a depot."""
+    (tmp_path / "shared").mkdir()
+    road = survey("1.0.0", project=project, settings=settings, depot=FolderDepot(tmp_path / "shared"))
+    road = road.with_lock(road.bumped())
+    for step in road.plan().steps:
+        with road.cache.making() as folder:
+            (folder / LOG).write_text("a log\n")
+            (folder / f"{step.name}_1_all.deb").write_text(f"package of {step.name}\n")
+            road.cache.put(
+                folder,
+                Result(
+                    recipe=road.recipe.id,
+                    component=step.name,
+                    version=step.version,
+                    stamp=step.stamp,
+                    step=step.id,
+                    inputs=dict(step.inputs),
+                    source=None,
+                    image=ImageRecord(name=road.image),
+                    seconds=1.0,
+                    files=describe(folder),
+                ),
+            )
+    return road
+
+
+def test_what_was_built_is_laid_out_without_an_engine(built: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(built) as place:
+        packages = build_release(built, built.plan(), place)
+    assert sorted(path.name for path in packages.folder.iterdir()) == [
+        "bigtop-jsvc_1_all.deb",
+        "bigtop-utils_1_all.deb",
+        "herald_1_all.deb",
+        "salute_1_all.deb",
+    ]
+
+
+@pytest.mark.parametrize("where", ["cache", "output"])
+def test_an_altered_package_is_found_before_it_is_verified_or_published(
+    built: Survey, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(built) as place:
+        laid_out = build_release(built, built.plan(), place).folder / "salute_1_all.deb"
+        step = next(step for step in built.plan().steps if step.name == "salute")
+        altered = {"cache": built.cache.folder(step.id, step.stamp) / laid_out.name, "output": laid_out}[
+            where
+        ]
+        before = altered.stat()
+        altered.write_text("Package of salute\n")
+        os.utime(altered, ns=(before.st_atime_ns, before.st_mtime_ns))
+        packages = build_release(built, built.plan(), place, Manner(checked=True))
+    assert (packages.folder / laid_out.name).read_text() == "package of salute\n"
+    assert built.cache.obtain(step.id, step.stamp, hashed=True)
+
+
+def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
+    plan = built.plan()
+    steps = {step.name: step for step in plan.steps}
+    assert release._handovers(built, plan, steps["herald"]) == ()
+    shutil.rmtree(built.cache.folder(steps["salute"].id, steps["salute"].stamp))
+    with pytest.raises(BuildError, match="result of salute, which it depends on, is gone"):
+        release._handovers(built, plan, steps["herald"])

@@ -10,6 +10,7 @@ from bigtop_builder.cli.lazy import LazyGroup
 
 COMMANDS = {
     "build": ("release", "Build a release's packages."),
+    "cache": ("cache", "Build results on this machine: gc."),
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
     "image": ("image", "Builder images: build, list, pin."),
     "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`plan`, `build`, `verify` and `release`: one recipe on its road."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,12 +26,14 @@ from bigtop_builder.cli.place import (
     published_value,
     repo_option,
 )
+from bigtop_builder.depot import open_depot
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.plan import Plan
 from bigtop_builder.publishing import Archive, load_archive, publish
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.release import (
+    Manner,
     Packages,
     Place,
     build_release,
@@ -45,6 +48,29 @@ from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import require_writable
 
 RELEASE = "release_name"
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def building_options(command: Decorated) -> Decorated:
+    """What all commands that build take."""
+    for option in (
+        click.option(
+            "--offline",
+            is_flag=True,
+            help="Build without a network, from what the cache has; install checks still ask apt's mirror.",
+        ),
+        click.option(
+            "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
+        ),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(1),
+            help="At most so many builds at once [default: as many as fit].",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(epilog="Example: bigtop-builder plan 3.5.0 -c zookeeper")
@@ -89,16 +115,29 @@ def plan(
 @click.argument(RELEASE, metavar="RELEASE")
 @component_option
 @builder_option
+@building_options
 @json_option
 @click.pass_context
 def build(
-    context: click.Context, release_name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    jobs: int | None,
+    *,
+    keep_going: bool,
+    offline: bool,
+    as_json: bool,
 ) -> None:
-    """Build the packages of RELEASE; what was built before is reused."""
+    """Build the packages of RELEASE, several at once; what was built before, here or elsewhere, is reused.
+
+    Interrupted or failed, the same command goes on with what is not built yet.
+    """
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
 
 
@@ -120,6 +159,7 @@ def build(
     help="Instead, build the components (with -c these alone) a second time, and say whether their packages are the "
     "same, bit for bit.",
 )
+@building_options
 @json_option
 @click.pass_context
 def verify(
@@ -129,8 +169,11 @@ def verify(
     builder: str,
     suite: str,
     folder: str | Path | None,
+    jobs: int | None,
     *,
     twice: bool,
+    keep_going: bool,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Check the packages of RELEASE and write the verdict.
@@ -147,9 +190,10 @@ def verify(
         raise click.UsageError("--repo says where --suite is looked up: give both")
     previous = _archive(context, suite, folder).packages_of(suite, _copies(context)) if suite else []
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, previous)
     told = verdict_text(verdict, road.output.verdict)
     if made.plan.unselected and not suite:
@@ -169,6 +213,7 @@ def verify(
 @repo_option
 @accept_option
 @downgrade_option
+@building_options
 @json_option
 @click.pass_context
 def release(
@@ -178,18 +223,22 @@ def release(
     builder: str,
     suite: str,
     folder: str | Path | None,
+    jobs: int | None,
     *,
     accept: bool,
     allow_downgrade: bool,
+    keep_going: bool,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     archive = _archive(context, suite, folder)
     archive.require_keys()
     _require_output(context, release_name)
-    road = _survey(context, release_name, builder, components)
+    road = _survey(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, archive.packages_of(suite, _copies(context)))
     attestations = attestations_of(road, made.results)
     manifest = manifest_of(road, made, verdict, attestations)
@@ -258,9 +307,19 @@ def _require_output(context: click.Context, name: str) -> None:
     project.results_of(load_recipe(name, project.recipes)[1]).require_writable()
 
 
-def _survey(context: click.Context, name: str, builder: str, components: tuple[str, ...]) -> Survey:
+def _survey(
+    context: click.Context, name: str, builder: str, components: tuple[str, ...], *, offline: bool = False
+) -> Survey:
     project, settings = setting_up(context)
-    return survey(name, project=project, settings=settings, host=builder == "host", selected=components)
+    settings = settings.model_copy(update={"offline": settings.offline or offline})
+    return survey(
+        name,
+        project=project,
+        settings=settings,
+        host=builder == "host",
+        selected=components,
+        depot=None if settings.offline else open_depot(settings.shared_cache),
+    )
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:

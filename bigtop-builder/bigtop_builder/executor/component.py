@@ -5,6 +5,7 @@ import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from bigtop_builder.errors import BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.failures import likely_cause
 from bigtop_builder.handover import HANDOVER, pack
-from bigtop_builder.log import Tail, tail
+from bigtop_builder.log import Tail
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.provenance import PROVENANCE, Origin, predicate
@@ -63,6 +64,7 @@ class Site:
         cache: Where results go.
         logs: Folder for build logs, of failed builds too.
         origin: Recipe and tree, for the provenance.
+        watch: Is given each line of a build.
     """
 
     rooms: RoomMaker
@@ -71,6 +73,7 @@ class Site:
     cache: ResultCache
     logs: Path
     origin: Origin
+    watch: Callable[[str], None] | None = None
 
 
 def build(
@@ -85,10 +88,23 @@ def build(
     began, started = time.monotonic(), datetime.now(UTC)
     site.logs.mkdir(parents=True, exist_ok=True)
     logfile = site.logs / f"{step.name}.log"
-    opened = site.rooms.open(purpose=step.name, memory_mb=component.memory_mb, cpus=component.cpus)
+    opened = site.rooms.open(
+        purpose=step.name,
+        memory_mb=component.memory_mb,
+        cpus=component.cpus,
+        network=not settings.offline,
+    )
     with opened as room, site.cache.making() as made:
         _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
-        _gradle(room, step, recipe=recipe, settings=settings, epoch=tree.epoch, logfile=logfile)
+        _gradle(
+            room,
+            step,
+            recipe=recipe,
+            settings=settings,
+            epoch=tree.epoch,
+            logfile=logfile,
+            watch=site.watch,
+        )
         _collect(room, step, made)
         (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
         _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
@@ -112,6 +128,7 @@ def build(
             stamp=step.stamp,
             step=step.id,
             inputs=dict(step.inputs),
+            parts={name: dict(part) for name, part in step.parts.items()},
             source=material.record,
             image=site.image,
             seconds=round(time.monotonic() - began, 1),
@@ -153,12 +170,22 @@ def _furnish(
         room.run(["touch", f"{material.gradle.name}.ok"], cwd=folder)
 
 
-def _gradle(room: Room, step: Step, *, recipe: Recipe, settings: Settings, epoch: int, logfile: Path) -> None:
+def _gradle(
+    room: Room,
+    step: Step,
+    *,
+    recipe: Recipe,
+    settings: Settings,
+    epoch: int,
+    logfile: Path,
+    watch: Callable[[str], None] | None,
+) -> None:
     argv = gradle.command(recipe, step.component, settings, workdir=room.workdir)
     env = gradle.environment(
         recipe, step.component, settings, stamp=step.stamp, epoch=epoch, workdir=room.workdir
     )
-    with logfile.open("wb") as file, tail(step.name, file) as lines:
+    with logfile.open("wb") as file:
+        lines = Tail(step.name, file, watch)
         done = room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", check=False, on_line=lines)
     if done.returncode != 0:
         raise _failure(step, lines, logfile, f"{' '.join(argv)} ended with exit status {done.returncode}")
@@ -194,7 +221,7 @@ def _collect(room: Room, step: Step, made: Path) -> None:
 
 
 def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:
-    with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new-") as folder:
+    with tempfile.TemporaryDirectory(dir=made, prefix=".new-") as folder:
         bring_new(room, Path(folder))
         pack(Path(folder) / MAVEN, made / HANDOVER, epoch=epoch)
         downloads.harvest(Path(folder), step.name, step.after)

@@ -75,6 +75,7 @@ def upload(
     *,
     verifies: bool,
     alone: frozenset[str] = frozenset(),
+    quiet: bool = False,
 ) -> None:
     """Write files; on return each is whole in the store.
 
@@ -83,6 +84,7 @@ def upload(
         files: Path -> bytes, or a file of this machine.
         verifies: The store compares what it gets with the hashes it is given. If not, all is read back.
         alone: Paths that are written over nothing, or over what stood there while this publisher had the lease.
+        quiet: Show no progress: something else is shown meanwhile.
 
     Raises:
         PublishError: A file changed, the store failed or altered one, or another publisher wrote it meanwhile; the
@@ -91,7 +93,7 @@ def upload(
     with bucket.complaints(""):
         sizes = {path: _size(content) for path, content in files.items()}
     large = {path: one for path, one in files.items() if isinstance(one, Upload) and sizes[path] > LARGE}
-    with _telling(bucket, sizes) as told, _in_parts(bucket, large, sizes) as opened:
+    with _telling(bucket, {} if quiet else sizes) as told, _in_parts(bucket, large, sizes) as opened:
         pieces = [partial(_piece, bucket, one, part, told) for one in opened for part in one.parts]
         small = [
             partial(_single, bucket, path, files[path], told, alone=path in alone)

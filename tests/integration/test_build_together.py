@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds at once, interrupted, killed, taken up again, without a network, and out of what another machine built."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from builds import Bench, containers_of
+
+from bigtop_builder.workspace import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+NOWHERE = "unix:///nonexistent/no-engine"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, project: Project) -> Bench:
+    return Bench.at(tmp_path / "cache", project).bumped()
+
+
+def test_two_components_build_at_once_and_what_ends_a_run_loses_only_these(bench: Bench) -> None:
+    with bench.running("build", "1.0.0") as run:
+        run.until_builds("bigtop-jsvc", "salute")
+        interrupted = run.signal(signal.SIGINT)
+        assert interrupted.returncode == 130
+        assert "what was finished is kept" in interrupted.complaint
+        assert containers_of(run.pid) == []
+    (first,) = bench.built("bigtop-utils")
+    built = (first / "result.json").stat().st_mtime_ns
+    assert not list((bench.cache / "results").glob(".making-*"))
+
+    with bench.running("build", "1.0.0") as run:
+        run.until_builds("bigtop-jsvc", "salute")
+        assert run.signal(signal.SIGKILL).returncode == -signal.SIGKILL
+        assert len(containers_of(run.pid)) == 2
+        left = run.pid
+    assert bench.built("salute") == bench.built("bigtop-jsvc") == []
+
+    done = bench("build", "1.0.0")
+    assert done.returncode == 0, done.complaint
+    assert containers_of(left) == []
+    assert "reused: bigtop-utils" in done.complaint
+    assert (first / "result.json").stat().st_mtime_ns == built
+    for name, debs in {"bigtop-jsvc": 1, "salute": 1, "herald": 2}.items():
+        (folder,) = bench.built(name)
+        assert len(list(folder.glob("*.deb"))) == debs
+
+
+def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    salute = ("build", "1.0.0", "-c", "salute")
+    first = bench(*salute)
+    assert first.returncode == 0, first.complaint
+    shutil.rmtree(bench.cache / "results")
+    second = bench(*salute, "--offline")
+    assert second.returncode == 0, second.complaint
+    log = (bench.project.root / "build/1.0.0/logs/salute.log").read_text()
+    assert "Downloading from" not in log
+
+    bare = Bench.at(tmp_path / "bare", bench.project, downloads=False)
+    no_source = bare("build", "1.0.0", "--offline")
+    assert no_source.returncode == 5
+    assert "commons-daemon-1.3.4-native-src.tar.gz is not in the cache" in no_source.complaint
+    assert "once without --offline" in no_source.complaint
+
+    no_plugins = bare(*salute, "--offline", "--keep-going")
+    assert no_plugins.returncode == 7
+    assert "org.apache.maven.plugins:maven-" in no_plugins.complaint
+    assert "likely cause: a download is not in the cache" in no_plugins.complaint
+    assert "built: bigtop-utils" in no_plugins.complaint
+    assert "way out: run the same command once without --offline" in no_plugins.complaint
+
+
+def test_what_one_machine_built_another_one_takes_unless_it_was_altered(bench: Bench, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    utils = ("build", "1.0.0", "-c", "bigtop-utils")
+    built = bench.given(BIGTOP_BUILDER_SHARED_CACHE=str(shared))(*utils)
+    assert built.returncode == 0, built.complaint
+
+    other = Bench.at(tmp_path / "other", bench.project).given(
+        BIGTOP_BUILDER_SHARED_CACHE=str(shared), DOCKER_HOST=NOWHERE
+    )
+    planned = other("plan", "1.0.0", "-c", "bigtop-utils")
+    assert f"built before: {shared} has it" in planned.text
+    taken = other(*utils)
+    assert taken.returncode == 0, taken.complaint
+    assert taken.text == built.text
+    assert planned.text != other("plan", "1.0.0", "-c", "bigtop-utils").text
+
+    (deb,) = [path for path in shared.glob("objects/*/*") if path.read_bytes().startswith(b"!<arch>")]
+    with deb.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    shutil.rmtree(other.cache / "results")
+    refused = other(*utils)
+    assert refused.returncode == 3, "it is built again, and here is no engine"
+    assert "is not what its name says" in refused.complaint

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dependent gets the patched artifact by the hand-over, and by it alone: the same coordinates exist remotely."""
+
+import hashlib
+import shutil
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from builds import OWN, Bench
+
+from bigtop_builder.cache import Result, ResultCache
+from bigtop_builder.downloads import Downloads
+from bigtop_builder.executor.component import Site, build
+from bigtop_builder.handover import HANDOVER
+from bigtop_builder.release import Place, material
+from bigtop_builder.run import run
+from bigtop_builder.settings import Settings, load_settings
+from bigtop_builder.survey import Survey, survey
+from bigtop_builder.workspace import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+FOLDER = "bigtop/miniature/salute/1.0.0"
+PATCH = '    "salute/miniature-blank-name",\n'
+
+
+@contextmanager
+def maven_repository(files: Mapping[str, bytes], upstream: str) -> Iterator[str]:
+    """A repository that containers reach, with some artifacts; for all others it leads on to another one."""
+    import docker
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = files.get(self.path.lstrip("/"))
+            self.send_response(302 if content is None else 200)
+            if content is None:
+                self.send_header("Location", f"{upstream.rstrip('/')}{self.path}")
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content or b"")
+
+        do_HEAD = do_GET  # noqa: N815  # http.server's name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # likewise
+            """Say nothing."""
+
+    client = docker.from_env()
+    try:
+        gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        client.close()
+    server = ThreadingHTTPServer((gateway, 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://{gateway}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def handed_over(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of the salute artifacts that a result hands over."""
+    with tarfile.open(folder / HANDOVER) as tar:
+        files = {member.name.partition("repository/")[2]: tar.extractfile(member) for member in tar}
+        found = {name: file.read() for name, file in files.items() if file}
+    return {
+        name: data
+        for name, data in found.items()
+        if name.startswith(FOLDER) and name.endswith((".jar", ".pom"))
+    }
+
+
+def class_in(jar: bytes) -> bytes:
+    """The class of salute; debhelper dates the members of jars anew (dh_strip_nondeterminism(1))."""
+    with zipfile.ZipFile(BytesIO(jar)) as opened:
+        return opened.read("bigtop/miniature/salute/Salutation.class")
+
+
+def salute_in(folder: Path) -> bytes:
+    """The class of salute in herald's package."""
+    (deb,) = folder.glob("herald_*.deb")
+    unpacked = run(["dpkg-deb", "--fsys-tarfile", deb]).stdout
+    with tarfile.open(fileobj=BytesIO(unpacked)) as tar:
+        jar = tar.extractfile("./usr/lib/herald/salute.jar")
+        assert jar
+        return class_in(jar.read())
+
+
+def warm(cache: Path, here: Settings, there: Settings, image: str) -> None:
+    """Give a site with another mirror the downloads that this machine has."""
+    known = Downloads(OWN / "downloads", here, workdir=image).root
+    if known.is_dir():
+        shutil.copytree(known, Downloads(cache / "downloads", there, workdir=image).root)
+
+
+def without_handover(road: Survey, folder: Path) -> Path:
+    """Build herald as if nobody had handed anything over; the folder of its result."""
+    step = next(step for step in road.plan().steps if step.name == "herald")
+    with Place(road) as place:
+        rooms, image = place.builders
+        site = Site(
+            rooms=rooms,
+            image=image,
+            downloads=Downloads(road.workspace.downloads, road.settings, workdir=road.image),
+            cache=ResultCache(folder / "results"),
+            logs=folder,
+        )
+        result: Result = build(
+            step,
+            material(road, step),
+            recipe=road.recipe,
+            tree=road.tree,
+            settings=road.settings,
+            site=site,
+        )
+    return site.cache.folder(result.step, result.stamp)
+
+
+def test_a_dependent_of_a_patched_component_has_the_patched_artifact_and_never_by_accident(
+    tmp_path: Path, project: Project
+) -> None:
+    here = load_settings().model_copy(update={"gradle": "system"})
+    bench = Bench.at(tmp_path / "cache", project, downloads=False)
+    road = survey("1.0.0", project=project, settings=here.model_copy(update={"cache_dir": bench.cache}))
+    warm(bench.cache, here, here, road.image)
+
+    patched = road.path.read_text()
+    road.path.write_text(patched.replace(PATCH, ""))
+    assert bench.bumped()("build", "1.0.0", "-c", "salute").returncode == 0
+    (unpatched,) = bench.built("salute")
+    remote = handed_over(unpatched)
+    assert len(remote) == 2
+    road.path.write_text(patched)
+
+    sums = {
+        f"{name}.sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
+        for name, data in remote.items()
+    }
+    with maven_repository({**remote, **sums}, here.mirrors.maven) as url:
+        mirrors = here.mirrors.model_copy(update={"maven": url})
+        there = here.model_copy(update={"cache_dir": bench.cache, "mirrors": mirrors})
+        warm(bench.cache, here, there, road.image)
+        site = bench.given(BIGTOP_BUILDER_MIRRORS__MAVEN=url).bumped()
+        done = site("build", "1.0.0", "-c", "salute", "-c", "bigtop-jsvc")
+        assert done.returncode == 0, done.complaint
+        (folder,) = set(bench.built("salute")) - {unpatched}
+        ours, theirs = (
+            class_in(files[f"{FOLDER}/salute-1.0.0.jar"]) for files in (handed_over(folder), remote)
+        )
+        assert ours != theirs
+
+        # First without, so that the shared downloads then hold the remote one for herald.
+        alone = without_handover(survey("1.0.0", project=project, settings=there), tmp_path)
+        assert salute_in(alone) == theirs, "what salute's build installed came to herald by another way"
+        done = site("build", "1.0.0")
+        assert done.returncode == 0, done.complaint
+        (herald,) = bench.built("herald")
+        assert salute_in(herald) == ours

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of builds that never were."""
+
+from collections.abc import Mapping
+
+from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.manifest import ImageRecord
+
+STEP, OTHER = "a" * 64, "b" * 64
+STAMP = "1+bt1.0.0.1~deb12"
+DEB = "salute_1.0.0_all.deb"
+
+
+def put(
+    cache: ResultCache,
+    *,
+    step: str = STEP,
+    stamp: str = STAMP,
+    payload: str = "a package\n",
+    more: Mapping[str, str] | None = None,
+) -> Result:
+    """Put a result of a package, a log and more files."""
+    with cache.making() as folder:
+        for name, text in {DEB: payload, LOG: "a log\n", **(more or {})}.items():
+            (folder / name).write_text(text)
+        result = Result(
+            recipe="1.0.0-deb12",
+            component="salute",
+            version="1.0.0",
+            stamp=stamp,
+            step=step,
+            inputs={"packaging": "1"},
+            source=None,
+            image=ImageRecord(name="an image"),
+            seconds=1.5,
+            files=describe(folder),
+        )
+        return cache.put(folder, result)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one machine built another one takes from the depot, if it is what was built; and goes on without one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from results import DEB, OTHER, STAMP, STEP, put
+
+from bigtop_builder.cache import RESULT, ResultCache, sha256_of
+from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
+from bigtop_builder.errors import InputError
+
+RECORD = f"results/{STEP}/{STAMP}/{RESULT}"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def ours(tmp_path: Path, shared: Path) -> ResultCache:
+    return ResultCache(tmp_path / "ours", FolderDepot(shared))
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, shared: Path) -> ResultCache:
+    return ResultCache(tmp_path / "theirs", FolderDepot(shared))
+
+
+def object_of(shared: Path, text: str) -> Path:
+    (found,) = [path for path in shared.glob("objects/*/*") if path.read_text() == text]
+    return found
+
+
+def test_what_others_built_is_found_and_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:
+    assert ours.remote(STEP, STAMP) == ""
+    built = put(theirs)
+    assert ours.get(STEP, STAMP) is None
+    assert ours.remote(STEP, STAMP) == str(shared)
+    assert ours.obtain(STEP, STAMP, hashed=False) == built
+    assert ours.get(STEP, STAMP) == built
+    assert ours.newest("1.0.0-deb12", "salute") == built
+    assert (ours.folder(STEP, STAMP) / DEB).read_text() == "a package\n"
+
+
+def test_only_what_is_missing_is_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:
+    more = {"salute_1.0.0.orig.tar.gz": "the source\n"}
+    put(ours, more=more)
+    built = put(theirs, step=OTHER, payload="another package\n", more=more)
+    object_of(shared, "the source\n").unlink()
+    assert ours.obtain(OTHER, STAMP, hashed=False) == built
+
+
+def test_the_first_result_stands_for_all_machines(ours: ResultCache, theirs: ResultCache) -> None:
+    first = put(theirs, payload="their bytes\n")
+    assert put(ours, payload="our bytes\n") == first
+    assert ours.obtain(STEP, STAMP, hashed=True) == first
+    assert (ours.folder(STEP, STAMP) / DEB).read_text() == "their bytes\n"
+
+
+def test_altered_bytes_are_refused_told_and_replaced_by_the_next_build(
+    ours: ResultCache, theirs: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(theirs)
+    object_of(shared, "a package\n").write_text("A package\n")
+    assert ours.obtain(STEP, STAMP, hashed=False) is None
+    assert f"({DEB}) is not what its name says" in caplog.text
+    assert not list(ours.root.glob(".making-*"))
+    built = put(ours)
+    assert object_of(shared, "a package\n")
+    assert (
+        ResultCache(ours.root.with_name("third"), FolderDepot(shared)).obtain(STEP, STAMP, hashed=False)
+        == built
+    )
+
+
+def test_a_record_without_its_objects_is_no_result(
+    ours: ResultCache, theirs: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(theirs)
+    shutil.rmtree(shared / "objects")
+    assert ours.obtain(STEP, STAMP, hashed=False) is None
+    assert "is missing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (DEB, "../../victim.deb"),
+        (DEB, RESULT),
+        (DEB, ".lock"),
+        (f'"step": "{STEP}"', f'"step": "{OTHER}"'),
+        ('"format": 1', '"format": 7'),
+        ("{", "["),
+    ],
+)
+def test_a_record_that_is_not_what_it_should_be_is_refused(
+    ours: ResultCache, theirs: ResultCache, shared: Path, old: str, new: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(theirs)
+    record = shared / RECORD
+    record.write_text(record.read_text().replace(old, new, 1))
+    assert ours.obtain(STEP, STAMP, hashed=False) is None
+    assert "not taken" in caplog.text
+    assert {path.name for path in shared.parent.iterdir()} <= {"ours", "shared", "theirs"}
+    result = put(ours)
+    assert shared.joinpath(RECORD).read_text() == result.to_json()
+
+
+def test_a_broken_local_result_is_replaced_by_the_shared_one(ours: ResultCache) -> None:
+    built = put(ours)
+    (ours.folder(STEP, STAMP) / DEB).write_text("A package\n")
+    assert ours.obtain(STEP, STAMP, hashed=True) == built
+    assert sha256_of(ours.folder(STEP, STAMP) / DEB) == built.debs[0].sha256
+
+
+def test_a_depot_that_is_gone_is_told_once_and_done_without(
+    ours: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared.rmdir()
+    assert ours.remote(STEP, STAMP) == ""
+    result = put(ours)
+    assert ours.obtain(STEP, STAMP, hashed=True) == result
+    assert caplog.text.count("going on without") == 1
+    assert not shared.exists()
+
+
+def test_nothing_half_written_is_left_beside_what_is_shared(theirs: ResultCache, shared: Path) -> None:
+    put(theirs)
+    put(theirs, step=OTHER)
+    assert not [path for path in shared.rglob(".*") if path.is_file()]
+
+
+def test_a_depot_is_a_folder_a_bucket_or_none(tmp_path: Path) -> None:
+    assert open_depot("") is None
+    assert isinstance(open_depot(str(tmp_path)), FolderDepot)
+    assert isinstance(open_depot("s3://bucket/prefix"), BucketDepot)
+    with pytest.raises(InputError, match="names no bucket"):
+        open_depot("ftp://host/folder")
