@@ -52,7 +52,6 @@ def environment(
     recipe: Recipe, component: Component, settings: Settings, *, stamp: str, epoch: int, workdir: str
 ) -> Mapping[str, str]:
     """Variables of a build: the recipe's, then the component's, then the tool's own; later ones win."""
-    options = (f"-Duser.home={workdir}/home", *recipe.maven.options)
     return {
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -61,7 +60,6 @@ def environment(
         # These are the tool's: a recipe that changed them would break versions and the room's layout.
         "HOME": f"{workdir}/home",
         "GRADLE_USER_HOME": f"{workdir}/home/.gradle",
-        "MAVEN_OPTS": " ".join(options),
         "BIGTOP_BUILD_STAMP": stamp,
         "BIGTOP_JDK": recipe.image.jdk.version,
         "SOURCE_DATE_EPOCH": str(epoch),
@@ -89,10 +87,21 @@ def files(recipe: Recipe, component: Component, settings: Settings) -> Mapping[s
     return {
         "init.gradle": render("init.gradle.j2", mirrors=settings.mirrors),
         "home/.m2/settings.xml": settings_xml,
+        "home/.mavenrc": _mavenrc(recipe),
         "home/.gradle/gradle.properties": proxy.gradle_properties if proxy else "",
         "home/.npmrc": "offline=true\n" if settings.offline else "",
         ".yarnrc": f"{yarn}--install.offline true\n" if settings.offline else yarn,
     }
+
+
+def _mavenrc(recipe: Recipe) -> str:
+    """What the script `mvn` reads first, so that Java's idea of the home is the room's.
+
+    A variable of the build would not do: the builds of Hadoop and Oozie set MAVEN_OPTS anew, and Spark's gives its
+    own where there is none.
+    """
+    words = " ".join(("-Duser.home=$HOME", *recipe.maven.options))
+    return f'MAVEN_OPTS="$MAVEN_OPTS {words}"\n'
 
 
 def distribution(recipe: Recipe, tree: Tree, settings: Settings) -> Distribution | None:

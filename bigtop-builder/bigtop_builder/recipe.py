@@ -211,6 +211,25 @@ class Carry(Value):
         return self.ref or self.commit[:12]
 
 
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^/].*[^/]$")]
+
+
+class Smoke(Value):
+    """What packages do together on one host; `verify --smoke` runs all of them in order, in one room."""
+
+    name: Name = Field(description="Its name")
+    packages: tuple[Name, ...] = Field((), description="Packages that are installed first, of any component")
+    files: dict[AbsolutePath, str] = Field(
+        default_factory=dict, description="Files written after the install: path -> text"
+    )
+    prepare: tuple[str, ...] = Field((), description="Shell lines (bash) before it, as root")
+    run: str = Field(description="Shell line (bash) that is looked at, as root")
+    expect: Annotated[str, StringConstraints(min_length=1)] = Field(
+        description="Text that its output must have; its exit status must be 0"
+    )
+    seconds: int = Field(300, ge=1, description="How long each line may take")
+
+
 class LintianException(Value):
     """A lintian error that is let pass, with the reason that a reviewer reads."""
 
@@ -243,6 +262,7 @@ class Recipe(Value):
         description="What a host of each role installs: closure is judged, and published, per role",
     )
     lintian: tuple[LintianException, ...] = Field((), description="Lintian errors let pass")
+    smoke: tuple[Smoke, ...] = Field((), description="What `verify --smoke` runs, in order")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

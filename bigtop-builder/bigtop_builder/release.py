@@ -142,6 +142,15 @@ class Packages:
     results: Sequence[Result]
     folder: Path
 
+    @property
+    def built(self) -> list[Built]:
+        """The packages, each with its component."""
+        return [
+            Built(path=self.folder / file.file, component=result.component)
+            for result in self.results
+            for file in result.debs
+        ]
+
 
 def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Manner()) -> Packages:
     """Build what the plan says, and lay all packages into the release's output folder.
@@ -242,7 +251,7 @@ def verify_release(
     Raises:
         CheckFailed: A check said no. The verdict file has all of them.
     """
-    built = _built(packages)
+    built = packages.built
     stamps = {step.name: step.stamp for step in packages.plan.steps}
     unselected = {
         package: name for name in packages.plan.unselected for package in survey.tree.packages_of(name)
@@ -352,14 +361,6 @@ def _record(
         ),
         provenance=attestations.provenance(result.component),
     )
-
-
-def _built(packages: Packages) -> list[Built]:
-    return [
-        Built(path=packages.folder / file.file, component=result.component)
-        for result in packages.results
-        for file in result.debs
-    ]
 
 
 def _changes(survey: Survey, packages: Packages) -> list[Path]:

@@ -156,6 +156,11 @@ class Output:
         return self.root / "verdict.json"
 
     @property
+    def smoke(self) -> Path:
+        """The verdict of the smokes."""
+        return self.root / "smoke.json"
+
+    @property
     def manifest(self) -> Path:
         """The release manifest."""
         return self.root / "manifest.json"

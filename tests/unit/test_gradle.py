@@ -4,6 +4,7 @@
 import hashlib
 import re
 import shutil
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -85,7 +86,6 @@ def test_a_build_sees_its_stamp_the_commits_time_and_a_home_of_its_own(
     assert environment(recipe, salute, settings) == {
         "HOME": "/work/home",
         "GRADLE_USER_HOME": "/work/home/.gradle",
-        "MAVEN_OPTS": "-Duser.home=/work/home",
         "BIGTOP_BUILD_STAMP": "1+bt1.0.0.1~deb12",
         "BIGTOP_JDK": "17",
         "SOURCE_DATE_EPOCH": "1234",
@@ -103,10 +103,16 @@ def test_a_components_variables_win_over_the_recipes(
     assert (given["A"], given["TZ"]) == ("component", "Europe/Berlin")
 
 
-def test_maven_options_of_the_recipe_are_added(recipe: Recipe, salute: Component, settings: Settings) -> None:
+@pytest.mark.parametrize("own", [{}, {"MAVEN_OPTS": "-Xmx2g"}])
+def test_mavens_home_is_the_rooms_whatever_a_components_script_gives_maven(
+    recipe: Recipe, salute: Component, settings: Settings, tmp_path: Path, own: dict[str, str]
+) -> None:
     maven = recipe.maven.model_copy(update={"options": ("-Xmx1g",)})
-    given = environment(recipe.model_copy(update={"maven": maven}), salute, settings)
-    assert given["MAVEN_OPTS"] == "-Duser.home=/work/home -Xmx1g"
+    given = gradle.files(recipe.model_copy(update={"maven": maven}), salute, settings)
+    (tmp_path / ".mavenrc").write_text(given["home/.mavenrc"], encoding="utf-8")
+    script = '. "$HOME/.mavenrc"; echo $MAVEN_OPTS'
+    told = run(["sh", "-c", script], env={"HOME": str(tmp_path), **own}).text.split()
+    assert told == [*own.values(), f"-Duser.home={tmp_path}", "-Xmx1g"]
 
 
 def test_maven_goes_to_the_sites_mirror_under_the_tools_fixed_id(

@@ -43,6 +43,7 @@ from bigtop_builder.release import (
 )
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.schema import counted
+from bigtop_builder.smoke import smoke_release
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import require_writable
@@ -151,6 +152,11 @@ def build(
     help="Try the upgrade from what hosts of this suite have, as `release` does [default: from copies of the "
     "packages with a lower version].",
 )
+@click.option(
+    "--smoke",
+    is_flag=True,
+    help="Then install them on one clean host, and run there what the recipe's `smoke` says.",
+)
 @repo_option
 @click.option(
     "--rebuild",
@@ -171,6 +177,7 @@ def verify(
     folder: str | Path | None,
     jobs: int | None,
     *,
+    smoke: bool,
     twice: bool,
     keep_going: bool,
     offline: bool,
@@ -195,6 +202,7 @@ def verify(
     with Place(road) as place:
         made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, previous)
+        smoked = smoke_release(road, made, place, previous) if smoke else None
     told = verdict_text(verdict, road.output.verdict)
     if made.plan.unselected and not suite:
         told += (
@@ -202,7 +210,12 @@ def verify(
             "what goes in for such a role alone does not count; with --suite, what the suite has stands in for them, "
             "as in `release`"
         )
-    answer(verdict.model_dump(mode="json"), as_json=as_json, text=told)
+    value = verdict.model_dump(mode="json")
+    if smoked:
+        value["smoke"] = [finding.model_dump(mode="json") for finding in smoked.findings]
+        told += "".join(f"\n{one.outcome} smoke {one.subject}: {one.detail}" for one in smoked.findings)
+        told += f"\n{road.output.smoke}"
+    answer(value, as_json=as_json, text=told)
 
 
 @click.command(epilog="Example: bigtop-builder release 3.5.0 -c zookeeper --suite testing")

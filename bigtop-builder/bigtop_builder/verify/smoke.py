@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Smokes: what the packages do together, on one clean host that has them all.
+
+They run in the recipe's order in one room, so a later one finds the daemons and the data of those before it; the
+first that fails ends them. policy-rc.d keeps daemons from starting at the install, so each smoke starts its own.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from bigtop_builder.recipe import Smoke
+from bigtop_builder.room import Room
+from bigtop_builder.tarstream import pack
+from bigtop_builder.verify.services import LOGS, STARTED
+from bigtop_builder.verify.shelf import APT, last_lines, shell
+from bigtop_builder.verify.verdict import Finding
+
+log = logging.getLogger(__name__)
+
+CHECK = "smoke"
+TIMED_OUT = 124
+"""Exit status of timeout(1)."""
+SHOWN = 30
+"""Lines of a failed command that its finding shows."""
+LINE = """
+timeout "$SECONDS_LEFT" bash -c "$1" < /dev/null > /tmp/smoke.log 2>&1
+status=$?
+cat /tmp/smoke.log
+exit $status
+"""
+"""Output goes to a file first: a daemon may keep it open."""
+
+
+def try_smokes(room: Room, smokes: Sequence[Smoke], *, unselected: Mapping[str, str]) -> list[Finding]:
+    """Run smokes in a furnished room.
+
+    Args:
+        room: Has the set on its shelf, and nothing of it installed.
+        smokes: The recipe's.
+        unselected: Package -> component, of components that this run leaves out.
+    """
+    findings: list[Finding] = []
+    broken = ""
+    for smoke in smokes:
+        absent = sorted({unselected[name] for name in smoke.packages if name in unselected})
+        if broken or absent:
+            why = (
+                f"{broken} failed before"
+                if broken
+                else f"it needs {', '.join(absent)}, which this run leaves out"
+            )
+            findings.append(Finding(check=CHECK, subject=smoke.name, outcome="skipped", detail=why))
+            continue
+        log.info("smoke %s", smoke.name)
+        problem = _problem(room, smoke)
+        broken = smoke.name if problem else ""
+        findings.append(
+            Finding(
+                check=CHECK,
+                subject=smoke.name,
+                outcome="failed" if problem else "passed",
+                detail=problem or f"its output has {smoke.expect!r}",
+            )
+        )
+    return findings
+
+
+def _problem(room: Room, smoke: Smoke) -> str:
+    """What went wrong; empty if nothing."""
+    shell(room, f"touch {STARTED}")
+    if smoke.packages:
+        done = shell(room, f'{" ".join(APT)} install "$@"', *smoke.packages)
+        if done.returncode:
+            return f"apt-get ended with exit status {done.returncode}:\n{last_lines(done)}"
+    room.put(pack({path.removeprefix("/"): text.encode() for path, text in smoke.files.items()}), "/")
+    for line in smoke.prepare:
+        if problem := _run(room, smoke, line)[1]:
+            return f"{problem}\n{shell(room, LOGS).text}".rstrip()
+    told, problem = _run(room, smoke, smoke.run)
+    if not problem and smoke.expect not in told:
+        problem = f"the output of {smoke.run!r} lacks {smoke.expect!r}:\n{_end(told)}"
+    return f"{problem}\n{shell(room, LOGS).text}".rstrip() if problem else ""
+
+
+def _run(room: Room, smoke: Smoke, line: str) -> tuple[str, str]:
+    """What a line printed, and what went wrong."""
+    done = shell(room, LINE, line, env={"SECONDS_LEFT": str(smoke.seconds)})
+    if not done.returncode:
+        return done.text, ""
+    late = done.returncode == TIMED_OUT
+    how = f"did not end in {smoke.seconds} s" if late else f"ended with exit status {done.returncode}"
+    return done.text, f"{line!r} {how}:\n{_end(done.text)}"
+
+
+def _end(text: str) -> str:
+    return "\n".join(text.splitlines()[-SHOWN:])
