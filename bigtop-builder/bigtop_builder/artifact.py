@@ -21,6 +21,7 @@ from bigtop_builder.tarball import Entry, Tarball
 MAGIC = b"!<arch>\n"
 HEADER = struct.Struct("16s12s6s6s8s10s2s")
 """Name, time, owner, group, mode, size and end mark of a member header (ar(5))."""
+READABLE = "name files that this user may read, in folders that it may enter"
 AGAIN = "build or fetch the file again"
 FORMAT = b"2.0\n"
 PARTS = ("debian-binary", "control.tar", "data.tar")
@@ -155,7 +156,7 @@ def read_deb(path: Path, *, hash_up_to: int | None = None) -> Deb:
     except BrokenStreamError as error:
         raise CheckFailed(f"{path} is no whole .deb: {error}", hint=AGAIN) from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=READABLE) from error
     return Deb(path=path, control=fields, stanza=stanza, size=size, sha256=sha256)
 
 

@@ -336,11 +336,11 @@ def test_a_release_that_in_release_does_not_sign_is_told(
     assert "Release and InRelease differ" in told
 
 
-def test_a_suite_that_points_to_a_withdrawn_snapshot_is_warned_of(
+def test_a_suite_that_points_to_a_withdrawn_snapshot_is_told_of(
     repository: Repository, keyring: Keyring, ids: list[str]
 ) -> None:
     withdraw(repository, ids[3], keyring=keyring, why="loses edits")
-    (told,) = health(repository).warnings
+    (told,) = health(repository).problems
     assert told.startswith(f"stable points to snapshot {ids[3][:16]}, which is withdrawn: loses edits")
     assert f"repo rollback stable --to {ids[2][:16]}" in told
 

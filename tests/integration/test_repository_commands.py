@@ -304,6 +304,33 @@ def test_help_lists_every_command_of_the_repository() -> None:
     assert sorted(listed) == sorted(VERBS)
 
 
+def test_what_is_no_package_is_not_called_a_broken_one(tool: Tool, deb: Path, tmp_path: Path) -> None:
+    tool("repo", "init")
+    (tmp_path / "build.sh").write_text("#!/bin/sh\n")
+    refused = tool("repo", "add", "testing", str(tmp_path / "build.sh"))
+    assert refused.returncode == 10
+    assert "build.sh is no package" in refused.complaint
+    assert "give .deb, .ddeb, .dsc, .changes and .buildinfo files" in refused.complaint
+    deb.rename(tmp_path / "zoo")
+    assert tool("repo", "add", "testing", str(tmp_path / "zoo")).returncode == 0
+
+
+def test_one_thing_is_counted_as_one_and_an_empty_list_names_the_snapshots(
+    tool: Tool, deb: Path, tmp_path: Path
+) -> None:
+    tool("repo", "init")
+    added = tool("repo", "add", "testing", str(deb), "--json")
+    assert "verifying 1 package that no verdict knows" in added.complaint
+    snapshot = json.loads(added.text)["snapshot"]
+    assert tool("repo", "export", "mirror", "--snapshot", snapshot).returncode == 0
+    assert "repo list --snapshots shows them" in tool("repo", "list", "--repo", "mirror").complaint
+    next((tmp_path / "project/apt/pool").rglob("*.deb")).unlink()
+    assert "is not whole: 1 problem\n" in tool("repo", "check").complaint
+    again = tool("repo", "add", "testing", str(deb))
+    assert "put back pool/main/z/zoo/zoo_1_all.deb" in again.text
+    assert tool("repo", "check").returncode == 0
+
+
 def test_a_gc_without_any_rule_says_that_nothing_is_let_go_and_by_which_option_it_is(tool: Tool) -> None:
     assert tool("repo", "init").returncode == 0
     for words in ((), ("--dry-run",)):

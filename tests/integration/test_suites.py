@@ -320,7 +320,7 @@ def test_only_packages_of_an_architecture_come_in_and_those_for_all(
     assert packages == [("main", "bin", "1", "arm64"), ("main", "doc", "1", "all")]
     none = tool("add", "stable", files[0], "--architecture", "riscv64")
     assert none.returncode == 2
-    assert "error: none of 1 packages is for riscv64 or all" in none.complaint
+    assert "error: none of 1 package is for riscv64 or all" in none.complaint
     assert "way out: they are for amd64" in none.complaint
 
 

@@ -306,7 +306,7 @@ def test_a_misspelt_architecture_does_not_leave_packages_out_unsaid(
     assert repository.state.unverified_pointer("stable") is None
     done = tool("add", "stable", deb("doc"), "--architecture", "amd64")
     assert done.returncode == 0
-    assert "none of 1 packages is for amd64: those for all come in" in done.complaint
+    assert "none of 1 package is for amd64: those for all come in" in done.complaint
 
 
 def test_a_pipe_is_no_package(tool: Tool, deb: Callable[..., Path]) -> None:

@@ -63,7 +63,6 @@ def new(
         name, email, algorithm=algorithm, expires=expires, passphrase=passphrase(), offline=offline
     )
     revocation = store.folder / f"{fingerprint}{REVOCATION}"
-    log.info("its revocation certificate is %s: keep a copy elsewhere", revocation)
     if offline is not None:
         bare = "" if passphrase() else f"; no passphrase protects it ({PASSPHRASE_VARIABLE} is not set)"
         log.info("the primary secret key is in %s alone: put it into the safe%s", offline, bare)

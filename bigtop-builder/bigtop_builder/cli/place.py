@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands of a repository share: where it lies, who signs, and what they say when they are done."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +18,8 @@ from bigtop_builder.repository.published import Published
 
 if TYPE_CHECKING:
     from bigtop_builder.publishing import Archive
+
+log = logging.getLogger(__name__)
 
 SHOWN = 40
 """Packages that an answer for people lists; --json has all."""
@@ -99,7 +102,26 @@ def archive_of(context: click.Context) -> "Archive":
 def place_of(context: click.Context, folder: Where | None) -> Where:
     """Where the repository lies: as --repo says it, or the project's definition."""
     setting_up(context, told=folder is None)
-    return folder or archive_of(context).folder
+    if folder:
+        return folder
+    archive = archive_of(context)
+    there = archive.standing()
+    if there and (other := other_keys(archive, there)) and not context.meta.setdefault(__name__, False):
+        log.warning("%s", other)
+        context.meta[__name__] = True  # a command may ask again
+    return archive.folder
+
+
+def other_keys(archive: "Archive", repository: Repository) -> str:
+    """What is to be said of a definition that names other keys than its repository has; empty if it does not."""
+    named, there = archive.definition.keys, repository.state.settings().keys
+    if not named or set(named) == set(there):
+        return ""
+    return (
+        f"{archive.path} names the keys {', '.join(named)}, and {repository.store.name} is signed by "
+        f"{', '.join(there)}\n  way out: write those there, or bigtop-builder key rotate changes the repository's; "
+        "one that was cut short is completed by the same command"
+    )
 
 
 @contextmanager
@@ -125,7 +147,7 @@ def tell(published: Published, *, as_json: bool) -> None:
 
 def published_value(published: Published) -> dict[str, Any]:
     """What a publish did, for --json."""
-    value = {name: getattr(published, name) for name in ("suite", "serial", "snapshot", "changed")}
+    value = {name: getattr(published, name) for name in ("suite", "serial", "snapshot", "changed", "mended")}
     for name in ("added", "removed"):
         value[name] = [one.model_dump(mode="json") for one in getattr(published, name)]
     for name in ("vanished", "lowered"):
@@ -143,4 +165,5 @@ def published_text(published: Published) -> str:
         for one in packages
     ]
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([head, *lines[:SHOWN], *more])
+    mended = [f"  put back {path}" for path in published.mended]
+    return "\n".join([head, *mended, *lines[:SHOWN], *more])

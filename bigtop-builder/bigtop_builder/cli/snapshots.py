@@ -137,7 +137,10 @@ def withdraw(
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = withdraw_snapshot(repository, wanted, keyring=keyring, why=why, undo=undo)
     place = f" --repo {folder}" if folder else ""
-    ways = {one.suite: f"{one.way_out}{place if one.target else ''}" for one in done.affected}
+    ways = {
+        one.suite: f"{one.way_out}{place if one.target else ''}{one.stays and f' ({one.stays})'}"
+        for one in done.affected
+    }
     state = "is withdrawn" if done.withdrawn else "is in use"
     head = f"snapshot {done.snapshot[:SHORT]} {state}{'' if done.changed else ' already'}"
     text = [head, *(f"{suite} points to it: {way}" for suite, way in ways.items() if done.withdrawn)]

@@ -31,6 +31,7 @@ from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
 from bigtop_builder.repository.retirement import retire as retire_suite
+from bigtop_builder.schema import counted
 from bigtop_builder.source_package import Beside, sort_out
 
 log = logging.getLogger(__name__)
@@ -277,7 +278,7 @@ def _refuse_strange(debs: Collection[Deb], chosen: Collection[str]) -> None:
     strange = [name for name in dict.fromkeys(chosen) if name not in there]
     if not strange or not there & {*chosen, "all"}:  # of none at all the suite says so
         return
-    told = f"none of {len(debs)} packages is for {', '.join(strange)}"
+    told = f"none of {counted(len(debs), 'package')} is for {', '.join(strange)}"
     if there <= {*chosen, "all"}:
         log.warning("%s: those for %s come in", told, ", ".join(sorted(there)))
         return

@@ -18,6 +18,14 @@ def init_command(where: str, fields: Mapping[str, str]) -> str:
     return f"bigtop-builder repo init {where} {told}"
 
 
+def lost_state(where: str) -> str:
+    """What mends a repository whose folder `state` is gone: no settings do, for all its blocks are gone too."""
+    return (
+        f"{where}/state is lost, and hosts go on without it: bring that folder back from a copy of the repository, "
+        "or make a new repository elsewhere and add the packages in pool/ to it"
+    )
+
+
 def refuse_inside(store: Store, source: Store | None = None) -> None:
     """See that a new repository or mirror would lie in no other: its files would be strangers there.
 

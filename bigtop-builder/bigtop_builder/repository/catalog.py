@@ -13,6 +13,7 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import public_keys, require_published
 from bigtop_builder.repository.founding import meant, unpublished
+from bigtop_builder.repository.notices import out_of_use
 from bigtop_builder.repository.state import State
 
 if TYPE_CHECKING:  # publish asks here what a snapshot is called
@@ -59,7 +60,7 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
     suites = state.unverified_pointers(state.settings().suites).values()
     snapshots = state.snapshots()
     own = state.unverified_pointers(map(layout.snapshot_suite, snapshots))
-    notices = state.notices(public)
+    notices = out_of_use(state, lambda: public)
 
     def info(snapshot: str) -> SnapshotInfo:
         suite = layout.snapshot_suite(snapshot)

@@ -20,15 +20,14 @@ from bigtop_builder.repository.index.sources import PoolFile, parse_sources
 from bigtop_builder.repository.key_expiry import all_expired, ending_keys
 from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
-from bigtop_builder.repository.pointer import WITHDRAWN, Pointer, Proven
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.refresh import why_due
 from bigtop_builder.repository.rights import closed
-from bigtop_builder.repository.rollback import last_good
 from bigtop_builder.repository.signatures import signatures, unnamed, verified
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.strays import forgotten, strays
 from bigtop_builder.repository.unfinished import Unfinished, unfinished
-from bigtop_builder.repository.withdraw import Affected
+from bigtop_builder.repository.withdrawals import unheeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +78,17 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
         found += missing_snapshots(state, pointers, look.public, look.once)
         found += look.histories(suites)
         found += look.files(suites)
-        found += look.notices(suites)
+        found += unheeded(state, pointers, look.public)
         found += forgotten(state)
+        refused, soon = look.endings(suites, now)
+        found += refused
+        dead, ending = all_expired(public, now), list(ending_keys(public, now))
+        found += ending if dead else ()
         warnings = [
-            *ending_keys(public, now),
-            *look.endings(suites, now),
+            *(() if dead else ending),
+            *soon,
             *_ownless(suites),
             *(suite.unfinished.told for suite in suites if suite.unfinished),
-            *look.withdrawn(suites),
             *closed(state),
             *strays(state),
         ]
@@ -113,11 +115,16 @@ class _Suite:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """What a file of the store must be."""
+    """What a file of the store must be.
+
+    Attributes:
+        suite: One that has it, of the settings if any of these has.
+    """
 
     path: str
     size: int
     sha256: str
+    suite: str = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,21 +146,6 @@ class _Look:
     def suites(self, names: Sequence[str]) -> list[_Suite]:
         """Suites with their signatures and what their Release says."""
         return list(self.threads.map(self._suite, names))
-
-    def withdrawn(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """Suites that point to a snapshot which is out of use."""
-        with suppress(BuilderError):
-            notices = self.state.notices(self.public)
-            for pointer in (suite.pointer for suite in suites if suite.pointer):
-                notice = notices.get(pointer.snapshot)
-                if notice and not layout.OWN_SUITE.fullmatch(pointer.suite):
-                    target = last_good(self.state, pointer.suite, notices)
-                    mirror = self.state.store.size(layout.MIRROR) is not None
-                    way_out = Affected(suite=pointer.suite, target=target).way_out
-                    yield (
-                        f"{pointer.suite} points to snapshot {pointer.snapshot[:16]}, which is withdrawn: "
-                        f"{notice.why}: {'export it again when it has gone back' if mirror else way_out}"
-                    )
 
     def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Every entry of every history, with its signature."""
@@ -182,39 +174,26 @@ class _Look:
         }
         yield from faults(self.state, models.values(), {one.sha256 for one in named}, self.once)
 
-    def notices(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """The list of withdrawn snapshots, and that their own suites say the same."""
-        try:
-            notices = self.state.notices(self.public)
-        except BuilderError as error:
-            mend = error.hint or "bigtop-builder repo refresh signs it anew, if it was not altered"
-            yield f"{error.brief}: {mend}"
-            return
-        for own in (suite.pointer for suite in suites if layout.OWN_SUITE.fullmatch(suite.name)):
-            said = own.fields.get(WITHDRAWN, "") if own else ""
-            there = notices[own.snapshot].why if own and own.snapshot in notices else ""
-            if own and said != there:
-                undo = "" if there else " --undo"
-                yield (
-                    f"{own.suite} and {layout.WITHDRAWN} differ on whether it is withdrawn: "
-                    f"bigtop-builder repo withdraw {own.snapshot[:16]}{undo} --why '{there or said}'"
-                )
-
-    def endings(self, suites: Iterable[_Suite], now: datetime) -> Iterator[str]:
-        """Suites that are to be signed anew."""
+    def endings(self, suites: Iterable[_Suite], now: datetime) -> tuple[list[str], list[str]]:
+        """Suites that hosts refuse, or will after the next step, and others that are to be signed anew."""
+        refused: list[str] = []
+        soon: list[str] = []
         pointers = [suite.pointer for suite in suites if suite.pointer]
         dead = all_expired(self.public, now)
         for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
             if told and _unfinished(pointer, self.settings):
                 if (ours := self._ours(pointer)) and (step := _unfinished(ours, self.settings)):
-                    yield f"{pointer.suite}: a change of keys was cut short: {step} completes it"
+                    refused.append(f"{pointer.suite}: a change of keys was cut short: {step} completes it")
                 else:
-                    yield (
+                    refused.append(
                         f"{pointer.suite}: it names other keys than the repository has: "
                         "if a change of keys was cut short, the same command completes it"
                     )
             elif told and not dead:
-                yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+                over = pointer.until and pointer.until <= now
+                line = f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+                (refused if over else soon).append(line)
+        return refused, soon
 
     def _ours(self, pointer: Pointer) -> Proven | None:
         """What a present key has signed of a suite: no command is taken from what somebody else wrote."""
@@ -272,7 +251,7 @@ class _Look:
                 if layout.is_written(name, self.settings.forms):
                     for one in (name, f"by-hash/SHA256/{entry.sha256}", f"by-hash/SHA512/{entry.sha512}"):
                         path = f"{layout.suite_folder(suite.name)}/{folder}/{one}"
-                        yield _File(path=path, size=entry.size, sha256=entry.sha256)
+                        yield _File(path=path, size=entry.size, sha256=entry.sha256, suite=suite.name)
 
     def _block(self, block: "_Block") -> tuple[list[str], list[_File]]:
         """What is wrong with a block, and the files of the pool that it names."""
@@ -284,7 +263,7 @@ class _Look:
         except BuilderError as error:
             return [_said(block.suite, error)], []
         return [], [
-            _File(path=one.filename, size=one.size, sha256=one.sha256)
+            _File(path=one.filename, size=one.size, sha256=one.sha256, suite=block.suite)
             for one in _named(block.folder, text.decode())
         ]
 
@@ -292,29 +271,41 @@ class _Look:
         """Whether files are there, and what they must be; one that several paths lead to is read once."""
         store = self.state.store
         held = store.held(file.path for file in files)
-        whole: dict[tuple[str, str], _File] = {}
+        whole: dict[tuple[str, str], list[_File]] = {}
+        wrong: dict[str, list[_File]] = {}
         for file in files:
             there = held.get(file.path)
-            if there is None:
-                yield f"{self._real(file.path)} is missing: {self._mend(file.path)}"
-            elif there.size != file.size:
-                wrong = f"has {there.size} bytes, not {file.size}"
-                yield f"{self._real(file.path)} {wrong}: {self._mend(file.path)}"
-            else:
-                whole.setdefault((store.origin(file.path), file.sha256), file)
-        found = self.threads.map(lambda file: store.sha256(file.path), whole.values())
-        for file, sha256 in zip(whole.values(), found, strict=True):
-            if sha256 != file.sha256:
-                wrong = f"was altered, its sha256 is not {file.sha256}"
-                yield f"{self._real(file.path)} {wrong}: {self._mend(file.path)}"
+            if there and there.size == file.size:
+                whole.setdefault((store.origin(file.path), file.sha256), []).append(file)
+                continue
+            said = f"has {there.size} bytes, not {file.size}" if there else "is missing"
+            wrong.setdefault(f"{self._real(file.path)} {said}", []).append(file)
+        found = self.threads.map(lambda same: store.sha256(same[0].path), whole.values())
+        for same, sha256 in zip(whole.values(), found, strict=True):
+            if sha256 != same[0].sha256:
+                wrong[f"{self._real(same[0].path)} was altered, its sha256 is not {same[0].sha256}"] = same
+        for told, hit in wrong.items():
+            yield f"{told}{self._mend(hit)}"
 
-    def _mend(self, path: str) -> str:
-        """What mends a file: under a suite's path it is a copy where the store has no links, and made anew."""
-        copied = path.startswith("dists/") and not self.state.store.origin("")
-        if copied and self.state.store.size(layout.MIRROR) is None:
-            refresh = f"bigtop-builder repo refresh {path.split('/')[1]}"
-            return f"{refresh} copies it anew, and so does the command that was cut off"
-        return COPY
+    def _mend(self, same: Sequence[_File]) -> str:
+        """Whom a fault of a file hits, and what mends it; the file may have several names."""
+        suites = sorted(
+            dict.fromkeys(one.suite for one in same), key=lambda one: one not in self.settings.suites
+        )
+        one, named = same[0], ", ".join(suites)
+        if self.state.store.size(layout.MIRROR) is not None:
+            return f" (of {named}): {COPY}"
+        if one.path.startswith("dists/"):
+            refresh = f"bigtop-builder repo refresh {suites[0]}"
+            if not self.state.store.origin(""):  # it is a copy where the store has no links
+                return f" (of {named}): {refresh} copies it anew, and so does the command that was cut off"
+            return f" (of {named}): {refresh} joins it anew from its blocks; or {COPY}"
+        if one.path.endswith(".deb"):
+            add = (
+                f"bigtop-builder repo add {suites[0] if suites[0] in self.settings.suites else 'SUITE'} FILE"
+            )
+            return f" (of {named}): {add} puts back the same bytes, of sha256 {one.sha256}; or {COPY}"
+        return f" (of {named}; sha256 {one.sha256}): {COPY}"
 
     def _real(self, path: str) -> str:
         """The file that a path leads to: to bring back a link would mend nothing."""

@@ -13,7 +13,7 @@ from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command, refuse_inside
+from bigtop_builder.repository.accidents import init_command, lost_state, refuse_inside
 from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
@@ -92,9 +92,10 @@ def define(state: State, suite: str, wanted: SuiteSettings) -> None:
     Raises:
         InputError: The codename would change, or the name is none.
     """
-    _check_name(suite)
     settings = state.settings()
     there = settings.suites.get(suite)
+    if there is None:
+        _check_name(suite)
     if there is None and state.retired(suite):
         log.warning("%s was retired, and stays so: take it out of the definition, or --new-suite", suite)
         return
@@ -197,9 +198,12 @@ def _changing(state: State, wanted: Settings, named: Collection[str]) -> dict[st
 def _refuse_foreign(store: Store) -> None:
     foreign = [name for name in store.names("") if name != "state"]
     if foreign and not store.names("state/keys"):
+        ours = store.names("snapshots") and store.names(layout.BY_HASH)
         raise InputError(
-            f"{store.name} holds {foreign[0]} and is no repository of this tool",
-            hint="name an empty folder",
+            f"{store.name} was a repository, and its state is gone"
+            if ours
+            else f"{store.name} holds {foreign[0]} and is no repository of this tool",
+            hint=lost_state(store.name) if ours else "name an empty folder",
         )
 
 
@@ -237,7 +241,7 @@ def _write(state: State, settings: Settings) -> None:
 def _check_name(suite: str) -> None:
     if layout.SUITE.fullmatch(suite) is None:
         raise InputError(f"{suite!r} cannot be a suite's name", hint="letters, digits, . _ and - only")
-    if layout.OWN_SUITE.fullmatch(suite):
+    if suite.startswith(layout.snapshot_suite("")):
         raise InputError(f"{suite!r} is a name that a snapshot may have", hint="choose another name")
 
 

@@ -25,6 +25,7 @@ from bigtop_builder.repository.attested import paths_of
 from bigtop_builder.repository.authentic import check_signers, once_kept, public_keys
 from bigtop_builder.repository.layout import COPY, Collected, Retention, Settings
 from bigtop_builder.repository.missing import collected, lost
+from bigtop_builder.repository.notices import out_of_use
 from bigtop_builder.repository.retention import DAY, Marked, Past, retained
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Listed
@@ -362,4 +363,4 @@ def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) ->
     for one in state.store.walk("snapshots"):
         if found := models.get(one.path):
             touched[found] = max(one.modified, touched.get(found, one.modified))
-    return Marked(kept=kept, touched=touched, withdrawn=state.notices(public).keys())
+    return Marked(kept=kept, touched=touched, withdrawn=out_of_use(state, lambda: public).keys())

@@ -6,6 +6,7 @@ history entry, then the switch. All of one step is durable before the next begin
 is either unreachable or whole, and the same command takes up what is there.
 """
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.artifact import Deb
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import pool
 from bigtop_builder.repository.accidents import require_link
@@ -188,8 +190,10 @@ class Repository:
             there = self.trusted(suite, keyring)
             pointer = there or completion.take_up(self.state, suite, keyring=keyring, clock=self.clock)
             incoming = self._incoming(pointer, component, debs, beside, replace=replace)
+            mended = pool.put_back(self.state, debs, incoming.fresh, component)
             if pointer and not incoming:
-                return unchanged(pointer) if there else completed(self.state, pointer)
+                done = unchanged(pointer) if there else completed(self.state, pointer)
+                return dataclasses.replace(done, mended=mended)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
             action: Action = "replace" if replace else "add"
@@ -203,7 +207,7 @@ class Repository:
                 beside=beside,
                 attestations=attestations,
             )
-            return self.switch_to(pointer, change, keyring, loss)
+            return dataclasses.replace(self.switch_to(pointer, change, keyring, loss), mended=mended)
 
     def settled(
         self,
@@ -224,9 +228,11 @@ class Repository:
         require_component(component)
         fitting = pool.only(debs, architectures)
         pointer = self.state.unverified_pointer(suite)
-        if pointer and not self._incoming(pointer, component, fitting, beside, replace=replace):
-            return unchanged(pointer)
-        return None
+        if pointer is None:
+            return None
+        incoming = self._incoming(pointer, component, fitting, beside, replace=replace)
+        spoilt = incoming or pool.spoilt(self.store, fitting, incoming.fresh, component)
+        return None if spoilt else unchanged(pointer)
 
     def promote(
         self,
@@ -299,7 +305,7 @@ class Repository:
                 return unchanged(pointer)
             change = Change(suite=suite, snapshot=target, action="rollback", who=who, why=why)
             done = self.switch_to(pointer, change, keyring)
-        return went_back(self.state, pointer, done, public, further=to is None)
+        return went_back(self.state, pointer, done, public)
 
     def trusted(self, suite: str, keyring: Keyring) -> Proven | None:
         """Where a suite stands, by what was verified: nobody else's state is ever signed anew."""
@@ -342,7 +348,11 @@ class Repository:
         """What hosts of a suite would lose by its switch to another snapshot."""
         if pointer is None:
             return Loss()
-        before, after = (self.state.snapshot(one) for one in (pointer.snapshot, snapshot))
+        after = self.state.snapshot(snapshot)
+        try:
+            before = self.state.snapshot(pointer.snapshot)
+        except BuilderError as error:  # what is lost of the old snapshot is no reason to stay at it
+            return Loss(unknown=error.brief)
         return between(before, after, self.state.stanzas)
 
     def _incoming(

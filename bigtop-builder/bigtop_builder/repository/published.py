@@ -35,6 +35,7 @@ class Published:
         removed: Packages that went out.
         vanished: Packages that hosts find no more, as was accepted.
         lowered: Packages whose newest version went down, as was allowed.
+        mended: Files of the pool that were missing or had other bytes, and have the right ones again.
     """
 
     suite: str
@@ -45,6 +46,7 @@ class Published:
     removed: tuple[Removed, ...] = ()
     vanished: tuple[Vanished, ...] = ()
     lowered: tuple[Lowered, ...] = ()
+    mended: tuple[str, ...] = ()
 
 
 def from_pool(stanza: Stanza | SourceStanza) -> Added:

@@ -64,11 +64,29 @@ def stood(state: State, suite: str, public: bytes) -> Proven | None:
     last = _newest(state, suite, public)
     if own:
         return max(filter(None, [last, _own(state, suite, public)]), key=lambda one: one.serial, default=None)
-    if last:
-        if switched:
-            require_link(state.store, suite, last.serial)
-        _require_last(state, last, public)
+    if last is None:
+        return _by_history(state, suite, public)
+    if switched:
+        require_link(state.store, suite, last.serial)
+    _require_last(state, last, public)
     return last
+
+
+def _by_history(state: State, suite: str, public: bytes) -> Proven:
+    """Where a suite stood whose link and wrappers are all gone: the newest entry of its history says it.
+
+    Raises:
+        CheckFailed: It is not signed, or its snapshot is gone.
+    """
+    serial = max(state.entries(suite), default=0)
+    found = _told(state, suite, serial, public)
+    if found is None or state.store.size(layout.snapshot_file(found.snapshot)) is None:
+        gone = f"snapshots/{found.snapshot}" if found else f"releases/{suite}"
+        raise CheckFailed(
+            f"nothing that is signed and whole says where {suite} stood: {gone} is missing",
+            hint=f"bring {gone} back from a copy of the repository; or promote a snapshot to another suite",
+        )
+    return found
 
 
 def brought_back(state: State, pointer: Proven) -> str:

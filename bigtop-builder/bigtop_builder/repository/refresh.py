@@ -20,7 +20,9 @@ from bigtop_builder.repository.authentic import (
     require_signed,
 )
 from bigtop_builder.repository.founding import adopt, unpublished
+from bigtop_builder.repository.joining import rejoin
 from bigtop_builder.repository.layout import Action, Notices, Settings
+from bigtop_builder.repository.notices import marked, out_of_use
 from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer, Proven
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.recovery import brought_back, clear, linked, stood, whole
@@ -84,7 +86,9 @@ def refresh(
     who: str = "",
     why: str = "",
 ) -> tuple[Refreshed, ...]:
-    """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to. No index is made anew.
+    """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to.
+
+    Of suites that are named, indices that are missing or altered are joined anew from their blocks.
 
     Of suites that are named, and with `everything`, a first publish that was cut off is completed before: with a
     change of keys the last who know it may go.
@@ -131,6 +135,8 @@ def refresh_locked(
         else due(state, public, now=repository.clock(), everything=everything)
     )
     found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
+    for snapshot in dict.fromkeys(one.snapshot for one in found if suites):
+        rejoin(state, snapshot)
     with ThreadPoolExecutor(THREADS) as threads:
         changes = list(threads.map(lambda one: _change(state, one, public, who, why), found))
     done: list[Refreshed] = []
@@ -141,8 +147,8 @@ def refresh_locked(
             Refreshed(suite=one.suite, serial=serial, snapshot=change.snapshot, reason=one.reason)
             for one, (_, change), serial in zip(found[start:], part, serials, strict=False)
         ]
-    if not suites and (reason := _notices_due(state, public, everything=everything)):
-        listed = tuple(state.notices(public).values())
+    if not suites and (reason := notices_due(state, public, everything=everything)):
+        listed = tuple(out_of_use(state, lambda: public).values())
         moment = repository.clock().replace(microsecond=0)
         write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
         done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
@@ -244,7 +250,7 @@ def _stood(state: State, suite: str, public: bytes) -> Proven | None:
 
 def _marks(state: State, snapshot: str, public: bytes) -> dict[str, str]:
     """Fields of a snapshot's own suite that was lost, by what else is signed: why it is withdrawn, and its name."""
-    notice = state.notices(public).get(snapshot)
+    notice = out_of_use(state, lambda: public).get(snapshot)
     marks = {WITHDRAWN: notice.why if notice else ""}
     name = once_kept(state, snapshot, public)
     if name is not None:
@@ -339,14 +345,18 @@ def _proven(state: State, pointer: Pointer | None, public: bytes) -> Proven | No
     return require_signed(state, pointer, public)
 
 
-def _notices_due(state: State, public: bytes, *, everything: bool) -> str:
+def notices_due(state: State, public: bytes, *, everything: bool) -> str:
+    """Why the list of withdrawn snapshots is to be signed anew, or made anew; empty if it is not."""
     signed = state.store.read(layout.WITHDRAWN)
     if signed is None:
-        return ""
+        return "it was lost" if marked(state, lambda: public) else ""
     if everything:
         return "asked for"
     known = public + b"".join(kept_keys(state).values())
-    good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
+    try:
+        good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
+    except SigningError:
+        return "none of the keys has signed it as it is"
     return (
         ""
         if set(good.keys) == set(state.settings().keys)

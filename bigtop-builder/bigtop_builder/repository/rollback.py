@@ -2,23 +2,22 @@
 """Where a suite can go back to."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from itertools import chain
 
-from bigtop_builder.errors import BuilderError, InputError, SigningError
+from bigtop_builder.errors import BuilderError, CheckFailed, InputError, SigningError
 from bigtop_builder.log import plain
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import signed_entry
 from bigtop_builder.repository.catalog import found
-from bigtop_builder.repository.layout import Action, Entry, Notice
+from bigtop_builder.repository.layout import Action, Entry
+from bigtop_builder.repository.notices import Keys, notice_of, out_of_use
 from bigtop_builder.repository.pointer import Pointer
-from bigtop_builder.repository.published import Published, compared
+from bigtop_builder.repository.published import Published, compared, difference
 from bigtop_builder.repository.state import State
 
 log = logging.getLogger(__name__)
-
-Keys = Callable[[], bytes]
-"""Public keys, binary, of which one must have signed what is read; asked for only then."""
 
 CAME: frozenset[Action] = frozenset({"add", "replace", "remove", "promote"})
 """What brings a suite to a snapshot that is new to it: the one before is what it goes back to."""
@@ -78,6 +77,8 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
         )
         return pointer.snapshot
     entry = came(chain([moved] if moved else [], newest), pointer.snapshot)
+    if entry is None:
+        _refuse_lost(state, pointer)
     if entry is None or not entry.before:
         raise InputError(
             f"suite {pointer.suite} has no snapshot before the present one",
@@ -86,6 +87,22 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
         )
     _require_signed(state, pointer.suite, entry, public())
     return entry.before
+
+
+def _refuse_lost(state: State, pointer: Pointer) -> None:
+    """See that the history is there which does not say how a suite came to where it stands.
+
+    Raises:
+        CheckFailed: Entries of it are missing.
+    """
+    lost = sorted({*range(1, pointer.serial + 1)} - state.entries(pointer.suite))
+    if lost:
+        raise CheckFailed(
+            f"what says where {pointer.suite} goes back to is missing: "
+            f"{len(lost)} of the {pointer.serial} entries in state/history/{pointer.suite}",
+            hint=f"bring state/history/{pointer.suite} back from a copy of the repository; or bigtop-builder repo "
+            f"promote ID {pointer.suite} --allow-downgrade: repo list --snapshots has the ids",
+        )
 
 
 def _require_signed(state: State, suite: str, entry: Entry, public: bytes) -> None:
@@ -109,7 +126,7 @@ def ways(state: State, pointer: Pointer, public: Keys) -> dict[str, Entry]:
 
     Neither the present one, nor those that are withdrawn or gone.
     """
-    there = set(state.snapshots()) - {pointer.snapshot} - withdrawn(state, public).keys()
+    there = set(state.snapshots()) - {pointer.snapshot} - out_of_use(state, public).keys()
     brought: dict[str, Entry] = {}
     for one in state.backwards(pointer):
         known = brought.setdefault(one.after, one)
@@ -119,17 +136,11 @@ def ways(state: State, pointer: Pointer, public: Keys) -> dict[str, Entry]:
     return {one.after: one for one in newest if one.after in there}
 
 
-def withdrawn(state: State, public: Keys) -> Mapping[str, Notice]:
-    """Snapshots that are out of use, by id.
-
-    Raises:
-        SigningError: None of the keys has signed the list.
-    """
-    return state.notices(public()) if state.store.size(layout.WITHDRAWN) is not None else {}
-
-
 def last_good(state: State, suite: str, unusable: Collection[str]) -> str:
-    """Id of the snapshot that a suite should go back to; empty if it had none that is there and in use."""
+    """Id of the snapshot that a suite should go back to; empty if it had none that is there and in use.
+
+    One that has all that the present one has, but for the keyring package, still holds what is bad: it comes last.
+    """
     history = state.history(suite)
     there = set(state.snapshots()) - set(unusable)
     seen: list[str] = []
@@ -138,14 +149,27 @@ def last_good(state: State, suite: str, unusable: Collection[str]) -> str:
         seen.append(snapshot)
         snapshot = predecessor(reversed(history), snapshot)
     earlier = [*seen[1:], *(entry.after for entry in reversed(history))]
-    return next((one for one in earlier if one in there and one != history[-1].after), "")
+    usable = [one for one in dict.fromkeys(earlier) if one in there and one != history[-1].after]
+    better = (one for one in usable if not keyring_alone(state, history[-1].after, one))
+    return next(better, next(iter(usable), ""))
+
+
+def keyring_alone(state: State, before: str, after: str) -> bool:
+    """Whether two snapshots differ in the keyring package alone, as those before and after `key rotate` do."""
+    from bigtop_builder.repository.keyring_package import package_name  # 3 ms that only a way back should pay
+
+    with suppress(BuilderError):
+        added, removed = difference(state, state.snapshot(before), state.snapshot(after))
+        return {one.name for one in added} | {one.name for one in removed} == {
+            package_name(state.settings().origin)
+        }
+    return False
 
 
 def warn_of_withdrawn(state: State, pointer: Pointer, public: Keys) -> None:
     """Say that a suite stands at a snapshot that is out of use: a command that changes nothing does not refuse it."""
-    notices = withdrawn(state, public)
-    if notice := notices.get(pointer.snapshot):
-        good = last_good(state, pointer.suite, notices)
+    if notice := notice_of(state, pointer.snapshot, public):
+        good = last_good(state, pointer.suite, {*out_of_use(state, public), pointer.snapshot})
         log.warning(
             "snapshot %s is withdrawn, and %s points to it still: %s\n  way out: %s",
             pointer.snapshot[:16],
@@ -157,24 +181,20 @@ def warn_of_withdrawn(state: State, pointer: Pointer, public: Keys) -> None:
         )
 
 
-def went_back(state: State, before: Pointer, done: Published, public: Keys, *, further: bool) -> Published:
-    """What a rollback did, with the packages that came and went.
+def went_back(state: State, before: Pointer, done: Published, public: Keys) -> Published:
+    """What a rollback did, with the packages that came and went; a warning, if that is the keyring package alone.
 
     Args:
         state: The repository.
         before: Where the suite stood.
         done: The switch.
         public: Keys that have signed the list of withdrawn snapshots.
-        further: Warn if it undid only a keyring package, as `key rotate` brings one, and no release.
     """
     done = compared(state, before, done)
-    if further:
-        try:
-            _warn_of_keyring_alone(state, done, public)
-        except (
-            BuilderError
-        ) as error:  # the suite was switched, and nothing that is read after it changes that
-            log.warning("%s was switched; where else it can go is not known: %s", done.suite, error.brief)
+    try:
+        _warn_of_keyring_alone(state, done, public)
+    except BuilderError as error:  # the suite was switched, and nothing that is read after it changes that
+        log.warning("%s was switched; where else it can go is not known: %s", done.suite, error.brief)
     return done
 
 

@@ -17,7 +17,7 @@ from bigtop_builder.repository.authentic import proof_of
 from bigtop_builder.repository.founding import change_settings
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.refresh import refresh_locked
+from bigtop_builder.repository.refresh import due, notices_due, refresh_locked
 from bigtop_builder.repository.rollback import came
 
 log = logging.getLogger(__name__)
@@ -155,9 +155,28 @@ def _finish(repository: Repository, old: str, *, new: str, keyring: Keyring, pub
     refuse_revoked(settings, keys)
     keyring.check(keys)
     trusted = keyring.export_public(keys, armor=False) + public
+    if keys == settings.keys and not _pending(repository, keyring):
+        log.info("%s signs nothing of %s: nothing is to be signed anew", old, repository.store.name)
+        _sign_ways_back(repository, keyring, trusted)
+        return
     _set_keys(repository, keys, keyring)
     refresh_locked(repository, keyring=keyring, everything=True, trusted=trusted, why=why)
     _sign_ways_back(repository, keyring, trusted)
+
+
+def _pending(repository: Repository, keyring: Keyring) -> bool:
+    """Whether anything is left that not exactly the present keys have signed, or a first publish to be completed."""
+    state = repository.state
+    public = keyring.export_public(state.settings().keys, armor=False)
+    return bool(
+        due(state, public, now=repository.clock())
+        or notices_due(state, public, everything=False)
+        or any(
+            state.store.size(f"{layout.suite_folder(suite)}/InRelease") is None and state.switches(suite)
+            for suite in state.settings().suites
+        )
+        or any(state.store.size(layout.key_file(key)) is None for key in state.settings().keys)
+    )
 
 
 def _set_keys(repository: Repository, keys: Sequence[str], keyring: Keyring) -> None:

@@ -12,7 +12,7 @@ from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import BrokenStreamError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command
+from bigtop_builder.repository.accidents import init_command, lost_state
 from bigtop_builder.repository.index import xz, zst
 from bigtop_builder.repository.index.blocks import holding
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
@@ -55,7 +55,9 @@ class State:
                 f"{self.store.name} is no repository"
                 if not (standing := self._any_suite())
                 else f"{self.store.name}/{layout.SETTINGS} is missing",
-                hint=init_command(self.store.name, standing),
+                hint=lost_state(self.store.name)
+                if self._stateless()
+                else init_command(self.store.name, standing),
             )
         try:
             return Settings.from_json(text, source=layout.SETTINGS)
@@ -163,6 +165,11 @@ class State:
     def _serials(self, folder: str, suite: str) -> set[int]:
         found = {name.partition(".")[0] for name in self.store.names(f"{folder}/{suite}")}
         return {int(name) for name in found if name.isdecimal()}
+
+    def _stateless(self) -> bool:
+        """Whether all that the next publisher needs is gone, and what hosts read is there: no settings mend that."""
+        there = self.store.names("snapshots") or self._any_suite()
+        return bool(there) and not self.store.names("state/blocks")
 
     def _any_suite(self) -> Mapping[str, str]:
         """Fields of the Release of any suite; none if there is none of ours."""

@@ -16,6 +16,7 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import public_keys, require_good, signed_entry
 from bigtop_builder.repository.layout import Entry
+from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.pointer import Pointer, Proven, proven_pointer
 from bigtop_builder.repository.published import Published, from_pool, unchanged
 from bigtop_builder.repository.state import State
@@ -197,7 +198,7 @@ def _entry(state: State, suite: str, public: bytes) -> Entry | None:
 
 def _barred(state: State, snapshot: str, public: bytes) -> str:
     """Why nothing is to point to a snapshot; empty if something may."""
-    if notice := state.notices(public).get(snapshot):
+    if notice := notice_of(state, snapshot, lambda: public):
         return f"snapshot {snapshot[:16]} is withdrawn: {notice.why}"
     if state.store.size(layout.snapshot_file(snapshot)) is None:
         return f"snapshot {snapshot[:16]} is gone"

@@ -16,6 +16,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import known_again
 from bigtop_builder.repository.authentic import once_kept, public_keys, require_published, signed_entry
 from bigtop_builder.repository.index.release import release_text
+from bigtop_builder.repository.joining import require_indices
 from bigtop_builder.repository.layout import (
     COPY,
     Action,
@@ -28,6 +29,7 @@ from bigtop_builder.repository.layout import (
     Snapshot,
     SuiteSettings,
 )
+from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.pointer import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Proven
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content
@@ -133,6 +135,8 @@ def switch(
         _refuse_withdrawn(state, change, keys)
     suite = layout.snapshot_suite(change.snapshot)
     own = state.unverified_pointer(suite)
+    if change.action in MOVES:
+        require_indices(state, change.suite, change.snapshot)
     if change.action == "rollback":
         require_published(state, change.snapshot, keys())
     changes: list[tuple[Proven | None, Change]] = [(pointer, change)]
@@ -258,9 +262,7 @@ def _signed(wrappers: Sequence[Wrapper], settings: Settings, keyring: Keyring) -
 
 
 def _refuse_withdrawn(state: State, change: Change, keys: Callable[[], bytes]) -> None:
-    if state.store.size(layout.WITHDRAWN) is None:
-        return
-    if notice := state.notices(keys()).get(change.snapshot):
+    if notice := notice_of(state, change.snapshot, keys):
         raise PublishError(
             f"snapshot {change.snapshot[:16]} is withdrawn, and {change.suite} must not point to it",
             details=f"{notice.when:%Y-%m-%d %H:%M} UTC, {notice.who}: {notice.why}",
