@@ -59,4 +59,4 @@ def test_every_call_that_changes_the_repository_is_seen(
         events = [json.loads(line)["call"] for line in journal.read_text().splitlines()]
         told = Counter("create" if call == "truncate" else call for call in events if call != "failed")
         assert told == seen
-        assert sum(seen.values()) > 30
+        assert sum(seen.values()) > 10, "the trace has seen the command at work"
