@@ -6,10 +6,13 @@ Apache repositories. `--draw` draws the backports anew into `detection.txt`, whe
 branch and the one on master that it came from.
 
 Bigtop: each drawn change is made a patch to the release before the one that took it, by a three-way merge, and is
-then looked for in all releases; one that conflicts there is taken as its branch has it, and told apart. A release
-has it if the commit, or one that says to be picked from it or has its subject with the pull request's number, is
-in its history and was not taken back. A release that has neither but a commit with the ticket is not clear, and
-is told apart. Found is what is certain, as `patch status` takes it.
+then looked for in all releases; one that conflicts there is taken as its branch has it, and told apart. The truth
+is the release's content, read by other code than what is measured: it has a change that can be taken back from it
+and not be made; it lacks one that can be made and not be taken back. Where neither can be done, it has it if all
+lines that come are there and none that goes, and lacks it if none that comes is there. The rest is not clear from
+content, and told apart by history: the commit, or one that says to be picked from it or has its subject with the
+pull request's number, is there and was not taken back, or not. What is found there without such a commit is false
+too. Found is what `patch status` calls `upstream`.
 
 Components: Bigtop's own patches to ZooKeeper and Oozie are looked for in all releases of these. What is found
 is false unless the commit names a ticket that the patch's file or subject names, or a reader judged it.
@@ -26,11 +29,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.apply import check
+from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.upstream.commits import Message, key_of, messages
 from bigtop_builder.upstream.history import History
 from bigtop_builder.upstream.landed import Detection, Landing, seek
@@ -47,6 +54,7 @@ DRAW = 175
 BEFORE = "made on the release before"
 BRANCH = "as on the release's branch, as they conflict with the release before"
 WORDS = {True: "has", False: "lacks", None: "not clear"}
+COMMIT = {True: "its commit is there", False: "no commit", None: "a commit with its ticket"}
 RECALL = 0.95
 JUDGED = {"65996170ca9e3f55435c000377d6ed01a1339372": {"97e598b6c106", "7956f138a781"}}
 """Bigtop's patch (blob) -> commits that a reader found to make the same change: the patch names no ticket, and
@@ -98,8 +106,8 @@ class Bigtop:
     def first_release(self, commit: str) -> str:
         return next(name for name in RELEASES if commit in self.commits[name])
 
-    def truth(self, source: str, pairs: Iterable[Backport], release: str) -> bool | None:
-        """Whether a release has a change; None if that is not clear."""
+    def said_so(self, source: str, pairs: Iterable[Backport], release: str) -> bool | None:
+        """Whether a release's history has a change; None if only a commit with its ticket is there."""
         known = {source, *(pair.commit for pair in pairs if pair.source == source)}
         if there := known & self.commits[release]:
             return not any(self._taken_back(commit, release) for commit in there)
@@ -140,6 +148,55 @@ def make_patch(bigtop: Bigtop, index: Index, backport: Backport) -> tuple[str, b
     return BRANCH, b"" if made.returncode else made.stdout
 
 
+def content(index: Index, diff: bytes, release: str) -> bool | None:
+    """Whether a release's files have a change; None if they do not tell."""
+    lines = changed_lines(diff)
+    index.load(release, list(lines))
+    does, undoes = (
+        index("apply", "--cached", "--check", *way, "-", stdin=diff, check=False).returncode == 0
+        for way in ((), ("--reverse",))
+    )
+    if does != undoes:
+        return undoes
+    if does:
+        return None
+    comes, goes = [], []
+    for path, (removed, added) in lines.items():
+        shown = index("cat-file", "blob", f":{path}", check=False)
+        there = set(shown.stdout.split(b"\n")) if shown.returncode == 0 else set()
+        comes += [line in there for line in added - removed]
+        goes += [line not in there for line in removed - added]
+    if all(comes) and all(goes):
+        return True if comes or goes else None
+    return None if any(comes or goes) else False
+
+
+def applies(index: Index, diff: bytes, release: str) -> bool:
+    """As `patch status` sees it; what it cannot read does not."""
+    with suppress(InputError):
+        return check(index, release, diff).state != "conflict"
+    return False
+
+
+def is_text(diff: bytes) -> bool:
+    try:
+        return bool(parse_diff(diff, source="a backport"))
+    except InputError:
+        return False
+
+
+def changed_lines(diff: bytes) -> dict[str, tuple[set[bytes], set[bytes]]]:
+    """Path -> the lines that go and those that come, blank ones left out."""
+    found: dict[str, tuple[set[bytes], set[bytes]]] = {}
+    for file in parse_diff(diff, source="a backport"):
+        for path in filter(None, {file.old, file.new}):
+            here = found.setdefault(path, (set(), set()))
+            for line in (line.rstrip(b"\n") for hunk in file.hunks for line in hunk.lines):
+                if line[:1] in (b"-", b"+") and line[1:].strip():
+                    here[line[:1] == b"+"].add(line[1:])
+    return found
+
+
 def draw(bigtop: Bigtop, index: Index) -> list[Backport]:
     pool = bigtop.backports()
     random.Random(SEED).shuffle(pool)  # noqa: S311  # a sample, no secret
@@ -161,55 +218,64 @@ def measure_bigtop(bigtop: Bigtop, drawn: Sequence[Backport], cache: Path) -> bo
         made = [make_patch(bigtop, index, one) for one in drawn]
         well = True
         for way in (BEFORE, BRANCH):
-            some = [(one, diff) for one, (how, diff) in zip(drawn, made, strict=True) if how == way]
-            print(f"Bigtop, {len(some)} patches {way}:")
-            well &= search(bigtop, some, Detection(history, index), history)
+            all_so = [(one, diff) for one, (how, diff) in zip(drawn, made, strict=True) if how == way]
+            some = [(one, diff) for one, diff in all_so if is_text(diff)]
+            print(
+                f"Bigtop, {len(all_so)} patches {way}; {len(all_so) - len(some)} are binary, which no queue takes:"
+            )
+            well &= search(bigtop, some, Detection(history, index), history, index)
     return well
 
 
 def search(
-    bigtop: Bigtop, patches: Sequence[tuple[Backport, bytes]], detection: Detection, history: History
+    bigtop: Bigtop,
+    patches: Sequence[tuple[Backport, bytes]],
+    detection: Detection,
+    history: History,
+    index: Index,
 ) -> bool:
     """Look for patches in all releases, tell how well that went, and return whether it is good enough."""
     pairs = bigtop.backports()
     counts: Counter[str] = Counter()
     missed: set[str] = set()
+    wrong = 0
     taken: list[float] = []
     start = time.perf_counter()
     sought = seek(history, [(diff, bigtop.said[one.source].subject) for one, diff in patches])
     for name in RELEASES:
         detection.prepare(sought, bigtop.tips[name])
     reading = time.perf_counter() - start
-    for (one, _), patch in zip(patches, sought, strict=True):
+    for (one, diff), patch in zip(patches, sought, strict=True):
         for name in RELEASES:
+            tip = bigtop.tips[name]
             start = time.perf_counter()
-            landing = detection.find(patch, bigtop.tips[name])
+            landing = detection.find(patch, tip)
             taken.append(time.perf_counter() - start)
-            got = landing is not None and landing.stands and landing.certain
-            truth = bigtop.truth(one.source, pairs, name)
-            said = f"{WORDS[truth]}, {'found' if got else 'not found'}"
-            counts[said] += 1
-            if truth and one.source not in bigtop.commits[name]:
-                counts[f"has the backport alone, {'found' if got else 'not found'}"] += 1
-            if landing and landing.stands:
-                counts[f"by {landing.by}{'' if landing.certain else ', not certain'}"] += 1
-            if landing and landing.undone_by:
-                counts["told that its lines were taken out later"] += 1
-            if got if truth is None else truth != got:
-                print(f"  {said}: {one.source[:12]} in {name}: {landing}")
+            proved = landing is not None and landing.stands and landing.certain
+            got = proved and not applies(index, diff, tip)
+            truth, commit = content(index, diff, tip), bigtop.said_so(one.source, pairs, name)
+            found = "found" if got else "not found"
+            counts[f"{WORDS[truth]}, {found}"] += 1
+            counts[f"{WORDS[truth]}, {COMMIT[commit]}, {found}"] += 1
+            counts["proved by history, and it applies"] += proved and not got
+            if landing and got:
+                counts[f"by {landing.by}"] += 1
+            if got if truth is None and not commit else got is not truth and truth is not None:
+                print(f"  {WORDS[truth]}, {COMMIT[commit]}, {found}: {one.source[:12]} in {name}: {landing}")
+            wrong += got and (truth is False or (truth is None and commit is False))
             if truth and not got:
                 missed.add(one.source)
-    has, lacks = (counts[f"{word}, found"] + counts[f"{word}, not found"] for word in ("has", "lacks"))
     for word, count in sorted(counts.items()):
         print(f"  {word}: {count}")
     print(
         f"  patches and files read in {reading:.1f} s, {len(taken)} searches {sum(taken):.1f} s, "
         f"median {1000 * statistics.median(taken):.2f} ms, longest {1000 * max(taken):.0f} ms"
     )
+    has = counts["has, found"] + counts["has, not found"]
     recall = counts["has, found"] / has
-    print(f"  recall {100 * recall:.1f} % of {has}; false positives {counts['lacks, found']} of {lacks}")
+    print(f"  recall {100 * recall:.1f} % of {has}; false positives {wrong} of {len(taken) - has}")
     print(f"  patches found wherever they are: {len(patches) - len(missed)} of {len(patches)}")
-    return recall >= RECALL and not counts["lacks, found"]
+    return recall >= RECALL and not wrong
 
 
 def component_patches(bigtop: Mirror, component: str) -> dict[str, tuple[str, bytes]]:
@@ -241,7 +307,8 @@ def measure_component(bigtop: Mirror, component: str, mirror: Mirror, cache: Pat
             detection.prepare(sought, tag.commit)
             for oid, patch in zip(patches, sought, strict=True):
                 landing = detection.find(patch, tag.commit)
-                if landing is not None and landing.stands and landing.certain:
+                proved = landing is not None and landing.stands and landing.certain
+                if landing and proved and not applies(index, patches[oid][1], tag.commit):
                     found[oid].append(landing)
                 if detection.hints(patch, tag.commit):
                     hinted.add(oid)

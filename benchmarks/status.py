@@ -116,7 +116,10 @@ def real(clone: Path, dice: random.Random, count: int) -> list[Made]:
 def lay_out(folder: Path, clone: Path, patches: Sequence[Made]) -> Path:
     project = folder / "project"
     text = (HERE / "recipes/3.5.0.toml").read_text()
-    template = re.sub(r"^(?:patches = .*|\[\[carry\]\]\n(?:.+\n)*)\n", "", text, flags=re.MULTILINE)
+    carried = (
+        r"\[\[carry\]\]\n(?:.+\n)*|\[\[components\]\]\nname = \"oozie\"\n(?:(?!\[\[components\]\]\n).*\n)*"
+    )
+    template = re.sub(rf"^(?:patches = .*\n|{carried})", "", text, flags=re.MULTILINE)
     for made in patches:
         home = project / "patches/bigtop" / made.name
         home.mkdir(parents=True)

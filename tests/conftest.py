@@ -11,6 +11,8 @@ from bigtop_builder.miniature import lay_out
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Project
 
+pytest_plugins = ("fault_figures",)
+
 ROOT = Path(__file__).parents[1]
 
 # `make faults` sets BIGTOP_FAULTS=all; all else takes a sample that is the same every time, and shows it as it came.

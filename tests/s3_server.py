@@ -32,6 +32,8 @@ ACCESS = "testaccess"
 SECRET = "test-secret-that-no-log-may-show"  # noqa: S105  # of a server that lives as long as a test
 BUCKET = "localhost"
 """Its name is the host name under which it is a website."""
+URL = f"s3://{BUCKET}/deb/main"
+"""A prefix of it."""
 
 
 def program() -> Path:
@@ -191,7 +193,8 @@ class Passing(BaseHTTPRequestHandler):
         self.server.seen.append(f"{self.command} {self.path}")
         fault = self.server.fault(self.command, self.path)
         if fault.isdigit():
-            self.answer(int(fault), b"<Error><Code>SlowDown</Code></Error>" if fault == "503" else b"")
+            code = {"503": "SlowDown", "403": "AccessDenied"}.get(fault)
+            self.answer(int(fault), f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
             return
         if fault == "slow":
             self.server.stop.wait(10)

@@ -50,6 +50,11 @@ name = "bigtop-utils"
 """
 
 
+def recipe_text(release: str, commit: str) -> str:
+    """A recipe for a commit of the repository `bigtop` beside the folder of recipes."""
+    return RECIPE.format(release=release, commit=commit)
+
+
 def numbered(*changed: tuple[int, str], first: int = 1, last: int = 40) -> str:
     """A file of numbered lines, some of which say something else."""
     words = dict(changed)
@@ -105,5 +110,5 @@ def small_project(root: Path) -> Project:
     (root / "recipes").mkdir()
     (root / "patches").mkdir()
     for release, commit in (("1.0.0", first), ("2.0.0", second)):
-        (root / "recipes" / f"{release}.toml").write_text(RECIPE.format(release=release, commit=commit))
+        (root / "recipes" / f"{release}.toml").write_text(recipe_text(release, commit))
     return Project(root)

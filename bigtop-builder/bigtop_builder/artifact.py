@@ -4,6 +4,7 @@
 import hashlib
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from bigtop_builder.tarball import Entry, Tarball
 MAGIC = b"!<arch>\n"
 HEADER = struct.Struct("16s12s6s6s8s10s2s")
 """Name, time, owner, group, mode, size and end mark of a member header (ar(5))."""
+READABLE = "name files that this user may read, in folders that it may enter"
 AGAIN = "build or fetch the file again"
 FORMAT = b"2.0\n"
 PARTS = ("debian-binary", "control.tar", "data.tar")
@@ -141,7 +143,7 @@ def read_deb(path: Path, *, hash_up_to: int | None = None) -> Deb:
         CheckFailed: It is no whole .deb; file and reason are named.
     """
     try:
-        with path.open("rb", HEAD) as file:
+        with open_regular(path) as file:
             control, _ = frame(file)
             stanza = _stanza(file, control)
             fields = parse_control(stanza, source=str(path))
@@ -154,8 +156,26 @@ def read_deb(path: Path, *, hash_up_to: int | None = None) -> Deb:
     except BrokenStreamError as error:
         raise CheckFailed(f"{path} is no whole .deb: {error}", hint=AGAIN) from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=READABLE) from error
     return Deb(path=path, control=fields, stanza=stanza, size=size, sha256=sha256)
+
+
+def open_regular(path: Path, what: str = "") -> BinaryIO:
+    """Open a file to be read: a pipe or a device may have no end, and is not even waited for.
+
+    Args:
+        path: The file.
+        what: For the error, after the path: who names it.
+
+    Raises:
+        CheckFailed: It is no regular file.
+        OSError: It cannot be opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise CheckFailed(
+            f"{path}{what} is no regular file", hint="name a file, and no pipe, device or folder"
+        )
+    return path.open("rb", HEAD)
 
 
 def read_debs(

@@ -23,6 +23,8 @@ def write_whole(path: Path, text: str) -> None:
         with suppress(FileNotFoundError):
             shutil.copymode(path, beside)
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # which of the two files it was is nobody's business
         raise

@@ -77,6 +77,23 @@ def base_tree(index: Index, recipe: Recipe) -> str:
     return index.write_tree()
 
 
+def carried(index: Index, recipe: Recipe) -> dict[str, str]:
+    """Folders of `base_tree` that are not the release's own -> the commit that each comes from.
+
+    Raises:
+        TreeError: As `base_tree`.
+    """
+    if not recipe.carry:
+        return {}
+    commit = recipe.bigtop.commit
+    bom = _read(index, commit, recipe.bigtop.repository, recipe).bom
+    donors = _donors(index, recipe, bom)
+    ours = index.entries(commit, [path for name in donors for path in folders_of(name)])
+    return {
+        path: donor.commit for name, donor in donors.items() for path in folders_of(name) if path not in ours
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Stack:
     """The bill of materials of a commit.

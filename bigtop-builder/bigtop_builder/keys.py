@@ -112,6 +112,10 @@ class KeyStore:
                 undo.callback((self.folder / f"{fingerprint}{end}").unlink)
             undo.pop_all()
         log.info("new key %s in %s", fingerprint, self.folder)
+        log.info(
+            "its revocation certificate is %s: keep a copy elsewhere",
+            self.folder / f"{fingerprint}{REVOCATION}",
+        )
         return fingerprint
 
     def awaiting(self, old: str) -> str:
@@ -301,7 +305,19 @@ class KeyStore:
             yield keyring
 
     def listing(self) -> tuple[tuple[Key, ...], tuple[SigningError, ...]]:
-        """All keys of the store, and what is wrong with the files that hold none."""
+        """All keys of the store, and what is wrong with the files that hold none.
+
+        Raises:
+            EnvironmentMissing: The store is there, and cannot be read.
+        """
+        try:
+            os.scandir(self.folder).close()
+        except FileNotFoundError:
+            return (), ()  # the first key makes it
+        except OSError as error:
+            raise EnvironmentMissing(
+                f"{self.folder} cannot be read: {error.strerror}", hint="run as its owner, or set keys_dir"
+            ) from error
         problems: list[SigningError] = []
         with Keyring() as keyring:
             for path in sorted(self.folder.glob(f"*{SECRET}")):

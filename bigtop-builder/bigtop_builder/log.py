@@ -20,6 +20,11 @@ KEPT = 400
 log = logging.getLogger(__name__)
 
 
+def plain(text: str) -> str:
+    """Text that somebody else may have written, with nothing in it that a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def configure(*, verbose: bool) -> None:
     """Send the story of this package to stderr. `verbose` shows every command that is run."""
     level = logging.DEBUG if verbose else logging.INFO

@@ -161,28 +161,35 @@ class Mirror:
         missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
         if not missing:
             return
-        log.info("fetching %d files of %s from %s", len(missing), treeish[:12], self._shown)
+        complaint = self._fetch_contents(missing, treeish, env)
+        if complaint:
+            tree = self.git("ls-tree", "-r", "-z", "--full-tree", treeish, env=env).text.split("\0")
+            names = [line.partition("\t")[2] for line in tree if line and line.split()[2] in missing]
+            raise TreeError(
+                f"{self.path} lacks {len(missing)} files of {treeish}, and they cannot be fetched",
+                details="\n".join([*names[:5], shown(complaint)]),
+                hint=ONCE_ONLINE
+                if self.offline
+                else "it is a partial clone: make its server reachable, or name a full one in mirrors.git",
+            )
+
+    def _fetch_contents(self, missing: Sequence[str], treeish: str, env: Mapping[str, str] | None) -> str:
+        """Fetch objects; return what git complained of, empty if it worked."""
         remote = self.git("config", "extensions.partialClone", check=False).text or "origin"
-        wanted = "".join(f"{oid}\n" for oid in missing).encode()
+        if remote not in self.git("remote").text.split():
+            # `git fetch --filter` would write this name into the clone's configuration before it fails.
+            return "it names no server that has them"
+        log.info("fetching %d files of %s from %s", len(missing), treeish[:12], self._shown)
         done = self.git(
             *("-c", "fetch.negotiationAlgorithm=noop"),
             *(*FETCH, WITHOUT_CONTENTS),
             remote,
             "--stdin",
-            stdin=wanted,
+            stdin="".join(f"{oid}\n" for oid in missing).encode(),
             env=env,
             check=False,
         )
-        if done.returncode != 0:
-            tree = self.git("ls-tree", "-r", "-z", "--full-tree", treeish, env=env).text.split("\0")
-            names = [line.partition("\t")[2] for line in tree if line and line.split()[2] in missing]
-            raise TreeError(
-                f"{self.path} lacks {len(missing)} files of {treeish}, and they cannot be fetched",
-                details="\n".join([*names[:5], shown(done.complaint)]),
-                hint=ONCE_ONLINE
-                if self.offline
-                else "it is a partial clone: make its server reachable, or name a full one in mirrors.git",
-            )
+        return "" if done.returncode == 0 else done.complaint or f"exit status {done.returncode}"
 
     @property
     def _shown(self) -> str:

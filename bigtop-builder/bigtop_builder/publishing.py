@@ -82,7 +82,7 @@ class Archive:
         """
         repository = self.standing()
         state = repository.state if repository else None
-        pointer = state.pointer(suite) if state else None
+        pointer = state.unverified_pointer(suite) if state else None
         if state is None or pointer is None:
             return []
         indices = state.snapshot(pointer.snapshot).components.get(self.definition.component, {})
@@ -229,7 +229,7 @@ def publish(
 
 def _expected(state: State, suite: str, manifest: Manifest) -> set[str]:
     """Packages that the manifest's components had when they were last published to a suite."""
-    pointer = state.pointer(suite)
+    pointer = state.unverified_pointer(suite)
     past = state.snapshot(pointer.snapshot).manifests if pointer else ()
     wanted = {component.name for component in manifest.components}
     names: set[str] = set()
@@ -255,7 +255,7 @@ def carried_keys(archive: Archive, repository: Repository) -> dict[str, list[fro
     pooled = _pooled(archive, repository)
     carried: dict[str, list[frozenset[str]]] = {}
     with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
-        for suite, pointer in state.pointers(state.settings().suites).items():
+        for suite, pointer in state.unverified_pointers(state.settings().suites).items():
             indices = (
                 state.snapshot(pointer.snapshot).components.get(archive.definition.component, {}).values()
             )

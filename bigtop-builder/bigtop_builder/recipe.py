@@ -304,4 +304,4 @@ def load_recipe(name: str, recipes: Path) -> tuple[Recipe, Path]:
     if path.suffix != ".toml" or not path.is_file():
         what = "a folder" if path.is_dir() else "not a .toml file"
         raise InputError(f"{name} is no recipe: it is {what}", hint=hint)
-    return Recipe.from_toml(path), path.absolute()
+    return Recipe.from_toml(path), path.parent.resolve() / path.name

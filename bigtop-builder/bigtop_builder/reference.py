@@ -22,7 +22,7 @@ from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.queue import PatchFacts
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.definition import Definition
-from bigtop_builder.settings import Settings
+from bigtop_builder.settings import SHOWN, Settings
 from bigtop_builder.verify.verdict import Verdict
 
 FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
@@ -105,6 +105,8 @@ def _type(annotation: Any) -> tuple[str, list[type[BaseModel]]]:  # noqa: PLR091
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if isinstance(field.json_schema_extra, dict) and SHOWN in field.json_schema_extra:
+        return str(field.json_schema_extra[SHOWN])
     value = field.default
     if value is PydanticUndefined or isinstance(value, BaseModel):
         return ""

@@ -24,6 +24,8 @@ PREFIX = "BIGTOP_BUILDER_"
 OTHER = (f"{PREFIX}SETTINGS", f"{PREFIX}PROJECT", f"{PREFIX}KEY_PASSPHRASE", f"{PREFIX}SIGNING_KEY")
 """Variables that are no settings."""
 HINT = "docs/settings.md lists every key"
+SHOWN = "shown"
+"""Name under which a field keeps how docs/settings.md shows a default that each machine has its own of."""
 
 
 class Mirrors(Value):
@@ -72,6 +74,7 @@ class Settings(Value):
             Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bigtop-builder"
         ),
         description="Mirrors, sources, images and build results; may be deleted at any time",
+        json_schema_extra={SHOWN: "`$XDG_CACHE_HOME/bigtop-builder`, else `~/.cache/bigtop-builder`"},
     )
     shared_cache: str = Field(
         "",
@@ -83,6 +86,9 @@ class Settings(Value):
             Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "bigtop-builder" / "keys"
         ),
         description="Key store: signing keys, one file each, readable by their owner alone",
+        json_schema_extra={
+            SHOWN: "`$XDG_DATA_HOME/bigtop-builder/keys`, else `~/.local/share/bigtop-builder/keys`"
+        },
     )
     gpg_agent: bool = Field(
         False,

@@ -7,13 +7,14 @@ Nothing here looks at OpenPGP signatures in these files: whoever may publish ans
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.artifact import NAME, UNPRINTABLE, VERSION, parse_control
+from bigtop_builder.artifact import NAME, READABLE, UNPRINTABLE, VERSION, open_regular, parse_control
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import CHUNK
-from bigtop_builder.openpgp import signed_text
+from bigtop_builder.openpgp import unverified_text
 
 AGAIN = "build the source package again: dpkg-source --build"
 LIMIT = 8 << 20
@@ -27,6 +28,8 @@ SIZE = re.compile(r"[0-9]{1,15}")
 ALGORITHMS = {"Files": "md5", "Checksums-Sha1": "sha1", "Checksums-Sha256": "sha256"}
 """Field of a .dsc -> hash in it. dpkg-source refuses a file that differs from any of them."""
 PACKAGES = (".deb", ".ddeb")
+ARCHIVE = b"!<arch>\n"
+"""What a .deb begins with (deb(5))."""
 RECORDS = (".changes", ".buildinfo")
 
 
@@ -123,6 +126,7 @@ def sort_out(given: Iterable[Path]) -> tuple[list[Path], Beside]:
     """
     files: dict[Path, None] = {}
     for path in given:
+        _require_package(path)
         files |= dict.fromkeys(_packages_in(path) if path.is_dir() else _with_named(path))
     debs = [path for path in files if not path.name.endswith((".dsc", *RECORDS))]
     return debs, Beside(
@@ -194,6 +198,22 @@ def _packages_in(folder: Path) -> Iterator[Path]:
     yield from found
 
 
+def _require_package(path: Path) -> None:
+    """See that a file is one of those that a repository takes, by its name or by what it begins with.
+
+    Raises:
+        CheckFailed: It is not.
+    """
+    if path.is_dir() or path.suffix in {*PACKAGES, ".dsc", *RECORDS}:
+        return
+    with suppress(OSError), open_regular(path) as file:
+        if file.read(len(ARCHIVE)) != ARCHIVE:
+            raise CheckFailed(
+                f"{path} is no package",
+                hint="give .deb, .ddeb, .dsc, .changes and .buildinfo files, or folders of them",
+            )
+
+
 def _with_named(path: Path) -> Iterator[Path]:
     """A file, and if it is a .changes, what it names of packages and records."""
     yield path
@@ -201,7 +221,7 @@ def _with_named(path: Path) -> Iterator[Path]:
         named = [path.with_name(name) for name in read_record(path).files]
         for one in named:
             if one.suffix in {*PACKAGES, ".dsc", ".buildinfo"}:
-                if not one.is_file():
+                if not one.exists():
                     raise InputError(f"{one}, which {path.name} names, does not exist")
                 yield one
 
@@ -209,13 +229,13 @@ def _with_named(path: Path) -> Iterator[Path]:
 def _read(path: Path) -> tuple[bytes, dict[str, str]]:
     """Bytes and fields of a file that may be clear-signed."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LIMIT + 1)
         if len(content) > LIMIT:
             raise CheckFailed(f"{path} is larger than {LIMIT >> 20} MiB")
-        text = (signed_text(content) if content.startswith(SIGNED) else content).decode().strip("\n")
+        text = (unverified_text(content) if content.startswith(SIGNED) else content).decode().strip("\n")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=READABLE) from error
     except UnicodeDecodeError as error:
         raise CheckFailed(f"{path} is not UTF-8 at byte {error.start}") from error
     except BuilderError as error:
@@ -244,13 +264,15 @@ def _part(dsc: Path, name: str, said: Mapping[str, tuple[str, int]]) -> Part:
     digests = {one: hashlib.new(one, usedforsecurity=one == "sha256") for one in said}
     size = 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path, f", which {dsc.name} names,") as file:
             while piece := file.read(CHUNK):
                 size += len(piece)
                 for digest in digests.values():
                     digest.update(piece)
     except OSError as error:
-        raise InputError(f"{path}, which {dsc.name} names, cannot be read: {error.strerror}") from error
+        raise InputError(
+            f"{path}, which {dsc.name} names, cannot be read: {error.strerror}", hint=READABLE
+        ) from error
     for algorithm, digest in digests.items():
         if (digest.hexdigest(), size) != said[algorithm]:
             raise CheckFailed(

@@ -78,14 +78,7 @@ class Succession:
         with self._keyring(new, without=old) as keyring:
             rotation.finish(self.repository, old, new=new, keyring=keyring, public=public, why=why)
             spread = self._spread(keyring, why=why)
-        if not unaware or spread.warning:
-            return spread
-        warning = (
-            f"hosts that know {old} alone refuse {', '.join(unaware)} until you bring them the keyring package: "
-            "bigtop-builder key package ."
-        )
-        log.warning("%s", warning)
-        return replace(spread, warning=warning)
+        return _warned(spread, old, unaware)
 
     def renew(self, fingerprint: str, *, why: str = "") -> Spread:
         """Sign with the present subkeys of a key."""
@@ -111,7 +104,10 @@ class Succession:
         return self.renew(fingerprint, why=why)
 
     def revoke(self, fingerprint: str, certificate: bytes, *, why: str = "") -> Spread:
-        """Take back a key."""
+        """Take back a key. Who knows what hosts have: a warning names what those need that know it alone."""
+        state = self.repository.state
+        signed = fingerprint in state.settings().keys
+        suites = tuple(state.unverified_pointers(state.settings().suites)) if signed else ()
         public = self._public(fingerprint)
         with Keyring() as scratch:
             if fingerprint not in (scratch.import_key(public) if public else ()):
@@ -122,7 +118,7 @@ class Succession:
             rotation.revoke(
                 self.repository, fingerprint, keyring=keyring, public=public, revoked=revoked, why=why
             )
-            return self._spread(keyring, why=why)
+            return _warned(self._spread(keyring, why=why), fingerprint, suites)
 
     @contextmanager
     def _keyring(self, new: str = "", *, without: str = "") -> Iterator[Keyring]:
@@ -204,7 +200,7 @@ class Succession:
         """
         if self.archive is None:
             state = self.repository.state
-            return tuple(state.pointers(state.settings().suites))
+            return tuple(state.unverified_pointers(state.settings().suites))
         carried = carried_keys(self.archive, self.repository)
         return tuple(
             suite
@@ -256,13 +252,26 @@ class Succession:
 
     def _holds(self, archive: Archive, suite: str, package: Deb) -> bool:
         state = self.repository.state
-        pointer = state.pointer(suite)
+        pointer = state.unverified_pointer(suite)
         indices = state.snapshot(pointer.snapshot).components if pointer else {}
         return any(
             stanza.name == package.name
             for index in indices.get(archive.definition.component, {}).values()
             for stanza in state.find(index, [package.name])
         )
+
+
+def _warned(spread: Spread, old: str, suites: Sequence[str]) -> Spread:
+    """The same, with a warning of hosts that know but a key which signs no more, unless there is one of them."""
+    others = [suite for suite in suites if suite not in spread.lacking]
+    if not others or (spread.warning and not spread.lacking):
+        return spread
+    warning = (
+        f"hosts that know {old} alone refuse {', '.join(others)} until you bring them the keyring package: "
+        "bigtop-builder key package ."
+    )
+    log.warning("%s", warning)
+    return replace(spread, warning="; ".join(filter(None, [spread.warning, warning])))
 
 
 def _by_hand(suites: Sequence[str]) -> str:

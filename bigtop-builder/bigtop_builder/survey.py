@@ -21,6 +21,7 @@ from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
+from bigtop_builder.upkeep.change import mend
 from bigtop_builder.workspace import Output, Project, Workspace
 
 log = logging.getLogger(__name__)
@@ -161,6 +162,7 @@ def survey(
         InputError: No such recipe or component, or the recipe, a patch or the lock is malformed.
         TreeError: The commit cannot be had, or a patch does not apply.
     """
+    mend(project)
     recipe, path = load_recipe(name, project.recipes)
     for component in selected:
         recipe.component(component)

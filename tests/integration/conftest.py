@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that tests of the repository share: a key, an empty repository, and the program about it."""
+"""Fixtures that tests of the repository share: a key, an empty repository, the program about it, S3."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,9 @@ from apt_host import write_deb
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.store.bucket import Bucket
 from bigtop_builder.run import Completed, run
+from s3_server import BUCKET, URL, Way, free_port, variables, way
 
 Tool = Callable[..., Completed]
 
@@ -65,3 +67,27 @@ def tool(tmp_path: Path, store: KeyStore, repository: Repository) -> Tool:
     argv = [sys.executable, "-m", "bigtop_builder", "repo"]
     where = ["--repo", repository.store.name]
     return lambda *words: run([*argv, *map(str, words), *where], env=env, cwd=tmp_path, check=False)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[int]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def between(moto: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    with way(moto) as server:
+        for name, value in variables(server.port).items():
+            monkeypatch.setenv(name, value)
+        client = Bucket(URL).client
+        client.create_bucket(Bucket=BUCKET)
+        yield server
+        server.fault = lambda _method, _path: ""
+        for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+            client.delete_object(Bucket=BUCKET, Key=found["Key"])
+        client.delete_bucket(Bucket=BUCKET)

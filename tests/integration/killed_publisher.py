@@ -9,11 +9,15 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository.gc import collect
+from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.store.bucket import Bucket
 from bigtop_builder.repository.store.courier import Courier
@@ -23,17 +27,33 @@ from bigtop_builder.run import Completed, run
 NEVER = -1
 
 
-def publisher(keys: KeyStore, url: str, deb: Path, *, requests: int = NEVER, lease: float = 60) -> list[str]:
-    """The argv that adds a package to suite `stable`.
+def publisher(
+    keys: KeyStore, url: str, *words: str | Path, requests: int = NEVER, lease: float = 60
+) -> list[str]:
+    """The argv that changes suite `stable`.
 
     Args:
         keys: Holds the repository's keys.
         url: The repository.
-        deb: The package.
+        words: A package to add; or `promote`, from `testing`; or `rollback`; or `gc`, three days from now.
         requests: How many it makes before it is killed.
         lease: Seconds for which a killed one keeps others out.
     """
-    return [sys.executable, __file__, str(keys.folder), url, str(deb), str(requests), str(lease)]
+    return [sys.executable, __file__, str(keys.folder), url, str(requests), str(lease), *map(str, words)]
+
+
+def act(repository: Repository, keyring: Keyring, word: str) -> None:
+    """Do what is asked for."""
+    later = datetime.now(UTC) + timedelta(days=3)
+    match word:
+        case "promote":
+            repository.promote("testing", "stable", keyring=keyring)
+        case "rollback":
+            repository.rollback("stable", keyring=keyring)
+        case "gc":
+            collect(repository.state, keyring=keyring, clock=lambda: later, rules=Retention(keep=1))
+        case _:
+            repository.add("stable", [read_deb(Path(word))], keyring=keyring)
 
 
 def at_once(publishers: Iterable[list[str]]) -> Completed:
@@ -62,14 +82,14 @@ class Countdown:
         return counting
 
 
-def main(keys: str, url: str, deb: str, requests: str, lease: str) -> None:
+def main(keys: str, url: str, requests: str, lease: str, word: str) -> None:
     """Publish, or die on the way."""
     countdown = Countdown(int(requests))
     countdown.over(Bucket, "call")
     countdown.over(Courier, "send")
     store = S3Store(Bucket(url), lease_seconds=float(lease))
     with KeyStore(Path(keys)).open() as keyring:
-        Repository(store).add("stable", [read_deb(Path(deb))], keyring=keyring)
+        act(Repository(store), keyring, word)
 
 
 if __name__ == "__main__":

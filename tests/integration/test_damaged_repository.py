@@ -16,9 +16,9 @@ from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.catalog import keep
 from bigtop_builder.repository.check import Health, examine
 from bigtop_builder.repository.gc import Plan, collect
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
@@ -71,7 +71,7 @@ def files(root: Path) -> Mapping[str, bytes]:
 
 
 def snapshot(repository: Repository) -> str:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     return pointer.snapshot
 
@@ -241,7 +241,7 @@ def test_a_spoilt_snapshot_suite_comes_back_with_its_name(
     (again,) = refresh(repository, [own], keyring=keyring)
     assert (again.serial, again.snapshot) == (3, ids[0])
     assert before.items() <= files(root / "state/history" / own).items()
-    pointer = repository.state.pointer(own)
+    pointer = repository.state.unverified_pointer(own)
     assert pointer
     assert pointer.kept == "before-upgrade"
     assert health(repository) == Health(problems=(), warnings=())
@@ -328,7 +328,7 @@ def test_a_release_that_in_release_does_not_sign_is_told(
 ) -> None:
     assert ids
     path = root / "dists/stable/Release"
-    text = path.read_bytes() + b" \n"
+    text = path.read_bytes() + b"Note: other\n"
     path.write_bytes(text)
     keys = repository.state.settings().keys
     (root / "dists/stable/Release.gpg").write_bytes(keyring.detach_sign(text, keys))
@@ -336,11 +336,11 @@ def test_a_release_that_in_release_does_not_sign_is_told(
     assert "Release and InRelease differ" in told
 
 
-def test_a_suite_that_points_to_a_withdrawn_snapshot_is_warned_of(
+def test_a_suite_that_points_to_a_withdrawn_snapshot_is_told_of(
     repository: Repository, keyring: Keyring, ids: list[str]
 ) -> None:
     withdraw(repository, ids[3], keyring=keyring, why="loses edits")
-    (told,) = health(repository).warnings
+    (told,) = health(repository).problems
     assert told.startswith(f"stable points to snapshot {ids[3][:16]}, which is withdrawn: loses edits")
     assert f"repo rollback stable --to {ids[2][:16]}" in told
 

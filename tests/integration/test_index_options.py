@@ -161,7 +161,7 @@ def test_apt_reads_packages_in_zstandard_alone_also_when_it_is_joined_and_when_i
         sync=False,
     )
     repository.add("stable", [deb(f"emu{number}") for number in range(90)], keyring=keyring)
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     assert len(repository.state.snapshot(pointer.snapshot).components["main"]["amd64"].blocks) > 1
     host = host_of(tmp_path / "host", repository, store)
@@ -274,7 +274,7 @@ def test_how_a_repository_came_to_its_packages_does_not_show_in_its_indices(
             if number == 2:
                 choose(repository, contents=True, translations=True)
             repository.add("stable", part, keyring=keyring)
-        pointer = repository.state.pointer("stable")
+        pointer = repository.state.unverified_pointer("stable")
         assert pointer
         found.append(repository.state.snapshot(pointer.snapshot).model_dump())
     assert found[0] == found[1]

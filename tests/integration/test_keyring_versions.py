@@ -269,3 +269,45 @@ def test_a_repository_that_is_not_there_is_not_to_be_rotated(desk: Desk, tmp_pat
     said = desk.do("repo", "init", tmp_path / "e2b", "--key", desk.old, "--origin", "E", status=9)
     assert "sign with another key (bigtop-builder key new makes one)" in said
     assert "in a repository that this one signs already" in said
+
+
+def test_a_revocation_right_after_a_rotation_says_which_hosts_it_locks_out(desk: Desk) -> None:
+    desk.found()
+    desk.do("repo", "add", "stable", desk.package())
+    said = desk.do("key", "rotate", desk.old)
+    assert said.count("its revocation certificate is ") == 1
+    assert said.count(".revocation.asc: keep a copy elsewhere") == 1
+    done = json.loads(desk.do("key", "revoke", desk.old, "--why", "stolen", "--json"))
+    (warning,) = done["warnings"]
+    assert warning.startswith(f"hosts that know {desk.old} alone refuse stable until you bring them")
+    assert warning.endswith("bigtop-builder key package .")
+
+
+def test_a_rotation_that_is_finished_again_signs_nothing(desk: Desk) -> None:
+    desk.found()
+    desk.do("key", "rotate", desk.old)
+    desk.do("key", "rotate", desk.old, "--finish", "--hosts-have-new-key")
+    before = [one.serial for one in Repository.open(desk.project / "srv").state.history("stable")]
+    said = desk.do("key", "rotate", desk.old, "--finish", "--hosts-have-new-key")
+    assert "nothing is to be signed anew" in said
+    assert [one.serial for one in Repository.open(desk.project / "srv").state.history("stable")] == before
+
+
+def test_a_definition_with_other_keys_than_the_repository_is_told_of_once(desk: Desk) -> None:
+    desk.found()
+    desk.old = desk.store.new("Eve Bee", "eve@bee.example")
+    desk.define()
+    (desk.home / "more").mkdir()
+    deb = write_deb(desk.home / "more", "yak", "1")
+    for words in (
+        ("repo", "check"),
+        ("repo", "refresh"),
+        ("repo", "add", "stable", deb),
+    ):
+        assert desk.do(*words).count(f"names the keys {desk.old}, and") == 1, words
+
+
+def test_a_key_store_that_cannot_be_read_is_no_empty_one(desk: Desk) -> None:
+    (desk.home / "keys").rename(desk.home / "away")
+    (desk.home / "keys").write_text("")
+    assert "cannot be read" in desk.do("key", "list", status=3)

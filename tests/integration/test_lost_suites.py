@@ -16,9 +16,10 @@ from bigtop_builder.errors import BuilderError, CheckFailed, InputError, Publish
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.authentic import recorded
-from bigtop_builder.repository.catalog import keep, named
+from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.gc import collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
@@ -65,7 +66,7 @@ def keys(keyring: Keyring) -> list[str]:
 
 
 def serial(repository: Repository) -> int:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     return pointer.serial
 
@@ -103,7 +104,7 @@ def test_a_lost_switch_is_no_new_suite_and_a_refresh_brings_it_back(
 
 
 def names(repository: Repository) -> list[str]:
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     index = repository.state.snapshot(pointer.snapshot).components["main"]["amd64"]
     return [one.name for one in repository.state.packages(index)]
@@ -148,7 +149,7 @@ def test_a_signed_entry_of_another_suite_is_not_replayed(
         copied(root, f"state/history/testing/{name}", f"state/history/stable/{name}")
     assert repository.add("stable", [deb("emu")], keyring=keyring).serial == 1
     assert names(repository) == ["emu"]
-    testing = repository.state.pointer("testing")
+    testing = repository.state.unverified_pointer("testing")
     assert testing
     assert testing.serial == 3
     assert problems(repository.state) == ()
@@ -515,7 +516,7 @@ def test_nobody_who_can_but_write_to_the_store_chooses_the_name_of_a_lost_snapsh
     (root / "dists" / suite).unlink()
     refresh(repository, [suite], keyring=keyring)
     assert "Eve" not in (root / "dists" / suite / "Release").read_text()
-    own = repository.state.pointer(suite)
+    own = repository.state.unverified_pointer(suite)
     assert own
     assert own.kept == ""
 

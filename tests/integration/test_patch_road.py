@@ -104,7 +104,7 @@ def test_a_patch_goes_all_the_way(queue: Queue) -> None:
 
     assert "would go from 2.0.0" in queue.done("drop", "bigtop/five", "2.0.0", "--dry-run")
     said = queue.done("drop", "bigtop/five", "2.0.0")
-    assert "released in rel/2.0.0" in said
+    assert "is in 2.0.0, first in rel/2.0.0" in said
     assert "still listed by 1.0.0" in said
     assert queue.listed("2.0.0") == ("bigtop/BIGTOP-20-say-six-and-thirty",)
 

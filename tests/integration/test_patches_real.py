@@ -12,8 +12,10 @@ import shlex
 import shutil
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from debian.deb822 import Deb822
@@ -132,20 +134,97 @@ def test_lint_has_nothing_to_say(entry: Entry) -> None:
     assert lint(entry, tuple(ENTRIES.values())) == ()
 
 
+class Tool:
+    """The command line, with a cache and the clone."""
+
+    def __init__(self, cache: Path, project: Path) -> None:
+        self._project = project
+        self._env = {
+            "BIGTOP_BUILDER_CACHE_DIR": str(cache),
+            "BIGTOP_BUILDER_GRADLE": "system",
+            "BIGTOP_BUILDER_MIRRORS__GIT": json.dumps({BIGTOP: os.environ["BIGTOP_GIT"]}),
+        }
+
+    def __call__(self, *words: str | Path) -> str:
+        ask = [sys.executable, "-m", "bigtop_builder", f"--project={self._project}", *words]
+        return run(ask, env=self._env).text
+
+    def states(self, *words: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """Patch -> release -> cell, as `patch status` tells it."""
+        told = json.loads(self("patch", "status", "--json", *words))
+        return {one["id"]: one["releases"] for one in told["patches"]}
+
+
 def test_the_evidence_of_the_patches_to_the_tree_holds(tmp_path: Path) -> None:
-    env = {
-        "BIGTOP_BUILDER_CACHE_DIR": str(tmp_path),
-        "BIGTOP_BUILDER_GRADLE": "system",
-        "BIGTOP_BUILDER_MIRRORS__GIT": json.dumps({BIGTOP: os.environ["BIGTOP_GIT"]}),
-    }
     names = [name for name in ENTRIES if name.startswith("bigtop/")]
-    ask = [sys.executable, "-m", "bigtop_builder", f"--project={ROOT}", "patch", "status", "--verify"]
-    told = json.loads(run([*ask, "--json", *names], env=env).text)
-    states = {one["id"]: {cell["state"] for cell in one["releases"].values()} for one in told["patches"]}
-    assert sorted(states) == sorted(names)
-    assert set().union(*states.values()) <= {"clean", "offset", "-"}
-    listed = [cell for one in told["patches"] for cell in one["releases"].values() if cell["listed"]]
+    cells = Tool(tmp_path, ROOT).states("--verify", *names)
+    assert sorted(cells) == sorted(names)
+    assert {cell["state"] for one in cells.values() for cell in one.values()} <= {"clean", "offset", "-"}
+    listed = [cell for one in cells.values() for cell in one.values() if cell["listed"]]
     assert {cell["state"] for cell in listed} == {"clean"}
+
+
+@pytest.mark.network
+def test_the_evidence_of_the_patches_to_jsvc_holds(tmp_path: Path) -> None:
+    names = [name for name in ENTRIES if name.startswith("bigtop-jsvc/")]
+    tool = Tool(tmp_path, ROOT)
+    for release in RELEASES:
+        tool("source", "fetch", release, "-c", "bigtop-jsvc")
+    cells = tool.states("--verify", *names)
+    for name in names:
+        has = {release for release, cell in cells[name].items() if cell["state"] in {"clean", "offset"}}
+        assert has == set(ENTRIES[name].facts.releases)
+
+
+BACKPORTS = 24
+"""Of those of benchmarks/detection.txt, the first ones."""
+
+
+def taken_back(clone: Path, diff: bytes, commit: str) -> tuple[bool, bool]:
+    """Whether a diff can be made in a commit's files, and whether it can be taken back from them."""
+    env = {"GIT_INDEX_FILE": str(clone.parent / "index"), "GIT_DIR": str(clone)}
+    run(["git", "read-tree", commit], env=env)
+    asks = (["git", "apply", "--cached", "--check", *way] for way in ([], ["--reverse"]))
+    does, undoes = (run(ask, env=env, stdin=diff, check=False).returncode == 0 for ask in asks)
+    return does, undoes
+
+
+def test_upstreams_own_backports_are_found_in_the_releases_whose_files_have_them(tmp_path: Path) -> None:
+    """Issue 5's real input (a): each is imported from the branch that took it, into a queue that is thrown away."""
+    clone = Path(run(["git", "-C", os.environ["BIGTOP_GIT"], "rev-parse", "--absolute-git-dir"]).text)
+    project, objects = tmp_path / "project", tmp_path / "clone" / ".git"
+    shutil.copytree(RECIPES, project / "recipes", ignore=shutil.ignore_patterns("miniature"))
+    for path in (project / "recipes").glob("*.toml"):
+        path.write_text(
+            re.sub(r"^patches = \[.*?\]", "patches = []", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        )
+    (project / "patches").mkdir()
+    run(["git", "init", "--quiet", "--bare", objects])
+    (objects / "objects/info/alternates").write_text(f"{clone}/objects\n")
+    drawn = (ROOT / "benchmarks/detection.txt").read_text().splitlines()[:BACKPORTS]
+    tool = Tool(tmp_path / "cache", project)
+    for line in drawn:
+        tool("patch", "import", "--git", clone, f"{line.split()[0]}^!", "--target", "bigtop", "--keep-going")
+    cells = tool.states()
+    assert len(cells) >= 12
+    commits = {release: Recipe.from_toml(RECIPES / f"{release}.toml").bigtop.commit for release in RELEASES}
+    seen = Counter[str]()
+    for name, releases in cells.items():
+        diff = load_entry(project / "patches", name).at(RELEASES[0]).diff
+        for release, commit in commits.items():
+            does, undoes = taken_back(objects, diff, commit)
+            state = releases[release]["state"]
+            seen[state] += 1
+            if does:
+                assert state in {"clean", "offset", "conflict"}, (name, release)
+            if state == "already-upstream":
+                landed = releases[release]["commit"]
+                run(["git", f"--git-dir={clone}", "merge-base", "--is-ancestor", landed, commit])
+            if undoes and not does:
+                seen["has it"] += 1
+                seen["found"] += state == "already-upstream"
+    assert seen["found"] >= 0.95 * seen["has it"] > 0
+    assert min(seen["clean"], seen["conflict"]) > 0
 
 
 @needs_gradle

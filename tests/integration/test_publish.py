@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apt_host import AptHost
+from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
@@ -22,6 +22,7 @@ from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.layout import COPY, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.removal import remove
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.repository.store import Staged
 from bigtop_builder.repository.store.filesystem import FilesystemStore
@@ -173,7 +174,7 @@ def test_promotion_is_a_new_wrapper_over_the_same_snapshot(site: Site) -> None:
     host = site.host()
     host.update()
     assert host.candidate("zoo") == "1.0-1"
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     assert (pointer.fields["Suite"], pointer.fields["Codename"]) == ("stable", "rock")
     assert "Valid-Until" in pointer.fields
@@ -186,7 +187,7 @@ def test_several_versions_components_and_architectures_are_kept(site: Site) -> N
     site.add(site.deb("zoo", "1"), site.deb("zoo", "2"), site.deb("bin", architecture="amd64"))
     site.repository.add("stable", [site.deb("extra")], component="contrib", keyring=site.keyring)
     site.add(site.deb("arm", architecture="arm64"))
-    snapshot = site.repository.state.snapshot(site.repository.state.pointer("stable").snapshot)  # type: ignore[union-attr]
+    snapshot = site.repository.state.snapshot(site.repository.state.unverified_pointer("stable").snapshot)  # type: ignore[union-attr]
     found = {
         (component, architecture): [(one.name, one.version) for one in site.repository.state.packages(index)]
         for component, indices in snapshot.components.items()
@@ -211,7 +212,17 @@ def test_the_order_in_which_packages_came_does_not_show(site: Site, tmp_path: Pa
         tmp_path / "other", origin="Else", keyring=site.keyring, fingerprints=[site.fingerprint], sync=False
     )
     published = other.add("unstable", debs, keyring=site.keyring)
-    assert published.snapshot == site.repository.state.pointer("stable").snapshot  # type: ignore[union-attr]
+    assert published.snapshot == site.repository.state.unverified_pointer("stable").snapshot  # type: ignore[union-attr]
+
+
+def test_an_index_that_was_altered_is_mended_when_it_is_made_again(site: Site) -> None:
+    site.add(site.deb("zoo"))
+    for path in (site.root / "by-hash/SHA256").iterdir():
+        path.write_bytes(b"!" * path.stat().st_size)
+    assert len(problems(site.repository.state)) >= 2
+    site.add(site.deb("ape"))
+    remove(site.repository, "stable", ["ape"], keyring=site.keyring)
+    assert problems(site.repository.state) == ()
 
 
 # The keyring package and the server
@@ -238,6 +249,26 @@ def test_the_keyring_package_is_reproducible_and_lintian_has_nothing_to_say(
     assert run(["lintian", "--allow-root", "--fail-on=info", "-I", one], check=False).text == ""
     with pytest.raises(InputError, match="white space"):
         build(replace(package, url="https://repo.example/\nTrusted: yes"), tmp_path)
+
+
+def test_the_server_sends_text_with_gzip_to_who_takes_it_and_nothing_that_is_packed_already(
+    site: Site,
+) -> None:
+    site.add(*(site.deb(f"zoo{number}") for number in range(5)))
+    taking = {"Accept-Encoding": "gzip"}
+    with httpx.Client(base_url=site.url) as client:
+        indices = "/dists/stable/main/binary-amd64"
+        for path in ("/dists/stable/InRelease", "/dists/stable/Release", f"{indices}/Packages"):
+            answer = client.get(path, headers=taking)
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert "Accept-Encoding" in answer.headers["Vary"]
+            assert answer.content == (site.root / path[1:]).read_bytes()
+            assert "Content-Encoding" not in client.get(path, headers={"Accept-Encoding": "identity"}).headers
+        by_hash = next((site.root / f"{indices[1:]}/by-hash/SHA256").iterdir()).name
+        package = next((site.root / "pool").rglob("*.deb")).relative_to(site.root)
+        packed = [f"{indices}/{name}" for name in ("Packages.gz", "Packages.xz", f"by-hash/SHA256/{by_hash}")]
+        for path in (*packed, package):
+            assert "Content-Encoding" not in client.get(str(path), headers=taking).headers
 
 
 def test_the_server_answers_ranges_and_conditions_and_stays_in_its_folder(site: Site) -> None:
@@ -275,6 +306,23 @@ def test_the_same_version_with_other_bytes_is_refused(site: Site) -> None:
         site.add(site.deb("zoo", "1:1.0-1", content="epoch"))
     published = {path: state for path, state in tree(site.root).items() if "/state" not in path}
     assert published == {path: state for path, state in before.items() if "/state" not in path}
+
+
+@pytest.mark.parametrize("suite", ["stable", "testing"])
+def test_a_damaged_copy_of_a_published_package_is_told_to_be_damaged_first(site: Site, suite: str) -> None:
+    deb = read_deb(write_deb(site.folder, "zoo", "1.0-1", data=b"x" * 3000))
+    site.add(deb)
+    data = deb.path.read_bytes()
+    deb.path.write_bytes(data.replace(b"xxxx", b"xxyx", 1))
+    damaged = read_deb(deb.path)
+    assert damaged.sha256 != deb.sha256
+    for verify in (True, False):
+        with pytest.raises(PublishError, match="md5sums") as caught:
+            site.repository.add(suite, [damaged], keyring=site.keyring, new_suite=True, verify=verify)
+        assert str(deb.path) in caught.value.brief
+        assert "is in the repository with other bytes" in caught.value.details
+        assert "fetch the file again" in caught.value.hint
+        assert "--bump" not in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
@@ -540,7 +588,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
     ids = []
     for version in "123":
         site.add(site.deb("zoo", version))
-        pointer = site.repository.state.pointer("stable")
+        pointer = site.repository.state.unverified_pointer("stable")
         assert pointer
         ids.append(pointer.snapshot)
     assert site.repository.rollback("stable", keyring=site.keyring).snapshot == ids[1]
@@ -553,7 +601,7 @@ def test_a_rollback_that_is_run_again_goes_back_no_further(site: Site) -> None:
 
 def test_rollback_goes_where_the_suite_has_been(site: Site) -> None:
     site.add(site.deb("zoo", "1"))
-    first = site.repository.state.pointer("stable")
+    first = site.repository.state.unverified_pointer("stable")
     assert first
     with pytest.raises(InputError, match="no snapshot before the present one") as nothing:
         site.repository.rollback("stable", keyring=site.keyring)

@@ -118,6 +118,38 @@ def test_choosing_indices_changes_neither_origin_nor_label_nor_keys(
     assert "write forms, contents or translations there" in defined.complaint
 
 
+def test_what_is_not_given_to_init_stays_as_it_is_in_a_repository_that_is_there(
+    tool: Tool, key: tuple[Path, str], tmp_path: Path
+) -> None:
+    assert tool("repo", "init", "apt", "--origin", "Ours").returncode == 2
+    tool("repo", "init", "apt", "--key", key[1], "--origin", "Ours", "--label", "Mine")
+    before = settings_in(tmp_path / "apt")
+    changed = json.loads(tool("repo", "init", "apt", "--contents", "--json").text)
+    assert changed == {"repository": "apt", "changed": {"contents": True}}
+    assert tool("repo", "init", "apt", "--origin", "Ours", "--no-contents").returncode == 0
+    assert settings_in(tmp_path / "apt") == before
+    refused = tool("repo", "init", "apt", "--label", "Other", "--contents")
+    assert refused.returncode == 2
+    assert "label is 'Mine', not 'Other'" in refused.complaint
+
+
+def test_a_project_is_named_only_where_it_is_asked(key: tuple[Path, str], deb: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "recipes").mkdir(parents=True)
+    variables = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(key[0])}
+    variables["BIGTOP_BUILDER_PROJECT"] = str(project)
+    argv = [sys.executable, "-m", "bigtop_builder"]
+
+    def told(*words: str) -> str:
+        return run([*argv, *words], env=variables, cwd=tmp_path, check=False).complaint
+
+    assert "project: " not in told("repo", "init", "apt", "--key", key[1], "--origin", "Ours")
+    assert "project: " not in told("repo", "add", "stable", str(deb), "--repo", "apt")
+    for words in (("repo", "list"), ("repo", "check"), ("key", "rotate", key[1], "--to", key[1])):
+        assert "project: " not in told(*words, "--repo", "apt"), words
+    assert f"project: {project}" in told("repo", "list")
+
+
 def test_a_suite_that_the_definition_got_later_is_known(tool: Tool, deb: Path, tmp_path: Path) -> None:
     tool("repo", "init")
     with (tmp_path / "project/repo/repository.toml").open("a") as file:
@@ -270,3 +302,39 @@ def test_the_keyring_package_is_made_without_writing_to_the_repository(tool: Too
 def test_help_lists_every_command_of_the_repository() -> None:
     listed = COMMANDS["repo"][1].rstrip(".").partition(": ")[2].split(", ")
     assert sorted(listed) == sorted(VERBS)
+
+
+def test_what_is_no_package_is_not_called_a_broken_one(tool: Tool, deb: Path, tmp_path: Path) -> None:
+    tool("repo", "init")
+    (tmp_path / "build.sh").write_text("#!/bin/sh\n")
+    refused = tool("repo", "add", "testing", str(tmp_path / "build.sh"))
+    assert refused.returncode == 10
+    assert "build.sh is no package" in refused.complaint
+    assert "give .deb, .ddeb, .dsc, .changes and .buildinfo files" in refused.complaint
+    deb.rename(tmp_path / "zoo")
+    assert tool("repo", "add", "testing", str(tmp_path / "zoo")).returncode == 0
+
+
+def test_one_thing_is_counted_as_one_and_an_empty_list_names_the_snapshots(
+    tool: Tool, deb: Path, tmp_path: Path
+) -> None:
+    tool("repo", "init")
+    added = tool("repo", "add", "testing", str(deb), "--json")
+    assert "verifying 1 package that no verdict knows" in added.complaint
+    snapshot = json.loads(added.text)["snapshot"]
+    assert tool("repo", "export", "mirror", "--snapshot", snapshot).returncode == 0
+    assert "repo list --snapshots shows them" in tool("repo", "list", "--repo", "mirror").complaint
+    next((tmp_path / "project/apt/pool").rglob("*.deb")).unlink()
+    assert "is not whole: 1 problem\n" in tool("repo", "check").complaint
+    again = tool("repo", "add", "testing", str(deb))
+    assert "put back pool/main/z/zoo/zoo_1_all.deb" in again.text
+    assert tool("repo", "check").returncode == 0
+
+
+def test_a_gc_without_any_rule_says_that_nothing_is_let_go_and_by_which_option_it_is(tool: Tool) -> None:
+    assert tool("repo", "init").returncode == 0
+    for words in ((), ("--dry-run",)):
+        done = tool("repo", "gc", *words)
+        assert done.returncode == 0
+        assert "no suite has a rule of retention, so all snapshots stay: --keep N" in done.complaint
+    assert "no suite has a rule" not in tool("repo", "gc", "--keep", "3").complaint

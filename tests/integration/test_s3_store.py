@@ -2,47 +2,26 @@
 """The store on S3, against moto's server and a way to it that fails as networks and stores do."""
 
 import hashlib
+import io
+import json
+import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bigtop_builder import log as story
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.store import Alias, Held, Present, Upload, open_store
 from bigtop_builder.repository.store import upload as uploads
-from bigtop_builder.repository.store.bucket import IMMUTABLE, Bucket
-from bigtop_builder.repository.store.lease import LEASE
+from bigtop_builder.repository.store.bucket import IMMUTABLE, PARALLEL, Bucket
+from bigtop_builder.repository.store.lease import LEASE, Lease
 from bigtop_builder.repository.store.s3 import S3Store
-from s3_server import BUCKET, SECRET, Way, free_port, variables, way
-
-URL = f"s3://{BUCKET}/deb/main"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[int]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
-
-
-@pytest.fixture
-def between(moto: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
-    with way(moto) as server:
-        for name, value in variables(server.port).items():
-            monkeypatch.setenv(name, value)
-        client = Bucket(URL).client
-        client.create_bucket(Bucket=BUCKET)
-        yield server
-        server.fault = lambda _method, _path: ""
-        for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-            client.delete_object(Bucket=BUCKET, Key=found["Key"])
-        client.delete_bucket(Bucket=BUCKET)
+from s3_server import BUCKET, SECRET, URL, Way, free_port, variables
 
 
 @pytest.fixture
@@ -70,7 +49,7 @@ def test_files_come_back_as_they_went_with_the_hash_noted(store: S3Store, tmp_pa
     assert store.names("") == ("pool", "state")
     assert store.names("pool/main/z") == ("zoo_1+2.deb",)
     assert store.names("nothing") == ()
-    store.delete("pool")
+    store.remove(["pool/main/z/zoo_1+2.deb", "none"])
     assert store.names("") == ("state",)
 
 
@@ -101,6 +80,47 @@ def test_a_file_that_changed_since_it_was_verified_is_refused(
         with pytest.raises(PublishError):
             store.put({"pool/x.deb": content})
         assert store.size("pool/x.deb") is None
+
+
+def test_32_files_go_at_once_and_no_more(store: S3Store, between: Way, tmp_path: Path) -> None:
+    together = threading.Barrier(PARALLEL)
+    there: list[int] = []
+    most = 0
+
+    def fault(method: str, path: str) -> str:
+        nonlocal most
+        if method == "PUT" and "/pool/" in path:
+            there.append(1)
+            most = max(most, len(there))
+            together.wait(10)  # nobody goes on before all are there
+            there.pop()
+        return ""
+
+    assert store.abilities
+    content = file(tmp_path, b"a package")
+    between.fault = fault
+    store = S3Store(Bucket(URL, attempts=1, seconds=20.0))
+    store.put({f"pool/{number}.deb": content for number in range(2 * PARALLEL)})
+    assert most == PARALLEL == 32
+    assert len(store.names("pool")) == 64
+
+
+def test_of_a_long_upload_is_told_how_far_it_is(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    content = file(tmp_path, b"a" * 500_000)
+    store.put({"pool/short.deb": content})
+    assert "uploading" not in caplog.text
+    screen = io.StringIO()
+    monkeypatch.setattr(uploads, "LONG", 1_000_000)
+    store.put({f"pool/{number}.deb": content for number in range(3)})
+    assert f"uploading 3 files, 2 MB, to {URL}" in caplog.text
+    monkeypatch.setattr(story, "terminal", lambda: Console(file=screen, force_terminal=True, width=100))
+    store.put({f"pool/{number}.deb": content for number in range(3)})
+    shown = re.findall(r"([0-9.]+)/([0-9.]+) MB", screen.getvalue())
+    assert "main" in screen.getvalue()
+    assert shown[-1] == ("1.5", "1.5")
 
 
 # Switching
@@ -220,6 +240,52 @@ def test_somebody_who_publishes_for_too_long_is_named(store: S3Store) -> None:
         pass
 
 
+def test_of_two_that_take_a_lease_where_conditions_are_ignored_the_later_write_stands(between: Way) -> None:
+    between.fault = lambda method, _path: "bare" if method == "PUT" else ""
+    slow, quick = (Lease(Bucket(URL), conditional=False, seconds=10.0) for _ in range(2))
+    late = iter([True])
+
+    def held_up(method: str, path: str) -> str:
+        if method == "PUT" and path.endswith(LEASE) and next(late, False):
+            time.sleep(0.2)
+        return "bare"
+
+    between.fault = held_up
+    said: list[str] = []
+
+    def take(lease: Lease) -> None:
+        try:
+            with lease.held():
+                time.sleep(1)
+                lease.confirm()
+                said.append("held")
+        except PublishError as error:
+            said.append(error.brief)
+
+    threads = [threading.Thread(target=take, args=(one,)) for one in (slow, quick)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    for thread in threads:
+        thread.join()
+    assert len(said) == 2
+    assert "held" in said
+    assert any("is being published to by" in one for one in said)
+
+
+def test_where_conditions_are_ignored_the_name_in_the_lease_is_read_before_a_switch(between: Way) -> None:
+    between.fault = lambda method, _path: "bare" if method == "PUT" else ""
+    one, other = (S3Store(Bucket(URL), lease_seconds=20.0) for _ in range(2))
+    with one.lock():
+        folder = release(one, 1)
+        taken = json.dumps({"holder": "somebody else", "token": "other"}).encode()
+        Bucket(URL).write(LEASE, taken)
+        with pytest.raises(PublishError, match="is being published to by somebody else"):
+            one.switch("stable", folder, files=FILES, before=None)
+    assert other.read("dists/stable/InRelease") is None
+    assert other.read(LEASE) == taken
+
+
 def test_who_waits_for_a_lease_is_told_once_for_whom(
     store: S3Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -242,7 +308,7 @@ def test_where_conditions_are_ignored_a_standing_lease_is_an_error(between: Way)
             two.lock(),
         ):
             pass
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 2
         one.switch("stable", release(one, 1), files=FILES, before=None)
     with two.lock():
         two.switch("stable", release(two, 2), files=FILES, before=b"1")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from apt_host import write_deb
-from bigtop_builder.cli import snapshots
 from bigtop_builder.run import Completed, run
 
 Tool = Callable[..., Completed]
@@ -156,11 +155,3 @@ def test_bad_input_is_told_with_a_way_out(tool: Tool, words: list[str], said: st
     assert (done.returncode, done.text) == (2, "")
     assert said in done.complaint
     assert "Traceback" not in done.complaint
-
-
-def test_every_command_has_an_example_a_reason_and_json() -> None:
-    for name in ("snapshot", "refresh", "withdraw", "export", "gc"):
-        command = getattr(snapshots, name)
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert {"--json", "--why", "--repo"} <= options
-        assert "Example: bigtop-builder repo " in (command.epilog or "")

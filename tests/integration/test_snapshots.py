@@ -2,11 +2,14 @@
 """Snapshots as suites of their own, kept, withdrawn, signed anew; read by the real apt, signed by the real gpg."""
 
 import hashlib
+import itertools
 import json
+import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,13 @@ from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import published
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.check import Health, examine
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.founding import let_snapshots_expire
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Notices, Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
@@ -117,7 +121,7 @@ def test_each_snapshot_is_a_suite_that_apt_installs_from_without_a_warning(site:
         host = site.host(layout.snapshot_suite(snapshot))
         assert host.candidate("zoo") == version
         assert host.install("zoo") == version
-    pointer = site.repository.state.pointer(layout.snapshot_suite(first))
+    pointer = site.repository.state.unverified_pointer(layout.snapshot_suite(first))
     assert pointer
     assert pointer.fields["Suite"] == pointer.fields["Codename"] == f"snapshot-{first[:16]}"
     assert (pointer.snapshot, pointer.until) == (first, None)
@@ -167,7 +171,7 @@ def test_a_rollback_goes_to_nothing_that_the_keys_have_not_signed(site: Site) ->
     )
     with pytest.raises(SigningError, match=f"{suite}/InRelease has no good signature"):
         site.repository.rollback("stable", keyring=site.keyring)
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     assert pointer.snapshot == second
 
@@ -242,8 +246,9 @@ def test_a_withdrawn_snapshot_is_named_to_hosts_and_nothing_goes_back_to_it(site
     assert (done.snapshot, done.changed, done.affected) == (second, True, ())
     assert not withdraw(site.repository, second, keyring=site.keyring, why="again").changed
     signed = (site.root / "state/withdrawn.asc").read_bytes()
-    assert openpgp.verify(signed, keyring=site.public, what="notice") == site.keys
-    notices = Notices.from_json(openpgp.signed_text(signed), source="notice")
+    proof = openpgp.verify(signed, keyring=site.public, what="notice")
+    assert proof.keys == site.keys
+    notices = Notices.from_json(proof.text, source="notice")
     assert [(one.snapshot, one.why) for one in notices.withdrawn] == [(second, "loses edits [31m")]
     host = site.host(layout.snapshot_suite(second))
     assert "X-Withdrawn: loses edits" in next(host.lists.glob("*InRelease")).read_text()
@@ -296,7 +301,8 @@ def test_a_withdrawal_that_was_killed_is_completed_by_the_same_command(site: Sit
     )
     assert "differ on whether it is withdrawn" in "".join(problems(site.repository.state))
     assert withdraw(site.repository, bad, keyring=site.keyring, why="bad").changed
-    assert problems(site.repository.state) == ()
+    (told,) = problems(site.repository.state)
+    assert told.startswith("stable points to snapshot")
 
 
 def test_a_list_of_withdrawn_snapshots_that_was_altered_is_not_believed(site: Site) -> None:
@@ -304,9 +310,10 @@ def test_a_list_of_withdrawn_snapshots_that_was_altered_is_not_believed(site: Si
     withdraw(site.repository, bad, keyring=site.keyring, why="bad")
     path = site.root / "state/withdrawn.asc"
     path.write_bytes(path.read_bytes().replace(bad.encode(), first.encode()))
-    with pytest.raises(SigningError, match=r"withdrawn\.asc has no good signature"):
-        site.repository.rollback("stable", keyring=site.keyring)
     assert "withdrawn.asc has no good signature" in "".join(problems(site.repository.state))
+    assert site.repository.rollback("stable", keyring=site.keyring).snapshot == first
+    with pytest.raises(PublishError, match="is withdrawn"):
+        site.repository.promote(bad, "stable", keyring=site.keyring, gate=Gate(accept=True))
 
 
 @pytest.mark.parametrize("why", ["", " \n", "x" * 501])
@@ -342,13 +349,13 @@ def test_refresh_signs_what_is_due_and_nothing_else(site: Site) -> None:
     assert [line.split(":")[0] for line in health.warnings] == ["stable"]
     assert "repo refresh" in health.warnings[0]
     site.gone_by = timedelta()
-    before = site.repository.state.pointer("lasting")
+    before = site.repository.state.unverified_pointer("lasting")
     done = refresh(site.repository, keyring=site.keyring, why="weekly")
     assert done == ()
     done = refresh(site.repository, ["stable"], keyring=site.keyring, why="weekly")
     assert [(one.suite, one.serial, one.reason) for one in done] == [("stable", 2, "asked for")]
     assert site.repository.state.history("stable")[-1].why == "weekly"
-    assert site.repository.state.pointer("lasting") == before
+    assert site.repository.state.unverified_pointer("lasting") == before
     everything = refresh(site.repository, keyring=site.keyring, everything=True)
     assert len(everything) == 2 + len(site.repository.state.snapshots())
     assert problems(site.repository.state) == ()
@@ -361,7 +368,7 @@ def test_snapshots_get_a_valid_until_when_that_is_wanted(site: Site) -> None:
     let_snapshots_expire(site.repository.state, 30)
     (done,) = refresh(site.repository, keyring=site.keyring)
     assert (done.suite, done.reason) == (layout.snapshot_suite(snapshot), "it is to be valid 30 days now")
-    pointer = site.repository.state.pointer(done.suite)
+    pointer = site.repository.state.unverified_pointer(done.suite)
     assert pointer
     assert pointer.until == pointer.date + 30 * DAY
     assert refresh(site.repository, keyring=site.keyring) == ()
@@ -386,11 +393,12 @@ def test_after_a_change_of_keys_all_is_signed_by_exactly_the_present_ones(
         assert refresh(site.repository, keyring=site.keyring) == ()
         public = site.keyring.export_public([*site.keys, other], armor=False)
         for suite in suites[:-1]:
-            pointer = site.repository.state.pointer(suite)
+            pointer = site.repository.state.unverified_pointer(suite)
             assert pointer
-            assert set(openpgp.verify(pointer.signed, keyring=public, what=suite)) == set(keys)
-        assert problems(site.repository.state) == ()
-    pointer = site.repository.state.pointer(layout.snapshot_suite(bad))
+            assert set(openpgp.verify(pointer.signed, keyring=public, what=suite).keys) == set(keys)
+        (told,) = problems(site.repository.state)
+        assert told.startswith("stable points to snapshot")
+    pointer = site.repository.state.unverified_pointer(layout.snapshot_suite(bad))
     assert pointer
     assert pointer.fields["X-Withdrawn"] == "bad"
 
@@ -400,8 +408,8 @@ def test_a_snapshot_of_an_older_version_gets_its_suite_and_a_stranger_s_does_not
 ) -> None:
     snapshot = site.add("zoo_1")
     suite = layout.snapshot_suite(snapshot)
-    site.repository.store.delete(f"releases/{suite}")
-    site.repository.store.delete(f"state/history/{suite}")
+    for folder in (f"releases/{suite}", f"state/history/{suite}"):
+        site.repository.store.clear(folder)
     (site.root / "dists" / suite).unlink()
     model = (site.root / layout.snapshot_file(snapshot)).read_text() + "\n"
     strange = hashlib.sha256(model.encode()).hexdigest()
@@ -571,6 +579,27 @@ def test_check_names_files_that_are_none_of_the_repository_s(site: Site) -> None
     assert sorted(said) == ["by-hash/SHA256/short", "dists/mine", "index.html", "pool/notes.txt"]
 
 
+def test_rules_of_one_run_stand_in_place_of_the_same_of_a_suite_alone(site: Site) -> None:
+    rules = Retention(keep=2, rollbacks=3)
+    site.gone_by = -9 * DAY
+    site.repository.define("stable", SuiteSettings(codename="stable", retention=rules))
+    snapshots = []
+    for version in "12345":
+        snapshots.append(site.add(f"zoo_{version}"))
+        site.gone_by += 2 * DAY
+    site.gone_by = 2 * DAY
+
+    def stay(given: Retention | None) -> list[str]:
+        return [one for one in snapshots if one in site.plan(given).stays]
+
+    assert stay(None) == snapshots[1:]
+    assert stay(Retention(keep_days=5)) == snapshots[1:]
+    assert stay(Retention(keep=1)) == snapshots[1:], "three rollbacks must stay possible"
+    assert stay(Retention(rollbacks=1)) == snapshots[3:]
+    assert stay(Retention(rollbacks=1, keep=4)) == snapshots[1:]
+    assert stay(Retention(rollbacks=1, keep_days=10)) == snapshots
+
+
 # Mirrors
 
 
@@ -653,7 +682,7 @@ def test_a_snapshot_can_be_exported_and_a_missing_file_of_a_mirror_comes_back(si
 
 def test_a_snapshot_that_an_older_version_wrote_keeps_its_id_in_a_mirror(site: Site) -> None:
     site.add("zoo_1")
-    pointer = site.repository.state.pointer("stable")
+    pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
     model = json.loads((site.root / layout.snapshot_file(pointer.snapshot)).read_text())
     text = json.dumps({name: model[name] for name in ("format", "components", "manifests")}).encode()
@@ -695,6 +724,112 @@ def test_a_first_export_that_was_killed_is_completed_by_the_same_command(
         export(site.repository.state, target, suites=["stable"], now=site.now)
         assert examine(State(target), now=site.now).problems == ()
     assert puts > 8
+
+
+def test_an_export_to_a_mirror_that_was_killed_leaves_it_whole_and_is_completed_by_the_same_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("zoo_1", suite="testing")
+    site.add("zoo_1")
+    first = FilesystemStore(site.folder / "first", sync=False)
+    both = ["stable", "testing"]
+    export(site.repository.state, first, suites=both, now=site.now)
+    site.gone_by = 2 * DAY  # so that what is no more shown is removed
+    site.add("zoo_2")
+
+    def killed(call: Callable[..., None], left: Iterator[int], *words: Any, **options: Any) -> None:
+        if not next(left):
+            raise KeyboardInterrupt
+        call(*words, **options)
+
+    for calls in range(40):
+        target = FilesystemStore(site.folder / f"mirror{calls}", sync=False)
+        shutil.copytree(first.root, target.root, symlinks=True)
+        left = itertools.count(calls, -1)
+
+        with monkeypatch.context() as patch:
+            for name in ("put", "switch", "remove"):
+                patch.setattr(target, name, partial(killed, getattr(target, name), left))
+            try:
+                export(site.repository.state, target, suites=both, now=site.now)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        assert problems(State(target)) == ()
+        export(site.repository.state, target, suites=both, now=site.now)
+        assert problems(State(target)) == ()
+        assert State(target).unverified_pointer("stable") == site.repository.state.unverified_pointer(
+            "stable"
+        )
+    assert calls > 8
+
+
+def test_what_a_mirror_shows_stays_whatever_an_export_that_was_killed_has_noted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("ape_1", suite="testing")
+    shown = site.add("zoo_1")
+    target = FilesystemStore(site.folder / "mirror", sync=False)
+    export(site.repository.state, target, suites=["stable", "testing"], now=site.now)
+    host = site.host("stable", url=f"file://{target.root}")
+    site.add("zoo_2")
+
+    def killed(*_: object, **_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "switch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(site.repository.state, target, suites=["stable"], now=site.now)
+    site.gone_by = 2 * DAY
+    site.add("ape_2", suite="testing")
+    export(site.repository.state, target, suites=["testing"], now=site.now)
+    assert problems(State(target)) == ()
+    host.update()
+    assert host.install("zoo") == "1"
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    assert (target.root / layout.snapshot_file(shown)).exists(), (
+        "hosts that read it just now may still need it"
+    )
+    site.gone_by = 4 * DAY
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    assert not (target.root / layout.snapshot_file(shown)).exists()
+
+
+def test_a_mirror_follows_another_copy_of_its_repository_and_hosts_can_read_it_all_the_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("zoo_1")
+    copy = FilesystemStore(site.folder / "copy", sync=False)
+    shutil.copytree(site.root, copy.root, symlinks=True)
+    site.add("zoo_2")
+    target = FilesystemStore(site.folder / "mirror", sync=False)
+    export(site.repository.state, target, suites=["stable"], now=site.now)
+    host = site.host("stable", url=f"file://{target.root}")
+    site.gone_by = timedelta(seconds=3)
+    again = Repository(copy, clock=lambda: site.now)
+    done = again.add("stable", [read_deb(write_deb(site.folder, "zoo", "3"))], keyring=site.keyring)
+    put = target.put
+
+    def killed(files: Mapping[str, Content], **words: Any) -> None:
+        if "releases/stable/2/InRelease" in files:
+            raise KeyboardInterrupt
+        put(files, **words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(again.state, target, suites=["stable"], now=site.now)
+    host.update()
+    assert host.candidate("zoo") == "2"
+    export(again.state, target, suites=["stable"], now=site.now)
+    host.update()
+    assert host.candidate("zoo") == "3"
+    entry = State(target).entry("stable", 2)
+    assert entry
+    assert entry.after == done.snapshot
+    assert problems(State(target)) == ()
 
 
 def test_an_export_goes_into_no_strange_place_and_not_back_in_time(site: Site) -> None:

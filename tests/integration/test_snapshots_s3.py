@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots, withdrawal, refresh, gc and mirrors on a real S3 server, which has no links and copies instead."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bigtop_builder.repository.gc import collect
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh
+from bigtop_builder.repository.retirement import retire
 from bigtop_builder.repository.store import open_store
 from bigtop_builder.repository.store.s3 import S3Store
 from bigtop_builder.repository.withdraw import withdraw
@@ -110,14 +111,53 @@ def test_a_suite_that_was_lost_on_s3_is_brought_back_by_a_refresh(
     repository = Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[key])
     for version in "12":
         add(repository, keyring, tmp_path, version)
-    for serial, lose in (
-        (3, repository.store.delete),
-        (4, lambda it: repository.store.remove([f"{it}/InRelease"])),
-    ):
-        lose("dists/stable")
+    for serial, lost in ((3, ""), (4, "InRelease")):
+        there = [one.path for one in repository.store.walk("dists/stable")]
+        repository.store.remove([path for path in there if path.endswith(lost)])
         (told,) = examine(repository.state, now=datetime.now(UTC)).problems
         assert "dists/stable/InRelease is missing" in told
         with pytest.raises(CheckFailed, match="InRelease is missing"):
             add(repository, keyring, tmp_path, "9")
         assert [one.serial for one in refresh(repository, ["stable"], keyring=keyring)] == [serial]
         assert examine(repository.state, now=datetime.now(UTC)).problems == ()
+
+
+def test_a_suite_is_retired_on_s3_wherever_it_is_cut_off(
+    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(server.port).items():
+        monkeypatch.setenv(name, value)
+    key = keyring.keys()[0].fingerprint
+    repository = Repository.init(
+        f"s3://{BUCKET}/{tmp_path.name}", origin="Ours", keyring=keyring, fingerprints=[key]
+    )
+    state = repository.state
+    for version in "12":
+        add(repository, keyring, tmp_path, version)
+    remove = S3Store.remove
+    for cut_off in ("Release", "InRelease", ""):
+
+        def killed(store: S3Store, paths: Collection[str], cut_off: str = cut_off) -> None:
+            if not cut_off and not {"dists/stable/Release", "dists/stable/InRelease"} & set(paths):
+                raise KeyboardInterrupt
+            remove(store, paths)
+            if cut_off and f"dists/stable/{cut_off}" in paths:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(S3Store, "remove", killed)
+            with pytest.raises(KeyboardInterrupt):
+                retire(repository, "stable", keyring=keyring)
+        there = {one.path for one in repository.store.walk("dists/stable")}
+        assert ("dists/stable/InRelease" in there) is (cut_off == "Release")
+        assert "dists/stable/Release" not in there
+        assert examine(state, now=datetime.now(UTC)).problems == ()
+        (told,) = examine(state, now=datetime.now(UTC)).warnings
+        assert "repo retire stable completes it" in told
+    assert retire(repository, "stable", keyring=keyring).changed
+    assert not list(repository.store.walk("dists/stable"))
+    assert examine(state, now=datetime.now(UTC)).warnings == ()
+    assert retire(repository, "stable", keyring=keyring).changed is False
+    deb = read_deb(write_deb(tmp_path, "zoo", "3"))
+    assert repository.add("stable", [deb], keyring=keyring, new_suite=True).serial == 4
+    assert examine(state, now=datetime.now(UTC)).problems == ()

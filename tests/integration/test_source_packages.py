@@ -119,7 +119,7 @@ def test_sources_lie_in_the_pool_and_release_names_their_index_but_no_architectu
     assert run(["xz", "-dc", sources / "Sources.xz"]).stdout == plain
     assert b"\nDirectory: pool/main/e/emu\n" in plain
     assert b"Format: 3.0 (quilt)\n" in plain
-    (pointer,) = [repository.state.pointer("stable")]
+    (pointer,) = [repository.state.unverified_pointer("stable")]
     assert pointer
     index = repository.state.snapshot(pointer.snapshot).sources["main"].files["Sources.xz"]
     assert (sources / "by-hash/SHA256" / index.sha256).is_file()
@@ -144,7 +144,7 @@ def test_a_source_of_other_bytes_is_refused_and_nothing_changes(
     tmp_path: Path, tool: Tool, repository: Repository, build: Path
 ) -> None:
     answer(tool("add", "stable", build, "--json"))
-    before = repository.state.pointer("stable")
+    before = repository.state.unverified_pointer("stable")
     dsc = build / "emu_1.0-1.dsc"
     dsc.write_text(dsc.read_text().replace("Standards-Version: 4.6.2", "Standards-Version: 4.6.1"))
     refused = tool("add", "stable", dsc)
@@ -156,7 +156,7 @@ def test_a_source_of_other_bytes_is_refused_and_nothing_changes(
     again = tool("add", "stable", write_source_on(other, build))
     assert again.returncode == 10
     assert "emu_1.0.orig.tar.gz is in the repository with other bytes" in again.complaint
-    assert repository.state.pointer("stable") == before
+    assert repository.state.unverified_pointer("stable") == before
 
 
 def write_source_on(folder: Path, build: Path) -> Path:
@@ -194,7 +194,7 @@ def test_a_part_that_is_not_what_the_dsc_says_is_refused_by_name(
     refused = tool("add", "stable", build)
     assert refused.returncode in {2, 10}
     assert "emu_1.0-1.debian.tar.xz" in refused.complaint
-    assert repository.state.pointer("stable") is None
+    assert repository.state.unverified_pointer("stable") is None
 
 
 def test_changes_and_buildinfo_are_kept_and_the_history_names_them(
@@ -236,7 +236,7 @@ def test_a_buildinfo_that_does_not_fit_its_package_is_refused(
     refused = tool("add", "stable", deb, info)
     assert refused.returncode == 10
     assert "emu_1.0-1_all.deb is not the file that" in refused.complaint
-    assert repository.state.pointer("stable") is None
+    assert repository.state.unverified_pointer("stable") is None
 
 
 def test_sources_follow_their_snapshot_through_promote_rollback_gc_and_export(
@@ -273,7 +273,7 @@ def test_sources_leave_by_name_and_when_others_replace_them(
         ("emu", "source"),
         ("emu-dbgsym", "amd64"),
     }
-    pointer = repository.state.pointer("stable")
+    pointer = repository.state.unverified_pointer("stable")
     assert pointer
     assert repository.state.snapshot(pointer.snapshot).sources == {}
     assert health(repository) == ((), ())

@@ -7,17 +7,21 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bigtop_builder.errors import SigningError
+from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.export import export
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.store import open_store
 from bigtop_builder.run import Completed, run
+from debian_source import write_source
 from health import problems
 
 Tool = Callable[..., Completed]
@@ -39,7 +43,7 @@ def answer(done: Completed) -> Any:
 
 
 def standing(repository: Repository, suite: str) -> str:
-    pointer = repository.state.pointer(suite)
+    pointer = repository.state.unverified_pointer(suite)
     assert pointer
     return pointer.snapshot
 
@@ -299,10 +303,10 @@ def test_a_misspelt_architecture_does_not_leave_packages_out_unsaid(
         "amd64",
     )
     assert refused.returncode == 2
-    assert repository.state.pointer("stable") is None
+    assert repository.state.unverified_pointer("stable") is None
     done = tool("add", "stable", deb("doc"), "--architecture", "amd64")
     assert done.returncode == 0
-    assert "none of 1 packages is for amd64: those for all come in" in done.complaint
+    assert "none of 1 package is for amd64: those for all come in" in done.complaint
 
 
 def test_a_pipe_is_no_package(tool: Tool, deb: Callable[..., Path]) -> None:
@@ -314,6 +318,12 @@ def test_a_pipe_is_no_package(tool: Tool, deb: Callable[..., Path]) -> None:
         assert refused.returncode == 10
         assert "is no regular file" in refused.complaint
     (folder / "pipe.deb").unlink()
+    written = write_source(folder.parent, "emu", "1.0-1")
+    (folder.parent / "emu_1.0.orig.tar.gz").unlink()
+    os.mkfifo(folder.parent / "emu_1.0.orig.tar.gz")
+    refused = tool("add", "stable", written)
+    assert refused.returncode == 10
+    assert "emu_1.0.orig.tar.gz, which emu_1.0-1.dsc names, is no regular file" in refused.complaint
     assert tool("add", "stable", folder).returncode == 0
 
 
@@ -333,5 +343,10 @@ def test_nothing_new_is_made_inside_a_repository(
     refused = run([*argv, root / "sub"], env=env, cwd=tmp_path, check=False)
     assert (refused.returncode, refused.text) == (2, "")
     assert f"{root / 'sub'} lies in the repository {root}" in refused.complaint
+    with pytest.raises(InputError, match="lies in the repository"), store.open() as keyring:
+        Repository.init(root / "sub", origin="Ours", keyring=keyring, fingerprints=store.fingerprints())
+    for place in (root / "sub", tmp_path / "link/sub"):
+        with pytest.raises(InputError, match="lies in the repository"):
+            export(repository.state, open_store(place), suites=["testing"], now=datetime.now(UTC))
     assert sorted(root.rglob("*")) == before
     assert tool("export", tmp_path / "mirror", "--suite", "testing").returncode == 0

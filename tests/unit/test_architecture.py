@@ -32,3 +32,23 @@ def test_the_page_tells_what_each_module_of_the_road_is_for() -> None:
     told = set(re.findall(r"`(\w+)[/.`]", PAGE.partition("## Imports")[0]))
     aside = {"__main__", "errors", "interrupt", "log", "owner", "templates"}
     assert {module for layer in layers() for module in layer.split(" | ")} - aside <= told
+
+
+def test_only_the_verifier_says_that_a_text_is_signed_and_only_what_is_signed_makes_a_proven_pointer() -> (
+    None
+):
+    """`Signed` and `Proven` are worth something only as long as nobody else makes one."""
+    package = ROOT / "bigtop-builder/bigtop_builder"
+    made = {
+        name: sorted(
+            str(path.relative_to(package))
+            for path in package.rglob("*.py")
+            if re.search(rf"(?<!class )\b{name}\(", path.read_text(encoding="utf-8"))
+        )
+        for name in ("Signed", "Proven")
+    }
+    assert made == {
+        "Signed": ["openpgp/gpgv.py"],
+        # The other two make one of a history entry that `signed_entry` gave out.
+        "Proven": ["repository/pointer.py", "repository/recovery.py", "repository/wrapper.py"],
+    }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written is whole or not there."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,3 +35,19 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
         list(pool.map(lambda text: write_whole(path, text), texts))
     assert path.read_text() in texts
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_told_of_the_file_itself(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "lock.toml"
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_whole(path, "text")
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())

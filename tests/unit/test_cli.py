@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
-from bigtop_builder.cli import COMMANDS
+from bigtop_builder.cli import COMMANDS, cli
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
@@ -396,3 +397,37 @@ def test_a_group_alone_shows_its_help_once_and_is_bad_usage(call: Call) -> None:
     assert said.err.count("Usage:") == 1
     assert "error:" not in said.err
     assert "promote" in said.err
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command of the tree, by its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found
+        if isinstance(found, click.Group):
+            yield from commands(found, *names, name)
+        else:
+            yield " ".join([*names, name]), found
+
+
+EVERY = dict(commands(cli))
+STORY = {"quickstart"}
+"""Commands that show something, and answer nothing."""
+READING = {"repo list", "repo history", "repo check", "repo serve"}
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_every_command_has_an_example_and_json(words: str) -> None:
+    command = EVERY[words]
+    assert f"Example: bigtop-builder {words}" in (command.epilog or command.help or "")
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert words in STORY or "--json" in options
+
+
+@pytest.mark.parametrize("words", [one for one in EVERY if one.startswith("repo ")])
+def test_every_command_about_a_repository_names_it_and_what_changes_one_takes_a_reason(words: str) -> None:
+    options = {option for parameter in EVERY[words].params for option in parameter.opts}
+    # init takes the folder as an argument, and there is no history yet that a reason would go to
+    assert words == "repo init" or "--repo" in options
+    assert words in {"repo init", *READING} or "--why" in options

@@ -8,7 +8,7 @@ import pytest
 from bigtop_builder.errors import InputError
 from bigtop_builder.upkeep.evidence import FILE, Evidence, Finding, load_evidence, write_evidence
 
-CLEAN = Finding(patch="a" * 64, base="b" * 40, state="clean")
+CLEAN = Finding(patch="a" * 64, base="b" * 40, made_of="c" * 64, state="clean")
 
 
 def test_a_patch_without_evidence_has_none(tmp_path: Path) -> None:
@@ -42,10 +42,11 @@ def test_a_file_that_holds_it_already_is_not_touched(tmp_path: Path) -> None:
     assert (tmp_path / FILE).stat() == before
 
 
-def test_a_finding_is_about_one_diff_on_one_tree() -> None:
-    assert CLEAN.fits("a" * 64, "b" * 40)
-    assert not CLEAN.fits("0" * 64, "b" * 40)
-    assert not CLEAN.fits("a" * 64, "0" * 40)
+def test_a_finding_is_about_one_diff_on_one_tree_made_of_the_same() -> None:
+    assert CLEAN.fits("a" * 64, "b" * 40, "c" * 64)
+    assert not CLEAN.fits("0" * 64, "b" * 40, "c" * 64)
+    assert not CLEAN.fits("a" * 64, "0" * 40, "c" * 64)
+    assert not CLEAN.fits("a" * 64, "b" * 40, "0" * 64)
 
 
 @pytest.mark.parametrize(

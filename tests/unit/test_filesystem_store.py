@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store on disk: many files at once, in processes of their own, and one publisher at a time."""
 
+import errno
 import hashlib
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,3 +144,69 @@ def test_who_waits_for_a_lock_is_told_once_for_whom_and_where(
     (told,) = caplog.messages
     assert told.startswith(f"waiting up to 1 s for process {os.getpid()} (")
     assert told.endswith(f"who holds {tmp_path}/state/lock")
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace", "symlink"])
+def test_an_error_names_the_file_that_was_to_be_not_a_temporary_one(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(tmp_path / "store")
+    real = getattr(os, call)
+
+    def full(*words: Any, **more: Any) -> Any:
+        there = [one for one in words if isinstance(one, str) and module.TEMPORARY in one]
+        if there or call in {"write", "fsync"}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *(there[:1] or ()))
+        return real(*words, **more)
+
+    def locked() -> None:
+        with monkeypatch.context() as patch, store.lock():
+            patch.setattr(os, call, full)
+            store.put({"a/text": Alias("b") if call == "symlink" else b"text"})
+
+    with pytest.raises(PublishError) as caught:
+        locked()
+    assert caught.value.brief == f"{tmp_path}/store/a/text: No space left on device"
+    assert caught.value.hint.startswith("nothing was switched or removed: make room")
+
+
+def test_an_error_says_what_was_done_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FilesystemStore(tmp_path / "store", sync=False)
+
+    def locked(*deeds: Callable[[], None]) -> None:
+        with monkeypatch.context() as patch, store.lock():
+            for deed in deeds:
+                deed()
+            patch.setattr(os, "write", _full)
+            store.put({"more": b"more"})
+
+    def fail_after(*deeds: Callable[[], None]) -> str:
+        with pytest.raises(PublishError) as caught:
+            locked(*deeds)
+        return caught.value.hint
+
+    with store.lock():
+        store.put({"a": b"a", "b": b"b", "releases/stable/1/InRelease": b""})
+    switch = partial(store.switch, "stable", "releases/stable/1", files={}, before=None)
+    assert fail_after().startswith("nothing was switched or removed: ")
+    assert fail_after(partial(store.remove, ["a", "c"])).startswith("not all was done (files removed: 1): ")
+    both = fail_after(switch, partial(store.remove, ["b"]))
+    assert both.startswith("not all was done (suites switched: stable; files removed: 1): make room")
+
+
+def test_where_a_switch_cannot_be_made_durable_nobody_says_that_there_was_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(tmp_path / "store")
+    with store.lock():
+        store.put({"releases/stable/1/InRelease": b""})
+        store.switch("stable", "releases/stable/1", files={}, before=None)
+    (tmp_path / "store" / module.TEMPORARY).mkdir()
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(PublishError, match="No space left") as caught:
+        store.read("dists/stable/InRelease")
+    assert "nothing was switched" not in caught.value.hint

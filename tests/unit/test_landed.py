@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether upstream has a patch: what is proof, what is a hint, and what a release took back again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from bigtop_builder.upstream.landed import Detection, Landing, Sought, seek
 
 FIX = "HIVE-7: Start with more memory"
 FIXES = ((number(10), "start with more memory\n"),)
+Proof = tuple[str, str, bool, bool]
+"""Commit, what says so, whether it is certain, whether it stands."""
 
 
 class Search:
@@ -24,10 +26,14 @@ class Search:
     def seek(self, diff: bytes, subject: str = "") -> Sought:
         return seek(self.history, [(diff, subject)])[0]
 
-    def __call__(self, diff: bytes, release: str = "HEAD", *, base: str = "") -> Landing | None:
+    def landing(self, diff: bytes, release: str = "HEAD", *, base: str = "") -> Landing | None:
         commit = self.upstream.git("rev-parse", f"{release}^{{commit}}")
         self.history.include(commit)
         return Detection(self.history, self.index).find(self.seek(diff), commit, base=base)
+
+    def __call__(self, diff: bytes, release: str = "HEAD", *, base: str = "") -> Proof | None:
+        found = self.landing(diff, release, base=base)
+        return (found.commit, found.by, found.certain, found.stands) if found else None
 
 
 @pytest.fixture
@@ -52,8 +58,13 @@ def patch(upstream: Upstream) -> bytes:
 
 def ours(upstream: Upstream, *pairs: tuple[str, str]) -> bytes:
     """A patch to `main` as it is, that main does not get."""
+    return aside(upstream, lambda: upstream.edit("Ours", *pairs))
+
+
+def aside(upstream: Upstream, commit: Callable[[], str]) -> bytes:
+    """What is committed on a branch of ours, as a patch."""
     upstream.git("checkout", "--quiet", "-b", "ours")
-    diff = upstream.diff(upstream.edit("Ours", *pairs))
+    diff = upstream.diff(commit())
     upstream.git("checkout", "--quiet", "main")
     upstream.git("branch", "--quiet", "-D", "ours")
     return diff
@@ -64,7 +75,7 @@ def test_a_commit_with_the_same_patch_id_is_proof(upstream: Upstream, search: Se
     landed = upstream.edit(FIX, *FIXES)
     upstream.git("tag", "release-2")
 
-    found = search(patch)
+    found = search.landing(patch)
 
     assert found == Landing(
         commit=landed,
@@ -74,21 +85,27 @@ def test_a_commit_with_the_same_patch_id_is_proof(upstream: Upstream, search: Se
         certain=True,
         reverted_by="",
         undone_by="",
+        gone=False,
         since="release-2",
     )
     assert found.stands
 
 
-def test_lines_that_moved_and_white_space_do_not_change_a_patch_id(
-    upstream: Upstream, search: Search, patch: bytes
-) -> None:
+def test_lines_that_moved_do_not_change_a_patch_id(upstream: Upstream, search: Search, patch: bytes) -> None:
     upstream.edit("More above", (number(1), "one\ntwo\nthree\n"))
-    landed = upstream.edit(FIX, (number(10), "start   with more memory\n"))
+    landed = upstream.edit(FIX, *FIXES)
 
-    found = search(patch)
+    assert search(patch) == (landed, "patch-id", True, True)
 
-    assert found is not None
-    assert (found.commit, found.by) == (landed, "patch-id")
+
+@pytest.mark.parametrize("more", [(), ((number(30), "and faster\n"),)], ids=["alone", "in a larger commit"])
+def test_other_white_space_is_another_change(
+    upstream: Upstream, search: Search, more: tuple[tuple[str, str], ...]
+) -> None:
+    patch = ours(upstream, (number(10), f"    {number(10)}"))
+    upstream.edit("Another indent", (number(10), f"  {number(10)}"), *more)
+
+    assert search(patch) is None
 
 
 def test_a_release_without_the_commit_does_not_have_the_patch(
@@ -107,10 +124,7 @@ def test_blocks_of_lines_are_known_where_their_context_is_another(
     upstream.edit("Around", (number(9), "nine\n"), (number(11), "eleven\n"))
     landed = upstream.edit(FIX, *FIXES)
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.by, found.certain) == (landed, "block cover", True)
+    assert search(patch) == (landed, "block cover", True, True)
 
 
 def test_a_file_that_moved_with_its_folder_is_the_same_file(
@@ -119,10 +133,7 @@ def test_a_file_that_moved_with_its_folder_is_the_same_file(
     upstream.change("Move", {FILE: None, f"modules/{FILE}": TEXT})
     landed = upstream.edit(FIX, *FIXES, path=f"modules/{FILE}")
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.by) == (landed, "block cover")
+    assert search(patch) == (landed, "block cover", True, True)
 
 
 def test_the_same_change_to_a_like_named_file_elsewhere_is_another_one(
@@ -141,10 +152,7 @@ def test_a_patch_that_is_part_of_a_larger_commit_is_covered(
         "All", *FIXES, (number(20), "and with more threads\n"), (number(30), "and faster\n")
     )
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.by, found.cover, found.certain) == (landed, "block cover", 1, True)
+    assert search(patch) == (landed, "block cover", True, True)
 
 
 def test_nine_blocks_of_ten_are_found_but_are_no_certain_proof(upstream: Upstream, search: Search) -> None:
@@ -152,10 +160,21 @@ def test_nine_blocks_of_ten_are_found_but_are_no_certain_proof(upstream: Upstrea
     patch = ours(upstream, *pairs)
     landed = upstream.edit("Nearly", *pairs[:9])
 
-    found = search(patch)
+    assert search(patch) == (landed, "block cover", False, True)
+    found = search.landing(patch)
+    assert found
+    assert found.cover == 0.9
 
-    assert found is not None
-    assert (found.commit, found.by, found.cover, found.certain) == (landed, "block cover", 0.9, False)
+
+@pytest.mark.parametrize("other", ["fi\n", "a line that tells a lot\n"], ids=["too little", "twice"])
+def test_covered_blocks_are_no_proof_if_one_of_the_patch_does_not_count(
+    upstream: Upstream, search: Search, other: str
+) -> None:
+    lines = (number(10), number(10) + "a line that tells a lot\n")
+    patch = ours(upstream, lines, (number(20), number(20) + other))
+    landed = upstream.edit("Half of it", lines)
+
+    assert search(patch) == (landed, "block cover", False, True)
 
 
 def test_half_of_a_patch_is_not_the_patch(upstream: Upstream, search: Search) -> None:
@@ -174,23 +193,19 @@ def test_lines_that_are_everywhere_prove_nothing(upstream: Upstream, search: Sea
 
 
 def test_covered_lines_do_not_prove_a_change_of_mode(upstream: Upstream, search: Search) -> None:
-    upstream.git("checkout", "--quiet", "-b", "ours")
-    (upstream.path / FILE).chmod(0o755)
-    patch = upstream.diff(upstream.edit("Ours", *FIXES))
-    upstream.git("checkout", "--quiet", "main")
-    upstream.edit(FIX, *FIXES)
+    def with_mode() -> str:
+        (upstream.path / FILE).chmod(0o755)
+        return upstream.edit("Ours", *FIXES)
 
-    found = search(patch)
+    patch = aside(upstream, with_mode)
+    landed = upstream.edit(FIX, *FIXES)
 
-    assert found is not None
-    assert (found.by, found.certain) == ("block cover", False)
+    assert search(patch) == (landed, "block cover", False, True)
 
 
 def test_two_pictures_are_not_the_same_change(upstream: Upstream, search: Search) -> None:
     upstream.change("Picture", picture="\0one")
-    upstream.git("checkout", "--quiet", "-b", "ours")
-    patch = upstream.diff(upstream.change("Ours", picture="\0two"))
-    upstream.git("checkout", "--quiet", "main")
+    patch = aside(upstream, lambda: upstream.change("Ours", picture="\0two"))
     upstream.change("Theirs", picture="\0three")
 
     assert search(patch) is None
@@ -203,10 +218,7 @@ def test_a_diff_without_git_headers_is_found_by_its_blocks(upstream: Upstream, s
         f"@@ -10 +10 @@\n-{number(10)}+start with more memory\n"
     ).encode()
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.by) == (landed, "block cover")
+    assert search(patch) == (landed, "block cover", True, True)
 
 
 def test_a_ticket_or_a_subject_is_a_hint_and_no_proof(
@@ -228,41 +240,29 @@ def revert(upstream: Upstream, commit: str, message: str = "") -> str:
     return upstream.head
 
 
-def test_a_revert_that_names_the_commit_counts(upstream: Upstream, search: Search, patch: bytes) -> None:
-    landed = upstream.edit(FIX, *FIXES)
-    upstream.git("tag", "between")
-    upstream.edit("Near", (number(9), "nine\n"))
-    upstream.change(f"Not so good\n\nThis reverts commit {landed[:9]}.", {FILE: TEXT})
-
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.reverted_by, found.stands) == (landed, upstream.head, False)
-    between = search(patch, "between")
-    assert between is not None
-    assert between.stands
-
-
-def test_a_revert_by_subject_counts(upstream: Upstream, search: Search, patch: bytes) -> None:
-    upstream.edit(f"{FIX} (#12)", *FIXES)
-    upstream.edit("Near", (number(9), "nine\n"))
-    back = upstream.change(f'Revert "{FIX}" (#13)', {FILE: TEXT})
-
-    found = search(patch)
-
-    assert found is not None
-    assert found.reverted_by == back
-
-
-def test_a_revert_that_says_nothing_is_known_by_its_diff(
-    upstream: Upstream, search: Search, patch: bytes
+@pytest.mark.parametrize(
+    ("subject", "message", "near"),
+    [
+        (FIX, "Not so good\n\nThis reverts commit {short}.", True),
+        (f"{FIX} (#12)", f'Revert "{FIX}" (#13)', True),
+        (FIX, "Less memory will do", False),
+    ],
+    ids=["names the commit", "has its subject", "has the reverse diff"],
+)
+def test_a_revert_is_known(
+    upstream: Upstream, search: Search, patch: bytes, subject: str, message: str, near: bool
 ) -> None:
-    back = revert(upstream, upstream.edit(FIX, *FIXES), "Less memory will do")
+    landed = upstream.edit(subject, *FIXES)
+    upstream.git("tag", "between")
+    if near:
+        upstream.edit("Near", (number(9), "nine\n"))
+    back = upstream.change(message.format(short=landed[:9]), {FILE: TEXT})
 
-    found = search(patch)
-
-    assert found is not None
+    assert search(patch) == (landed, "patch-id", True, False)
+    found = search.landing(patch)
+    assert found
     assert found.reverted_by == back
+    assert search(patch, "between") == (landed, "patch-id", True, True)
 
 
 def test_a_revert_that_names_the_commit_on_master_counts_for_its_backport(
@@ -275,13 +275,11 @@ def test_a_revert_that_names_the_commit_on_master_counts_for_its_backport(
     upstream.edit(f"{FIX}\n\n(cherry picked from commit {master})", *FIXES)
     back = upstream.change(f"Oh\n\nThis reverts commit {master}.", {FILE: TEXT})
 
-    found = search(patch, "branch-1")
+    found = search.landing(patch, "branch-1")
 
-    assert found is not None
+    assert found
     assert found.reverted_by == back
-    elsewhere = search(patch, "main")
-    assert elsewhere is not None
-    assert elsewhere.stands
+    assert search(patch, "main") == (master, "patch-id", True, True)
 
 
 @pytest.mark.parametrize("message", ["", f'Reapply "{FIX}"', "HIVE-7: Once more"])
@@ -291,19 +289,16 @@ def test_what_was_taken_back_and_applied_again_is_there(
     back = revert(upstream, upstream.edit(FIX, *FIXES))
     again = revert(upstream, back, message)
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.stands) == (again, True)
+    assert search(patch) == (again, "patch-id", True, True)
 
 
 def test_a_second_revert_counts_again(upstream: Upstream, search: Search, patch: bytes) -> None:
     back = revert(upstream, upstream.edit(FIX, *FIXES))
     last = revert(upstream, revert(upstream, back))
 
-    found = search(patch)
+    found = search.landing(patch)
 
-    assert found is not None
+    assert found
     assert found.reverted_by == last
 
 
@@ -316,48 +311,87 @@ def test_a_patch_that_came_by_two_branches_is_gone_when_one_is_reverted_later(
     here = upstream.edit(FIX, *FIXES)
     upstream.change("Other", other="other\n")
     upstream.git("merge", "--quiet", "--no-edit", "side")
-    twice = search(patch)
-    assert twice is not None
+    twice = search.landing(patch)
+    assert twice
     assert twice.stands
 
     back = revert(upstream, here)
 
-    found = search(patch)
-    assert found is not None
+    found = search.landing(patch)
+    assert found
     assert found.reverted_by == back
 
 
-def test_an_upgrade_that_takes_its_lines_out_is_told_and_the_patch_has_landed(
+OLD, NEW = FIXES[0]
+MORE = (number(20), "and stop with less\n")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [[(NEW, OLD), MORE[::-1], (number(30), "and a lot of other things\n")]],
+        [[(NEW, OLD)], [MORE[::-1]]],
+        [[(NEW, OLD)]],
+        [[(NEW, "start with no memory\n"), (MORE[1], "")]],
+    ],
+    ids=["by an upgrade", "in two steps", "by half", "by other lines"],
+)
+def test_lines_that_were_taken_out_again_by_hand_leave_a_doubt(
+    upstream: Upstream, search: Search, steps: list[list[tuple[str, str]]]
+) -> None:
+    patch = ours(upstream, *FIXES, MORE)
+    landed = upstream.edit(FIX, *FIXES, MORE)
+    upstream.edit("Around", (number(9), "nine\n"), (number(11), "eleven\n"))
+    assert search(patch) == (landed, "patch-id", True, True)
+
+    for pairs in steps:
+        upstream.edit("HIVE-8: It breaks small hosts", *pairs)
+
+    assert search(patch) == (landed, "patch-id", True, False)
+
+
+def test_what_came_again_after_lines_were_taken_out_by_hand_is_there(
     upstream: Upstream, search: Search, patch: bytes
 ) -> None:
+    upstream.edit(FIX, *FIXES)
+    upstream.edit("HIVE-8: Not that much", (NEW, OLD), (number(30), "thirty\n"))
+    again = upstream.edit(FIX, *FIXES)
+
+    assert search(patch) == (again, "patch-id", True, True)
+
+
+@pytest.mark.parametrize("way", ["a merge that dropped it", "a merge that was reverted"])
+def test_what_a_merge_did_not_keep_does_not_stand(
+    upstream: Upstream, search: Search, patch: bytes, way: str
+) -> None:
+    upstream.git("checkout", "--quiet", "-b", "feature")
     landed = upstream.edit(FIX, *FIXES)
-    upgrade = upstream.edit("Upgrade", FIXES[0][::-1], (number(30), "and a lot of other things\n"))
+    upstream.git("checkout", "--quiet", "main")
+    upstream.change("Other", other="other\n")
+    dropped = way == "a merge that dropped it"
+    strategy = ["--strategy=ours"] if dropped else []
+    upstream.git("merge", "--quiet", "--no-ff", "--no-edit", *strategy, "feature")
+    if not dropped:
+        upstream.git("revert", "--mainline=1", "--no-edit", "HEAD")
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.stands, found.undone_by) == (landed, True, upgrade)
+    assert search(patch) == (landed, "patch-id", True, False)
 
 
-def test_covered_lines_of_which_none_is_left_are_no_certain_proof(upstream: Upstream, search: Search) -> None:
-    patch = ours(upstream, (number(10), number(10) + "a line that tells a lot\n"))
-    upstream.edit("Larger", (number(10), number(10) + "a line that tells a lot\n"), (number(30), "thirty\n"))
-    upstream.edit("Larger still", ("a line that tells a lot\n" + number(11), "something else\n"))
+def test_the_same_change_at_another_place_of_the_file_does_not_stand(
+    upstream: Upstream, search: Search
+) -> None:
+    upstream.change("Twice", {FILE: TEXT + TEXT})
+    patch = aside(upstream, lambda: upstream.change("Ours", {FILE: TEXT + TEXT.replace(OLD, NEW)}))
+    landed = upstream.change("The first one", {FILE: TEXT.replace(OLD, NEW) + TEXT})
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.by, found.cover, found.certain) == ("block cover", 1, False)
+    assert search(patch) == (landed, "patch-id", True, False)
 
 
 def test_a_patch_id_counts_more_than_a_cover(upstream: Upstream, search: Search, patch: bytes) -> None:
     revert(upstream, upstream.edit("All", *FIXES, (number(30), "and faster\n")))
     landed = upstream.edit(FIX, *FIXES)
 
-    found = search(patch)
-
-    assert found is not None
-    assert (found.commit, found.by, found.certain) == (landed, "patch-id", True)
+    assert search(patch) == (landed, "patch-id", True, True)
 
 
 def test_a_patch_that_landed_in_two_parts_is_found_by_an_empty_merge(
@@ -373,9 +407,7 @@ def test_a_patch_that_landed_in_two_parts_is_found_by_an_empty_merge(
     upstream.edit("Elsewhere in the file", (number(38), "almost the end\n"))
 
     for named in (base, ""):
-        found = search(patch, base=named)
-        assert found is not None
-        assert (found.commit, found.by, found.certain) == (landed, "empty merge", True)
+        assert search(patch, base=named) == (landed, "empty merge", True, True)
     assert search(patch, "half", base=base) is None
 
 
@@ -389,17 +421,13 @@ def test_a_line_that_never_was_there_was_not_taken_out(upstream: Upstream, searc
 
 
 def test_a_file_that_came_with_the_effect_in_it_has_it(upstream: Upstream, search: Search) -> None:
-    upstream.git("checkout", "--quiet", "-b", "ours")
-    patch = upstream.diff(upstream.change("Ours", {"etc/new.conf": "one = 1\ntwo = 2\nthree = 3\n"}))
-    upstream.git("checkout", "--quiet", "main")
+    files = {"etc/new.conf": "one = 1\ntwo = 2\nthree = 3\n"}
+    patch = aside(upstream, lambda: upstream.change("Ours", files))
     base = upstream.head
     upstream.change("Part", {"etc/new.conf": "one = 1\n"})
-    landed = upstream.change("Rest", {"etc/new.conf": "one = 1\ntwo = 2\nthree = 3\n"})
+    landed = upstream.change("Rest", files)
 
-    found = search(patch, base=base)
-
-    assert found is not None
-    assert (found.commit, found.by) == (landed, "empty merge")
+    assert search(patch, base=base) == (landed, "empty merge", True, True)
 
 
 def test_without_the_base_of_a_patch_a_merge_is_not_tried(upstream: Upstream, search: Search) -> None:

@@ -3,6 +3,7 @@
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -430,6 +431,17 @@ def test_the_command_tells_all_and_fails_on_errors_alone(project: Project) -> No
     list_patches(project, "bigtop/miniature-changelog-date")
     list_patches(project, release="1.1.0")
     assert call(project).stdout == "nothing is wrong with 1 patch\n"
+
+
+def test_a_release_that_no_recipe_is_for_is_told(project: Project) -> None:
+    shutil.move(project.recipes / "1.1.0.toml", project.recipes / "1.1.0-deb12.toml")
+    facts = project.patches / "salute/miniature-blank-name/patch.toml"
+    named = 'releases = ["1.0.0", "1.1.0", "1.1.0-deb12", "1.2.0"]'
+    facts.write_text(re.sub(r"^releases = .*", named, facts.read_text(), flags=re.MULTILINE))
+    answer = call(project, "salute/miniature-blank-name")
+    assert answer.exit_code == 0
+    assert "note: releases: it is meant for 1.2.0, and no recipe is for that" in answer.stdout
+    assert answer.stdout.count("no recipe is for that") == 1
 
 
 def test_the_command_names_the_nearest_of_a_misspelt_patch(project: Project) -> None:

@@ -247,6 +247,19 @@ def test_a_path_without_repository_is_refused(
         Mirror.ensure(str(tmp_path), NOWHERE, workspace=workspace, settings=settings)
 
 
+def test_a_snapshot_without_a_server_is_not_written_to(origin: Repository, tmp_path: Path) -> None:
+    folder = tmp_path / "snapshot.git"
+    run(["git", "-C", origin.path, "config", "uploadpack.allowFilter", "true"])
+    run(["git", "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{origin.path}", folder])
+    (folder / "config").unlink()
+
+    with pytest.raises(TreeError, match="and they cannot be fetched") as caught:
+        Mirror(path=folder, url="").complete(head(origin))
+
+    assert "names no server" in caught.value.details
+    assert not (folder / "config").exists()
+
+
 def test_contents_that_cannot_be_fetched_are_an_error(
     server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
 ) -> None:

@@ -221,6 +221,36 @@ def test_commits_after_an_amended_one_are_not_rewritten_though_their_ids_and_lin
     assert exported(three).written == ("patches/bigtop/one/default.patch",)
 
 
+def test_a_change_moved_to_a_block_that_reads_alike_is_a_change(
+    small: Project, settings: Settings, clone: Path
+) -> None:
+    block = "<dependency>\n  <scope>test</scope>\n</dependency>\n\n\n"
+    other = block.replace("test", "compile")
+    add(small, settings, clone, "pom", {"pom.xml": block * 3})
+    (clone / "pom.xml").write_text(block + other + block)
+    said = commit_all(clone, "Change the second")
+    read = read_changes(clone, "bigtop", "second", mail=Mail(), commit=said)
+    bring([read], given=Given(why="a test"), releases=("1.0.0",), project=small, settings=settings)
+    place = opened(small, settings).folder
+    (place / "pom.xml").write_text(block * 2 + other)
+    git(place, "commit", "--quiet", "--all", "--amend", "--no-edit")
+    assert exported(small).written == ("patches/bigtop/second/default.patch",)
+    again = opened(small, settings).folder
+    assert (again / "pom.xml").read_text() == block * 2 + other
+
+
+def test_an_amended_commit_keeps_an_author_whose_name_git_shortens(
+    three: Project, settings: Settings
+) -> None:
+    file = three.patches / "bigtop/three/default.patch"
+    file.write_bytes(file.read_bytes().replace(b"Ada Lovelace", b'"Martin King Jr."'))
+    place = opened(three, settings).folder
+    (place / "build.gradle").write_text(numbered((6, "six"), (30, "thirty, amended")))
+    git(place, "commit", "--quiet", "--all", "--amend", "--no-edit")
+    exported(three)
+    assert b'From: "Martin King Jr." <ada@example.org>\n' in file.read_bytes()
+
+
 def test_a_reworded_commit_renames_the_facts(three: Project, settings: Settings) -> None:
     place = opened(three, settings).folder
     git(place, "commit", "--quiet", "--amend", "-m", "BIGTOP-1. Say it better\n\nPatch: bigtop/three")

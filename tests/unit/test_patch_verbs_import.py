@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Imports: each form that people keep patches in, whole or not at all, each fault with its file and line."""
 
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -18,7 +19,7 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.upkeep.change import UNDO, changing, mend
 from bigtop_builder.upkeep.importing import Import, bring
-from bigtop_builder.upkeep.incoming import read_commits, read_source
+from bigtop_builder.upkeep.incoming import Incoming, read_commits, read_source
 from bigtop_builder.workspace import Project
 from small_queue import ADA, commit_all, git, numbered, small_project
 
@@ -201,6 +202,129 @@ def test_a_taken_id_names_both(small: Project, folder: Path) -> None:
     )
 
 
+def test_the_same_words_at_another_place_are_another_patch(small: Project, folder: Path) -> None:
+    brought(small, folder)
+    file = folder / "0001-BIGTOP-11.-Say-six.patch"
+    file.write_text(re.sub("^@@ .* @@", "@@ -13,7 +13,7 @@", file.read_text(), flags=re.MULTILINE))
+    with pytest.raises(InputError, match="is there already"):
+        brought(small, file)
+
+
+def test_a_mailbox_is_taken_apart_and_each_author_is_kept(
+    small: Project, clone: Path, tmp_path: Path
+) -> None:
+    bob = {**ADA, "GIT_AUTHOR_NAME": "Bob", "GIT_AUTHOR_EMAIL": "bob@example.org"}
+    (clone / "README").write_text("read him\n")
+    commit_all(clone, "BIGTOP-13. Say him", bob)
+    mailbox, log = tmp_path / "all.patch", tmp_path / "log.patch"
+    mailbox.write_bytes(git(clone, "format-patch", "--stdout", "rel/1.0.0").stdout)
+    log.write_bytes(git(clone, "log", "--reverse", "-p", "rel/1.0.0..").stdout)
+    for file in (mailbox, log):
+        read = [one for one in read_source(file, "bigtop") if isinstance(one, Incoming)]
+        assert [one.id for one in read] == [*NAMES, "bigtop/BIGTOP-13-say-him"]
+        assert [one.mail.author for one in read] == ["Ada Lovelace", "Ada Lovelace", "Bob"]
+        assert [one.mail.diff.count(b"diff --git") for one in read] == [1, 1, 1]
+        line = file.read_text()[: file.read_text().index("Bob")].count("\n")
+        assert read[2].source == f"{file}:{line}"
+        with pytest.raises(InputError, match=rf"{file.name}:\d+: a second patch begins here"):
+            read_mail(file.read_bytes(), source=file.name)
+    assert len(brought(small, mailbox).patches) == 3
+
+
+def test_a_folder_of_numbers_is_taken_by_number(small: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "numbers"
+    folder.mkdir()
+    for number, (name, path) in {10: ("b", "build.gradle"), 2: ("a", "settings.gradle")}.items():
+        (folder / f"patch{number}-{name}.diff").write_text(diff_text(path, 6))
+    assert [one.id for one in brought(small, folder).patches] == ["bigtop/a", "bigtop/b"]
+
+
+def test_another_queue_comes_in_the_order_of_its_recipes(
+    small: Project, folder: Path, tmp_path: Path
+) -> None:
+    brought(small, folder)
+    recipe = small.recipes / "1.0.0.toml"
+    recipe.write_text(with_patches(recipe.read_text(), NAMES[::-1]))
+    other = small_project(tmp_path / "other")
+    done = bring(read_source(small.root, ""), given=Given(), releases=("1.0.0",), project=other)
+    assert [one.id for one in done.patches] == NAMES[::-1]
+    assert load_recipe("1.0.0", other.recipes)[0].patches == tuple(NAMES[::-1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "url", "commit"),
+    [
+        (
+            "Forwarded: https://github.com/apache/bigtop/pull/7",
+            "pr-open",
+            "https://github.com/apache/bigtop/pull/7",
+            "",
+        ),
+        ("Forwarded: https://lists.example.org/7", "ticket", "https://lists.example.org/7", ""),
+        ("Forwarded: not-needed", "local-only", "", ""),
+        (f"Applied-Upstream: 3.7.0, commit:{'a' * 40}", "merged", "", "a" * 40),
+        (f"Origin: backport, commit:{'b' * 40}", "merged", "", "b" * 40),
+    ],
+)
+def test_what_dep_3_says_of_upstream_is_kept(
+    small: Project, tmp_path: Path, fields: str, state: str, url: str, commit: str
+) -> None:
+    file = tmp_path / "one.patch"
+    bugs = "Bug: https://bugs.example.org/1\nBug: https://bugs.example.org/2"
+    file.write_text(
+        f"Description: One\nFrom: Ada <ada@example.org>\n{bugs}\n{fields}\n---\n{diff_text('build.gradle', 6)}"
+    )
+    brought(small, file)
+    entry = load_entry(small.patches, "bigtop/one")
+    assert (entry.facts.upstream.state, entry.facts.upstream.url, entry.facts.upstream.commit) == (
+        state,
+        url,
+        commit,
+    )
+    told = read_mail(entry.diffs[0].data, source="default.patch").trailers
+    assert [value for name, value in told if name == "Bug"] == [f"https://bugs.example.org/{n}" for n in "12"]
+    if url:
+        assert ("Forwarded", url) in told
+
+
+def test_a_commit_that_a_clone_lacks_is_named_and_the_others_come(
+    small: Project, clone: Path, tmp_path: Path
+) -> None:
+    shallow = tmp_path / "partial.git"
+    git(clone, "config", "uploadpack.allowFilter", "true")
+    run(["git", "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{clone}", shallow], env=ADA)
+    git(shallow, "remote", "remove", "origin")
+    second = git(clone, "rev-parse", "HEAD:settings.gradle").text
+    for path in ("build.gradle", "settings.gradle"):
+        for revision in ("rel/1.0.0", "HEAD"):
+            blob = git(clone, "cat-file", "blob", f"{revision}:{path}").stdout
+            if git(clone, "rev-parse", f"{revision}:{path}").text != second:
+                run(["git", "-C", shallow, "hash-object", "-w", "--stdin"], stdin=blob, env=ADA)
+    read = read_commits(shallow, "rel/1.0.0..HEAD", "bigtop")
+    done = bring(read, given=Given(), releases=("1.0.0",), keep_going=True, project=small)
+    assert [one.id for one in done.patches] == NAMES[:1]
+    head = git(clone, "rev-parse", "HEAD").text
+    assert f"{shallow} {head[:12]}: git cannot read it" in done.faults[0].reason
+    assert "shallow or partial" in done.faults[0].hint
+
+
+def test_a_commit_of_no_known_time_zone_comes_in(clone: Path) -> None:
+    (clone / "README").write_text("later\n")
+    commit_all(clone, "Say later", {**ADA, "GIT_AUTHOR_DATE": "@1700000000 +5147"})
+    read = read_commits(clone, "HEAD", "bigtop")
+    assert [one.mail.date.timestamp() for one in read if isinstance(one, Incoming)] == [1700000000]
+
+
+def test_a_recipe_of_another_project_is_not_changed(small: Project, folder: Path, tmp_path: Path) -> None:
+    other = small_project(tmp_path / "other").recipes / "1.0.0.toml"
+    with pytest.raises(InputError, match=r"lies outside the project .*/small"):
+        bring(read_source(folder, "bigtop"), given=Given(), releases=(str(other),), project=small)
+    assert known(small.patches) == []
+    roundabout = f"{small.recipes}/../recipes/1.0.0.toml"
+    bring(read_source(folder, "bigtop"), given=Given(), releases=(roundabout,), project=small)
+    assert load_recipe("1.0.0", small.recipes)[0].patches == tuple(NAMES)
+
+
 def test_what_is_no_patch_is_refused(small: Project, clone: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "prose.patch").write_text("No diff at all.\n")
@@ -308,6 +432,37 @@ def test_a_change_that_is_killed_anywhere_is_whole_or_never_was(tmp_path: Path, 
         if name == "SIGKILL":
             assert ended.returncode == -signal.SIGKILL
     assert seen == {"before", "after"}
+
+
+def test_a_file_that_was_changed_after_the_kill_is_left_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = Project(tmp_path)
+    for file in ("patches/bigtop/a/default.patch", "recipes/1.0.0.toml"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("old\n")
+    at = 0
+    while (project.recipes / "1.0.0.toml").read_text() == "old\n":
+        at += 1
+        mend(project)
+        run([sys.executable, "-c", KILLED, tmp_path, str(at), "SIGKILL"], check=False)
+    assert (project.patches / UNDO).is_dir(), "killed before it was final"
+    (project.recipes / "1.0.0.toml").write_text("changed\nby hand\n")
+    mend(project)
+    assert (project.recipes / "1.0.0.toml").read_text() == "changed\nby hand\n"
+    assert (project.patches / "bigtop/a/default.patch").read_text() == "old\n"
+    assert f"{project.recipes}/1.0.0.toml was changed since, and is left as it is" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("release = '1'\n\n# roles\n[roles]\n", "release = '1'\npatches = ['a/b']\n\n# roles\n[roles]\n"),
+        ('# r\n[bigtop]\nrelease = "2"\n', "patches = ['a/b']\n# r\n[bigtop]\nrelease = \"2\"\n"),
+    ],
+)
+def test_a_recipe_without_a_list_gets_one_at_its_top(text: str, after: str) -> None:
+    assert with_patches(text, ["a/b"]).replace('["a/b"]', "['a/b']") == after
 
 
 def test_a_block_that_fails_changes_nothing(small: Project) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carrying patches to another release: what merges is written, what does not is reported, and nothing stops it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from bigtop_builder.upkeep.incoming import read_changes, read_commits, read_sour
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
 from bigtop_builder.upkeep.series import edit
 from bigtop_builder.workspace import Project
-from small_queue import ADA, commit_all, git, numbered, small_project
+from small_queue import ADA, ENV, commit_all, git, numbered, small_project
 
 FILES = {
     "as-it-is": {"README": "read me\nand more\n"},
@@ -101,6 +102,30 @@ def test_a_second_rebase_writes_nothing(queue: Project, settings: Settings) -> N
     again = carried(queue, settings)
     assert again.written == ()
     assert move(again, "merges").outcome == "clean"
+
+
+def test_a_diff_that_was_settled_for_the_new_release_is_merged_from_itself(
+    queue: Project, settings: Settings
+) -> None:
+    carried(queue, settings)
+    place = edit("2.0.0", "bigtop", project=queue, settings=settings).folder
+    position = listed(queue)[::-1].index("merges")
+    git(place, "checkout", "--quiet", f"HEAD~{position}")
+    (place / "FRESH").write_text("of this release\n")
+    git(place, "add", "FRESH")
+    git(place, "commit", "--quiet", "--all", "--amend", "--no-edit")
+    git(place, "rebase", "--quiet", "--onto", "HEAD", f"series~{position}", "series")
+    export("2.0.0", "bigtop", project=queue)
+    upstream = queue.root / "bigtop"
+    text = (upstream / "build.gradle").read_text()
+    (upstream / "build.gradle").write_text(text.replace("thirty-three", "33").replace("thirty-four", "34"))
+    candidate = commit_all(upstream, "BIGTOP-10. Say 33", ENV)
+    recipe = queue.recipes / "2.0.0.toml"
+    recipe.write_text(re.sub('commit = "[0-9a-f]+"', f'commit = "{candidate}"', recipe.read_text()))
+    report = carried(queue, settings, "bigtop/merges")
+    settled = (queue.patches / "bigtop/merges/2.0.0.patch").read_text()
+    assert "+of this release" in settled, "what was settled by hand for this release alone"
+    assert move(report, "merges").outcome in {"merged", "conflict"}
 
 
 def test_a_conflict_names_hunk_three_sides_and_the_upstream_commit(
@@ -270,7 +295,7 @@ def test_a_patch_with_proof_goes_and_stays_where_another_recipe_lists_it(landed:
 
 
 def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:
-    finding = record(landed, commit="c" * 40, by="patch-id", since="rel/2.0.0")
+    finding = record(landed, commit="c" * 40, by="patch-id")
     path = landed.recipes / "1.0.0.toml"
     path.write_text(path.read_text().replace('"bigtop/is-there"', '"bigtop/other"'))
     assert drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=landed).removed
@@ -283,7 +308,6 @@ def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:
     [
         ({"state": "clean"}, "is clean on 2.0.0, not already upstream"),
         ({}, "no upstream commit is known"),
-        ({"commit": "c" * 40}, "no release tag has its commit"),
     ],
 )
 def test_without_proof_nothing_goes(landed: Project, facts: dict[str, str], said: str) -> None:

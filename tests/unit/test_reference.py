@@ -34,6 +34,26 @@ def test_every_setting_is_described() -> None:
     assert set(Settings.model_fields) - {"mirrors", "image", "sources"} <= described
 
 
+def test_every_setting_without_an_empty_default_shows_it() -> None:
+    defaults = {
+        cells[1].strip(" `"): cells[3].strip()
+        for cells in (line.split("|") for line in PAGES["settings.md"].splitlines() if line.startswith("| `"))
+    }
+    assert defaults["cache_dir"] == "`$XDG_CACHE_HOME/bigtop-builder`, else `~/.cache/bigtop-builder`"
+    assert (
+        defaults["keys_dir"]
+        == "`$XDG_DATA_HOME/bigtop-builder/keys`, else `~/.local/share/bigtop-builder/keys`"
+    )
+
+
+def test_what_the_readme_installs_as_root_is_one_file(origin: Project) -> None:
+    lines = [
+        line for line in (origin.root / "README.md").read_text().splitlines() if "dpkg --install" in line
+    ]
+    assert lines
+    assert not [line for line in lines if "*" in line]
+
+
 def test_pages_name_no_folder_of_the_machine_they_were_made_on() -> None:
     home = str(Path.home())
     assert [path for path, text in PAGES.items() if home in text] == []

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a suite goes back to, and how much of its history is read for it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import Action, Entry, Settings
 from bigtop_builder.repository.pointer import Pointer
@@ -35,6 +37,26 @@ def no_keys() -> bytes:
     raise AssertionError("no key is asked for where nothing is withdrawn")
 
 
+@pytest.fixture(scope="module")
+def keyring() -> Iterator[Keyring]:
+    with Keyring() as keyring:
+        keyring.new_key("Ann Bee", "ann@bee.example")
+        yield keyring
+
+
+@pytest.fixture(scope="module")
+def public(keyring: Keyring) -> bytes:
+    return keyring.export_public([keyring.keys()[0].fingerprint], armor=False)
+
+
+def sign(store: FilesystemStore, keyring: Keyring, *serials: int) -> None:
+    for serial in serials:
+        path = layout.history_file("stable", serial)
+        store.put(
+            {f"{path}.asc": keyring.detach_sign(store.read(path) or b"", [keyring.keys()[0].fingerprint])}
+        )
+
+
 def standing(store: FilesystemStore, moves: list[tuple[Action, int]]) -> Pointer:
     """A suite with a history: what each switch was, and the number of the snapshot it led to."""
     files = {}
@@ -57,12 +79,35 @@ def standing(store: FilesystemStore, moves: list[tuple[Action, int]]) -> Pointer
     return Pointer(suite="stable", serial=len(moves), snapshot=before, date=DAY, fields={}, signed=b"")
 
 
-def test_a_rollback_reads_the_end_of_a_history_alone(tmp_path: Path) -> None:
+def test_a_rollback_reads_the_end_of_a_history_alone(tmp_path: Path, keyring: Keyring, public: bytes) -> None:
     store = Counting(tmp_path, sync=False)
     pointer = standing(store, [("add", number) for number in range(200)])
+    sign(store, keyring, 200)
     store.reads = 0
-    assert earlier(State(store), pointer, public=no_keys) == ident(198)
-    assert store.reads <= store.readers
+    assert earlier(State(store), pointer, public=lambda: public) == ident(198)
+    assert store.reads <= store.readers + 2, "the entry that decides is read again, with its signature"
+
+
+@pytest.mark.parametrize("forged", ["unsigned", "altered", "another's"])
+def test_a_rollback_goes_only_where_a_signed_entry_says(
+    tmp_path: Path, keyring: Keyring, public: bytes, forged: str
+) -> None:
+    store = FilesystemStore(tmp_path, sync=False)
+    pointer = standing(store, [("add", 1), ("add", 2), ("add", 3), ("refresh", 3)])
+    sign(store, keyring, 1, 2, 3, 4)
+    path = layout.history_file("stable", 3)
+    text = store.read(path) or b""
+    if forged == "unsigned":
+        store.remove([f"{path}.asc"])
+    elif forged == "altered":
+        store.put({path: text.replace(ident(2).encode(), ident(1).encode())})
+    else:
+        with Keyring() as other:
+            other.new_key("Eve", "eve@bee.example")
+            sign(store, other, 3)
+    with pytest.raises(SigningError, match="is signed by none of the repository's keys") as caught:
+        earlier(State(store), pointer, public=lambda: public)
+    assert "repo rollback stable --to" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -75,10 +120,12 @@ def test_a_rollback_reads_the_end_of_a_history_alone(tmp_path: Path) -> None:
     ],
 )
 def test_a_suite_goes_back_to_what_was_there_before_and_not_twice(
-    moves: list[tuple[Action, int]], target: int, tmp_path: Path
+    moves: list[tuple[Action, int]], target: int, tmp_path: Path, keyring: Keyring, public: bytes
 ) -> None:
     store = FilesystemStore(tmp_path, sync=False)
-    assert earlier(State(store), standing(store, moves), public=no_keys) == ident(target)
+    pointer = standing(store, moves)
+    sign(store, keyring, *(serial for serial, (action, _) in enumerate(moves, 1) if action != "refresh"))
+    assert earlier(State(store), pointer, public=lambda: public) == ident(target)
 
 
 def test_a_suite_with_one_snapshot_cannot_go_back(tmp_path: Path) -> None:

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A .dsc, .changes or .buildinfo that no tool would write is refused, by its name and with the reason."""
 
+import contextlib
 import hashlib
+import os
+import re
+import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bigtop_builder.artifact import read_debs
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.repository.index.sources import parse_sources, source_stanza
 from bigtop_builder.source_package import read_dsc, read_record, sort_out
 from debian_source import write_record, write_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PART = b"an upstream tarball\n"
 
@@ -109,3 +118,41 @@ def test_a_record_without_checksums_is_refused(tmp_path: Path) -> None:
     path.write_text("Format: 1.8\nSource: emu\n")
     with pytest.raises(CheckFailed, match="has no Checksums-Sha256"):
         read_record(path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
+@pytest.mark.parametrize("which", ["part", "dsc", "changes", "named", "deb"])
+def test_what_has_no_end_is_refused_and_never_waited_for(tmp_path: Path, kind: str, which: str) -> None:
+    path = dsc(tmp_path)
+    record = write_record(tmp_path / "emu_1.0-1_amd64.changes", [path])
+    place = {
+        "part": tmp_path / "emu_1.0.orig.tar.gz",
+        "dsc": path,
+        "changes": record,
+        "named": path,
+        "deb": tmp_path / "emu_1.deb",
+    }[which]
+    place.unlink(missing_ok=True)
+    put(kind, place)
+    read: Callable[[], object] = {
+        "part": lambda: read_dsc(path),
+        "dsc": lambda: read_dsc(path),
+        "changes": lambda: read_record(record),
+        "named": lambda: sort_out([record]),
+        "deb": lambda: read_debs([place]),
+    }[which]
+    with pytest.raises(CheckFailed, match=f"{re.escape(str(place))}.* is no regular file"):
+        read()
+
+
+def put(kind: str, place: Path) -> None:
+    """Make something at a place that is no file."""
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as one, contextlib.chdir(place.parent):
+            one.bind(place.name)
+    else:
+        place.mkdir()

@@ -2,13 +2,17 @@
 """The matrix: what each patch is on each release, from evidence that holds; --verify tells what does not."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from local_patches import diff_of, list_patches, write_patch
+from small_bigtop import block, bom, packaging
+from upstream import new_upstream
 
+from bigtop_builder.cli.patch_rebase import drop_
 from bigtop_builder.cli.patch_status import status
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
 from bigtop_builder.miniature import AUTHOR, lay_out
@@ -19,6 +23,7 @@ from bigtop_builder.sources import fetch, select
 from bigtop_builder.upkeep.evidence import FILE, load_evidence
 from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
 from bigtop_builder.workspace import Project, Workspace
+from small_queue import recipe_text
 
 DATE = "bigtop/miniature-changelog-date"
 BLANK = "salute/miniature-blank-name"
@@ -48,12 +53,15 @@ def cell(project: Project, settings: Settings, patch_id: str, release: str = "1.
     return make_matrix(project, settings, patches=[patch_id], releases=[release]).cells[patch_id, release]
 
 
-def ask(project: Project, settings: Settings, *words: str) -> Result:
-    """`patch status` as the command line runs it."""
+def options(project: Project, settings: Settings) -> dict[str, object]:
     file = project.root.parent / "settings.toml"
     file.write_text(f'cache_dir = "{settings.cache_dir}"\n')
-    options = {"settings": file, "project": project.root, "verbose": False}
-    return CliRunner().invoke(status, list(words), obj=options)
+    return {"settings": file, "project": project.root, "verbose": False}
+
+
+def ask(project: Project, settings: Settings, *words: str) -> Result:
+    """`patch status` as the command line runs it."""
+    return CliRunner().invoke(status, list(words), obj=options(project, settings))
 
 
 def refusal(result: Result) -> BuilderError:
@@ -159,6 +167,17 @@ def test_a_patch_that_is_meant_for_no_recipe_here_is_left_out(project: Project, 
     facts.write_text('releases = ["9.9.9"]\n' + facts.read_text())
     assert "bigtop/elsewhere" not in make_matrix(project, settings).entries
     assert "bigtop/elsewhere" in make_matrix(project, settings, patches=["bigtop/elsewhere"]).entries
+
+
+@pytest.mark.parametrize("named", ["1.0.0", "1.0.0-deb12"])
+def test_a_patch_may_name_the_release_or_the_recipes_file(
+    project: Project, settings: Settings, named: str
+) -> None:
+    alone(project, "bigtop/named", changed(project, "new Date()", "new Date(0)"), listed=False)
+    facts = project.patches / "bigtop/named/patch.toml"
+    facts.write_text(f'releases = ["{named}"]\n' + facts.read_text())
+    (project.recipes / "1.0.0.toml").rename(project.recipes / "1.0.0-deb12.toml")
+    assert states(make_matrix(project, settings), "bigtop/named")[0] == "clean"
 
 
 def test_a_component_without_its_source_is_unknown_and_the_command_is_told(
@@ -332,6 +351,66 @@ def test_without_a_cache_evidence_still_holds(project: Project, settings: Settin
     assert make_matrix(project, settings, patches=[DATE]).doubts == ()
 
 
+@pytest.mark.parametrize(
+    ("recipe", "old", "new"),
+    [
+        ("1.0.0", 'sha512 = "', 'sha512 = "0'),
+        ("1.0.0", 'commit = "', 'commit = "0'),
+        ("1.1.0", 'name = "herald"\n', 'name = "herald"\nversion = "2"\n'),
+    ],
+    ids=["source", "Bigtop", "version"],
+)
+def test_another_pin_makes_evidence_stale_where_no_source_is_here(
+    project: Project, settings: Settings, recipe: str, old: str, new: str
+) -> None:
+    patch_id = "herald/miniature-loopback-address"
+    for release in BOTH:
+        fetch_source(project, settings, "herald", release)
+    record(make_matrix(project, settings, patches=[patch_id]))
+    shutil.rmtree(settings.cache_dir)
+    assert ask(project, settings, patch_id, "--verify").exit_code == 0
+    path = project.recipes / f"{recipe}.toml"
+    text = path.read_text()
+    at = text.index("[bigtop]") if "commit" in old else text.index('name = "herald"')
+    path.write_text(text[:at] + re.sub(f"{old}[0-9a-f]?", new, text[at:], count=1))
+    matrix = make_matrix(project, settings, patches=[patch_id], releases=[recipe], fresh=True)
+    assert matrix.doubts == (f"{patch_id} on {recipe}: is stale: what it is applied to has changed",)
+
+
+@pytest.mark.parametrize(("path", "stale"), [("NOTE", False), (f"{COMMON}/salute/patch1-new.diff", True)])
+def test_a_patch_to_bigtop_makes_evidence_of_a_component_stale_if_it_may_change_its_series(
+    project: Project, settings: Settings, path: str, stale: bool
+) -> None:
+    fetch_source(project, settings, "salute")
+    record(make_matrix(project, settings, patches=[BLANK]))
+    shutil.rmtree(settings.cache_dir)
+    write_patch(project, "bigtop/new", diff_of(path, "", diff_of("NEW", "", "new\n")))
+    list_patches(project, DATE, "bigtop/new", BLANK)
+    doubts = make_matrix(project, settings, patches=[BLANK], releases=["1.0.0"]).doubts
+    assert doubts == ((f"{BLANK} on 1.0.0: is stale: what it is applied to has changed",) if stale else ())
+
+
+def test_a_recipe_that_lists_what_does_not_apply_is_red(project: Project, settings: Settings) -> None:
+    alone(project, "bigtop/gone", diff_of("gone", "one\n", "two\n"))
+    assert ask(project, settings).exit_code == 0
+    error = refusal(ask(project, settings, "--verify"))
+    assert error.brief == "recipes list 1 patch that cannot be applied"
+    said = "bigtop/gone on 1.0.0: the recipe lists it, and it does not apply: conflicts"
+    assert error.details == said
+    list_patches(project)
+    assert ask(project, settings).exit_code == 0
+    assert ask(project, settings, "--verify").exit_code == 0
+
+
+def test_a_file_name_that_is_not_in_utf_8_can_be_told_of(project: Project, settings: Settings) -> None:
+    diff = diff_of("XX", "one\n", "two\n").replace("a/XX", '"a/caf\\351"').replace("b/XX", '"b/caf\\351"')
+    alone(project, "bigtop/cafe", diff)
+    told = json.loads(ask(project, settings, "--json").stdout)
+    detail = told["patches"][0]["releases"]["1.0.0"]["detail"]
+    assert detail == "caf\\xe9: does not exist in index"
+    assert load_evidence(project.patches / "bigtop/cafe").releases["1.0.0"].detail == detail
+
+
 def test_a_changed_diff_makes_its_evidence_stale_and_status_writes_it_anew(
     project: Project, settings: Settings
 ) -> None:
@@ -480,15 +559,86 @@ def test_a_listed_patch_to_a_file_that_a_clone_lacks_is_unknown_and_the_others_a
     assert states(matrix, BLANK)[1] == "unknown"
 
 
-def test_a_later_commit_that_took_the_lines_out_again_is_told(
-    project: Project, settings: Settings, tmp_path: Path
+@pytest.mark.parametrize(("name", "state"), [("writeChangelog", "clean"), ("writeAnother", "conflict")])
+def test_lines_that_a_later_commit_took_out_again_are_not_there(
+    project: Project, settings: Settings, tmp_path: Path, name: str, state: str
 ) -> None:
-    now = upstream(project, CHANGELOG, "1.1.0")
-    before = upstream(project, CHANGELOG).replace("ext.writeChangelog", "ext.writeAnother")
-    tip = go_on(project, tmp_path, {CHANGELOG: before, "NOTE": now})
+    landed = load_recipe("1.1.0", project.recipes)[0].bigtop.commit
+    before = upstream(project, CHANGELOG).replace("ext.writeChangelog", f"ext.{name}")
+    tip = go_on(project, tmp_path, {CHANGELOG: before, "NOTE": upstream(project, CHANGELOG, "1.1.0")})
     found = cell(project, settings, DATE, "1.1.0").found
     assert found is not None
-    assert f"its lines went again in {tip}" in found.detail
+    assert (found.state, found.commit) == (state, "")
+    assert found.detail.endswith(f"upstream had it in {landed}, its lines went again in {tip}")
+    list_patches(project, DATE, release="1.1.0")
+    assert ask(project, settings).exit_code == 0
+    refused = CliRunner().invoke(drop_, [DATE, "1.1.0"], obj=options(project, settings))
+    assert f"is {state} on 1.1.0, not already upstream" in refusal(refused).brief
+
+
+def test_a_patch_whose_lines_changed_since_it_landed_was_superseded(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    landed = load_recipe("1.1.0", project.recipes)[0].bigtop.commit
+    text = upstream(project, CHANGELOG, "1.1.0")
+    assert text.count("SOURCE_DATE_EPOCH")
+    go_on(project, tmp_path, {CHANGELOG: text.replace("ext.writeChangelog", "ext.writeAnother")})
+    found = cell(project, settings, DATE, "1.1.0").found
+    assert found is not None
+    assert (found.state, found.commit) == ("already-upstream", landed)
+    assert found.detail == "superseded later: its lines, or those around them, have changed since"
+
+
+def test_a_patch_that_applies_is_not_there_though_a_commit_made_the_same_change_elsewhere(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    many = "".join(f"line {number}\n" for number in range(30))
+    here = many.replace("line 15\n", "line 15\nand some more of it\n")
+    landed = go_on(project, tmp_path, {"NOTE": many * 2}, {"NOTE": here + many})
+    write_patch(project, "bigtop/second", diff_of("NOTE", here + many, here * 2))
+    found = cell(project, settings, "bigtop/second", "1.1.0").found
+    assert found is not None
+    assert (found.state, found.detail) == (
+        "clean",
+        f"upstream has the same change in {landed} (block cover), and it applies all the same",
+    )
+    write_patch(project, "bigtop/around", diff_of("NOTE", here + many, here + many.replace("16", "sixteen")))
+    list_patches(project, "bigtop/around", "bigtop/second", release="1.1.0")
+    found = cell(project, settings, "bigtop/second", "1.1.0").found
+    assert found is not None
+    assert found.state == "conflict"
+
+
+FLOW = packaging("flow", "set -e\nmake flow\n")
+BUILD = "bigtop-packages/src/common/flow/do-component-build"
+
+
+@pytest.mark.parametrize(
+    ("donor", "state"), [("before", "clean"), ("fixed", "already-upstream"), ("other", "conflict")]
+)
+def test_carried_packaging_has_the_history_of_the_commit_that_it_comes_from(
+    settings: Settings, tmp_path: Path, donor: str, state: str
+) -> None:
+    git = new_upstream(tmp_path / "bigtop")
+    first = {"bigtop.bom": bom(block("flow")), **FLOW}
+    commits = {"other": git.change("An old one", {**first, BUILD: "set -x\nmake all flow\n"})}
+    commits["before"] = git.change("Build flow alone", {BUILD: FLOW[BUILD]})
+    commits["fixed"] = git.edit("BIGTOP-47. Test flow", ("make flow\n", "make flow test\n"), path=BUILD)
+    diff = git.diff(commits["fixed"]).decode()
+    newest = git.change(
+        "Drop flow", {"bigtop.bom": bom(block("store")), **packaging("store"), **dict.fromkeys(FLOW)}
+    )
+    recipe = recipe_text("1.0.0", newest).replace('"bigtop-utils"', '"flow"')
+    project = Project(tmp_path)
+    project.recipes.mkdir()
+    (project.recipes / "1.0.0.toml").write_text(
+        f'{recipe}\n[[carry]]\ncomponent = "flow"\nfrom = "{commits[donor]}"\n'
+    )
+    write_patch(project, "bigtop/flow", diff)
+    found = cell(project, settings, "bigtop/flow").found
+    assert found is not None
+    assert (found.state, found.commit) == (state, commits["fixed"] if donor == "fixed" else "")
+    assert commits["fixed"] not in found.detail
 
 
 def test_a_shallow_clone_is_named(project: Project, settings: Settings, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import Settings
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store.filesystem import FilesystemStore
-from bigtop_builder.repository.strays import OURS, strays
+from bigtop_builder.repository.strays import OURS, forgotten, strays
 
 KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
 ID = "0a" * 32
@@ -70,11 +70,14 @@ def test_other_files_are_not(path: str) -> None:
     assert not OURS.fullmatch(path)
 
 
-def test_strays_are_named_with_what_makes_them_known(tmp_path: Path) -> None:
+def test_strays_are_named_and_suites_that_no_command_knows(tmp_path: Path) -> None:
     settings = Settings(origin="Ours", label="Ours", keys=(KEY,))
     store = FilesystemStore(tmp_path, sync=False)
-    store.put({layout.SETTINGS: settings.to_json().encode(), "x.txt": b"", "dists/mine/InRelease": b""})
-    stray, suite = strays(State(store))
+    files = ("x.txt", "dists/other/InRelease", "dists/mine/InRelease", layout.history_file("mine", 1))
+    store.put({layout.SETTINGS: settings.to_json().encode(), **dict.fromkeys(files, b"")})
+    stray, other = strays(State(store))
     assert stray.startswith("x.txt is none of the repository's files: ")
+    assert other.startswith("dists/other is none of the repository's suites: ")
+    (suite,) = forgotten(State(store))
     assert suite.startswith("dists/mine is a suite that state/repository.json does not have: ")
-    assert "bigtop-builder repo add mine DEB --new-suite" in suite
+    assert "bigtop-builder repo refresh mine takes it up" in suite

@@ -21,8 +21,8 @@ COMMANDS = {
     "repo": (
         "repo",
         (
-            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, refresh, "
-            "withdraw, gc, export, serve."
+            "The apt repository: init, add, remove, list, history, check, snapshot, promote, rollback, retire, "
+            "refresh, withdraw, gc, export, serve."
         ),
     ),
     "source": ("source", "Component sources: fetch, verify, pin."),

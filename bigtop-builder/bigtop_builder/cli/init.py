@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from bigtop_builder.cli.context import answer, json_option, passphrase, setting_up
-from bigtop_builder.cli.place import Command, Place, Where, no_sync_option, refuse_inside
+from bigtop_builder.cli.place import Command, Place, Where, no_sync_option
 from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.layout import SETTINGS, Form, Settings
@@ -16,6 +16,8 @@ from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import open_store
 from bigtop_builder.workspace import Project
 
+ORIGIN = "bigtop-builder"
+"""Of a repository that is made without a word on it."""
 PLAIN = "plain"
 """What the uncompressed form is called here; in the settings it is empty."""
 
@@ -25,9 +27,7 @@ PLAIN = "plain"
 )
 @click.argument("folder", type=Place(), required=False)
 @click.option("--key", "keys", multiple=True, help="Full fingerprint that signs; repeatable.")
-@click.option(
-    "--origin", default="bigtop-builder", show_default=True, help="Origin in Release; never changes."
-)
+@click.option("--origin", default="", help=f"Origin in Release; never changes [default: {ORIGIN}].")
 @click.option("--label", default="", help="Label in Release; never changes [default: the origin].")
 @click.option(
     "--form",
@@ -61,10 +61,10 @@ def init(
 ) -> None:
     """Make a repository in FOLDER, or the one that repo/repository.toml defines.
 
-    In a FOLDER that has one, the same command with --form, --contents or --translations changes these, from the next
-    publish on. Origin, label and keys never change by it.
+    In a FOLDER that has one, --form, --contents and --translations change these, from the next publish on, and all
+    that is not given stays. Origin, label and keys never change by it.
     """
-    project, settings = setting_up(context)
+    project, settings = setting_up(context, told=folder is None)
     store = KeyStore.of(settings)
     if folder is None:
         if forms or contents is not None or translations is not None:
@@ -73,18 +73,18 @@ def init(
                 hint="write forms, contents or translations there; these options are for another FOLDER",
             )
         where, before, repository = _defined(project, store)
-    elif not keys:
-        raise InputError(
-            "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
-        )
     else:
-        full = [store.full(key) for key in keys]
         before = _standing(folder)
+        full = [store.full(key) for key in keys] or list(before.keys if before else ())
+        if not full:
+            raise InputError(
+                "a repository needs a key", hint="--key FINGERPRINT; bigtop-builder key new makes one"
+            )
         with store.open(full, passphrase=passphrase()) as keyring:
             repository = Repository.init(
                 folder,
-                origin=origin,
-                label=label,
+                origin=origin or (before.origin if before else ORIGIN),
+                label=label or (before.label if before else ""),
                 keyring=keyring,
                 fingerprints=full,
                 forms=_forms(forms),
@@ -108,12 +108,9 @@ def _defined(project: Project, store: KeyStore) -> tuple[Where, Settings | None,
 
 
 def _standing(folder: Where) -> Settings | None:
-    """Settings of a repository that is there; None if its place is free, and in no other one."""
+    """Settings of a repository that is there; None if there is none."""
     store = open_store(folder)
-    if store.size(SETTINGS) is not None:
-        return State(store).settings()
-    refuse_inside(folder)
-    return None
+    return State(store).settings() if store.size(SETTINGS) is not None else None
 
 
 def _forms(names: Collection[str]) -> tuple[Form, ...] | None:

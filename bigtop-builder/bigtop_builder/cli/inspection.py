@@ -13,10 +13,12 @@ import click
 from bigtop_builder.cli.context import answer, json_option, table
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.log import plain
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.check import examine
 from bigtop_builder.repository.listing import Move, moves_of, packages_of
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.schema import counted
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ def list_(
         tell_snapshots(repository, as_json=as_json)
         return
     listed = packages_of(repository.state, names)
+    if not listed and repository.state.snapshots():
+        log.info("no suite has anything, and there are snapshots: repo list --snapshots shows them")
     rows = [
         (pointer.suite, str(pointer.serial), pointer.snapshot[:12], *package)
         for pointer, packages in listed
@@ -118,7 +122,7 @@ def _row(value: dict[str, Any]) -> tuple[str, ...]:
         value["why"],
         "NOT VERIFIED" if value["problem"] else ", ".join(one[-16:] for one in value["signers"]),
     )
-    return tuple("".join(char if char.isprintable() else " " for char in cell) for cell in cells)
+    return tuple(map(plain, cells))
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder repo check --repo /srv/apt")
@@ -135,7 +139,9 @@ def check(context: click.Context, folder: Where | None, *, as_json: bool) -> Non
     for warning in warnings:
         log.warning("%s", warning)
     if problems:
-        raise CheckFailed(f"{place} is not whole: {len(problems)} problems", details="\n".join(problems))
+        raise CheckFailed(
+            f"{place} is not whole: {counted(len(problems), 'problem')}", details="\n".join(problems)
+        )
     if not as_json:
         click.echo(f"{place}: every hash, signature and reference holds")
 

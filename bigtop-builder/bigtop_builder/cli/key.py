@@ -63,7 +63,6 @@ def new(
         name, email, algorithm=algorithm, expires=expires, passphrase=passphrase(), offline=offline
     )
     revocation = store.folder / f"{fingerprint}{REVOCATION}"
-    log.info("its revocation certificate is %s: keep a copy elsewhere", revocation)
     if offline is not None:
         bare = "" if passphrase() else f"; no passphrase protects it ({PASSPHRASE_VARIABLE} is not set)"
         log.info("the primary secret key is in %s alone: put it into the safe%s", offline, bare)
@@ -112,20 +111,23 @@ def list_(context: click.Context, *, as_json: bool) -> None:
 
 @key.command(epilog="Example: bigtop-builder key export FINGERPRINT > repo/FINGERPRINT.asc")
 @click.argument("fingerprint")
+@json_option
 @click.pass_context
-def export(context: click.Context, fingerprint: str) -> None:
+def export(context: click.Context, fingerprint: str, *, as_json: bool) -> None:
     """Print a public key, armored."""
     _, settings = setting_up(context)
     store = KeyStore.of(settings)
     full = store.full(fingerprint)
     with store.open([full], passphrase=passphrase()) as keyring:
-        click.echo(keyring.export_public([full]), nl=False)
+        public = keyring.export_public([full]).decode()
+    answer({"fingerprint": full, "public": public}, as_json=as_json, text=public.rstrip("\n"))
 
 
 @key.command(epilog="Example: bigtop-builder key package .")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+@json_option
 @click.pass_context
-def package(context: click.Context, folder: Path) -> None:
+def package(context: click.Context, folder: Path, *, as_json: bool) -> None:
     """Build the archive-keyring package of the project's repository into FOLDER, for hosts to begin with.
 
     Other content always has another, higher version, and keys_dir keeps a record of what was built here.
@@ -135,7 +137,8 @@ def package(context: click.Context, folder: Path) -> None:
 
     archive = load_archive(project, folder=None, store=KeyStore.of(settings), passphrase=passphrase())
     with archive.keyring() as keyring:
-        click.echo(str(hand_out(archive, keyring, archive.standing(), folder)))
+        made = hand_out(archive, keyring, archive.standing(), folder)
+    answer({"package": str(made)}, as_json=as_json, text=str(made))
 
 
 @key.command(
@@ -239,7 +242,7 @@ def _succession(context: click.Context, folder: Where | None) -> "Succession":
     from bigtop_builder.repository.publish import Repository
     from bigtop_builder.succession import Succession
 
-    _, settings = setting_up(context)
+    _, settings = setting_up(context, told=folder is None)
     archive = archive_of(context) if folder is None else None
     return Succession(
         repository=Repository.open(folder or archive_of(context).folder),

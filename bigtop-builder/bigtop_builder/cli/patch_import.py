@@ -2,7 +2,7 @@
 """`patch new` and `patch import`: patches come into the queue."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.importing import Import, bring
-from bigtop_builder.upkeep.incoming import Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.incoming import Incoming, Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.worktree import WorkTree
 
 STATES = ("local-only", "to-forward", "ticket", "pr-open", "merged", "closed")
@@ -141,12 +141,19 @@ def import_(
 ) -> None:
     """Import patches from SOURCE: a file, a folder of .patch and .diff, a quilt series, or another queue.
 
-    All of them are imported or none, unless --keep-going is given. Authors, dates and order are kept.
+    All of them are imported or none, unless --keep-going is given. Authors, dates and order are kept: that of an
+    mbox, of a series, of the numbers that file names begin with, or of the recipes beside another queue.
     """
     project, _ = setting_up(context)
     given = _given(title, ticket, why, drop_when, state, state_why, ai)
+    read = _reading(source, commits, target, name)
+    if given != Given() and any(isinstance(one, Incoming) and one.files for one in read):
+        raise InputError(
+            f"{source} is a queue, and its patches come with facts of their own",
+            hint="leave options such as --state and --why out, and edit each patch.toml afterwards",
+        )
     done = bring(
-        _reading(source, commits, target, name),
+        read,
         given=given,
         releases=releases,
         keep_going=keep_going,
@@ -195,7 +202,7 @@ def _person(author: str) -> tuple[str, str]:
     return found["name"], found["address"]
 
 
-def _reading(source: Path | None, commits: tuple[str, str] | None, target: str, name: str) -> Iterable[Read]:
+def _reading(source: Path | None, commits: tuple[str, str] | None, target: str, name: str) -> list[Read]:
     if commits and (swallowed := next((one for one in commits if one.startswith("-")), "")):
         raise InputError(
             f"--git takes a repository and a range, and got {swallowed!r} for one of them",

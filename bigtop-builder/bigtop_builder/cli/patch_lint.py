@@ -14,6 +14,7 @@ from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted, nearest
+from bigtop_builder.upkeep.change import mend
 from bigtop_builder.workspace import Project
 
 
@@ -29,14 +30,17 @@ def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> 
     is for the reviewer to judge.
     """
     project, _ = setting_up(context)
+    mend(project)
     ids = known(project.patches)
     if unknown := [one for one in patches if one not in ids]:
         raise InputError(f"no patch {unknown[0]!r} in {project.patches}", hint=nearest(unknown[0], ids))
     entries, found = _read(project, ids)
-    orders = {path.stem: load_recipe(path.stem, project.recipes)[0].patches for path in _recipes(project)}
+    recipes = {path.stem: load_recipe(path.stem, project.recipes)[0] for path in _recipes(project)}
+    orders = {name: recipe.patches for name, recipe in recipes.items()}
+    releases = {*recipes, *(recipe.release for recipe in recipes.values())}
     for entry in entries:
         if not patches or entry.id in patches:
-            found += lint_patch(entry, entries, orders)
+            found += lint_patch(entry, entries, orders, releases)
     shown = sorted({one for one in found if not patches or _among(one, patches, project)})
     answer([asdict(one) for one in shown], as_json=as_json, text=_text(shown, len(patches or ids)))
     if errors := [one for one in shown if one.level == "error"]:

@@ -60,7 +60,7 @@ def rebase_(
 @json_option
 @click.pass_context
 def drop_(context: click.Context, patch_id: str, release: str, *, dry_run: bool, as_json: bool) -> None:
-    """Take a patch out of RELEASE, which has it upstream: its evidence must prove that with a released commit."""
+    """Take a patch out of RELEASE, which has it upstream: it does not apply, and a commit there proves it."""
     project, settings = setting_up(context)
 
     def prove(patch_id: str, release: str) -> Finding | None:
@@ -74,7 +74,8 @@ def drop_(context: click.Context, patch_id: str, release: str, *, dry_run: bool,
         if done.elsewhere
         else "no recipe lists it: its folder too"
     )
-    proof = f"  upstream commit {done.commit} ({done.by}), released in {done.since}"
+    since = f", first in {done.since}" if done.since else ""
+    proof = f"  upstream commit {done.commit} ({done.by}) is in {done.release}{since}"
     answer(asdict(done), as_json=as_json, text=f"{went}\n{proof}\n  {left}")
 
 

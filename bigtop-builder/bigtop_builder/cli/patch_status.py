@@ -32,7 +32,8 @@ LEGEND = {
 @click.option(
     "--verify",
     is_flag=True,
-    help="Find out all of it anew, write nothing, and fail where the recorded evidence is stale or wrong.",
+    help="Find out all of it anew, write nothing, and fail where the recorded evidence is stale or wrong, or a "
+    "recipe lists a patch that does not apply.",
 )
 @json_option
 @click.pass_context
@@ -53,19 +54,31 @@ def status(
     named are always tried anew.
     """
     project, settings = setting_up(context)
-    if not verify:
-        mend(project)
+    mend(project)
     fresh = verify or again or bool(patches)
     matrix = make_matrix(project, settings, patches=patches, releases=releases, fresh=fresh)
     if not verify and (written := record(matrix)):
         log.info("evidence written for %s", counted(written, "patch"))
     answer(_plain(matrix), as_json=as_json, text=_text(matrix))
-    if verify and (doubts := matrix.doubts):
-        raise CheckFailed(
-            f"the recorded evidence does not hold in {counted(len(doubts), 'place')}",
-            details="\n".join(doubts),
-            hint="bigtop-builder patch status --again records what is so; review and commit each evidence.json",
+    if verify:
+        _require_sound(matrix)
+
+
+def _require_sound(matrix: Matrix) -> None:
+    """Raise CheckFailed where evidence does not hold, or a recipe cannot be built for a patch that it lists."""
+    faults = []
+    if matrix.doubts:
+        said = f"the recorded evidence does not hold in {counted(len(matrix.doubts), 'place')}"
+        way = "bigtop-builder patch status --again records what is so; review and commit each evidence.json"
+        faults.append((said, way))
+    if matrix.blocked:
+        said = f"recipes list {counted(len(matrix.blocked), 'patch')} that cannot be applied"
+        faults.append(
+            (said, "bigtop-builder patch drop what upstream has, patch rebase or edit what conflicts")
         )
+    if faults:
+        brief, hint = ("; ".join(words) for words in zip(*faults, strict=True))
+        raise CheckFailed(brief, details="\n".join([*matrix.doubts, *matrix.blocked]), hint=hint)
 
 
 def _text(matrix: Matrix) -> str:

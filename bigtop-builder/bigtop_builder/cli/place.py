@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands of a repository share: where it lies, who signs, and what they say when they are done."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bigtop_builder.cli.context import answer, passphrase, setting_up
-from bigtop_builder.errors import InputError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository.layout import SETTINGS
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.published import Published
 
 if TYPE_CHECKING:
     from bigtop_builder.publishing import Archive
+
+log = logging.getLogger(__name__)
 
 SHOWN = 40
 """Packages that an answer for people lists; --json has all."""
@@ -90,24 +91,6 @@ class Command(click.Command):
         return extra
 
 
-def refuse_inside(place: Where, source: Where | None = None) -> None:
-    """See that a new repository or mirror would lie in no other: its files would be strangers there.
-
-    Args:
-        place: Where it is to be.
-        source: Of a mirror: the repository. On S3 no other is asked for: the parent may be somebody else's.
-
-    Raises:
-        InputError: It would.
-    """
-    if isinstance(place, str):
-        around = [source] if place.startswith(f"{str(source).rstrip('/')}/") else []
-    else:
-        around = [parent for parent in place.resolve().parents if (parent / SETTINGS).exists()]
-    if around and str(place).rstrip("/") != str(source).rstrip("/"):
-        raise InputError(f"{place} lies in the repository {around[0]}", hint="name a place outside of it")
-
-
 def archive_of(context: click.Context) -> "Archive":
     """The repository that the project defines."""
     from bigtop_builder.publishing import load_archive  # recipes and manifests: 80 ms
@@ -118,8 +101,27 @@ def archive_of(context: click.Context) -> "Archive":
 
 def place_of(context: click.Context, folder: Where | None) -> Where:
     """Where the repository lies: as --repo says it, or the project's definition."""
-    setting_up(context)
-    return folder or archive_of(context).folder
+    setting_up(context, told=folder is None)
+    if folder:
+        return folder
+    archive = archive_of(context)
+    there = archive.standing()
+    if there and (other := other_keys(archive, there)) and not context.meta.setdefault(__name__, False):
+        log.warning("%s", other)
+        context.meta[__name__] = True  # a command may ask again
+    return archive.folder
+
+
+def other_keys(archive: "Archive", repository: Repository) -> str:
+    """What is to be said of a definition that names other keys than its repository has; empty if it does not."""
+    named, there = archive.definition.keys, repository.state.settings().keys
+    if not named or set(named) == set(there):
+        return ""
+    return (
+        f"{archive.path} names the keys {', '.join(named)}, and {repository.store.name} is signed by "
+        f"{', '.join(there)}\n  way out: write those there, or bigtop-builder key rotate changes the repository's; "
+        "one that was cut short is completed by the same command"
+    )
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def signing(
     context: click.Context, folder: Where | None, suite: str = "", *, sync: bool = True
 ) -> Iterator[tuple[Repository, Keyring]]:
     """The repository and its keys; a suite that the project's definition has is made known to it."""
-    _, settings = setting_up(context)
+    _, settings = setting_up(context, told=folder is None)
     repository = Repository.open(place_of(context, folder), sync=sync)
     there = repository.state.settings()
     with KeyStore.of(settings).open(there.keys, passphrase=passphrase()) as keyring:
@@ -145,7 +147,7 @@ def tell(published: Published, *, as_json: bool) -> None:
 
 def published_value(published: Published) -> dict[str, Any]:
     """What a publish did, for --json."""
-    value = {name: getattr(published, name) for name in ("suite", "serial", "snapshot", "changed")}
+    value = {name: getattr(published, name) for name in ("suite", "serial", "snapshot", "changed", "mended")}
     for name in ("added", "removed"):
         value[name] = [one.model_dump(mode="json") for one in getattr(published, name)]
     for name in ("vanished", "lowered"):
@@ -163,4 +165,5 @@ def published_text(published: Published) -> str:
         for one in packages
     ]
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([head, *lines[:SHOWN], *more])
+    mended = [f"  put back {path}" for path in published.mended]
+    return "\n".join([head, *mended, *lines[:SHOWN], *more])

@@ -16,6 +16,7 @@ VERBS = {
     "promote": ("suites", "Point a suite to the snapshot that another one points to, or to any other."),
     "refresh": ("snapshots", "Sign suites anew, with a new Date and Valid-Until."),
     "remove": ("suites", "Take packages out of a suite."),
+    "retire": ("suites", "Remove a suite: hosts find it no more, its history stays."),
     "rollback": ("suites", "Point a suite to a snapshot that it pointed to before."),
     "serve": ("inspection", "Serve the repository over HTTP until Ctrl-C, for trying it out."),
     "snapshot": ("snapshots", "Keep a snapshot, whatever the rules of retention say."),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`repo snapshot|refresh|withdraw|export|gc`: snapshots, how long they stand, and where else they go."""
 
+import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -15,7 +16,6 @@ from bigtop_builder.cli.place import (
     no_sync_option,
     place_of,
     readable,
-    refuse_inside,
     repo_option,
     signing,
     why_option,
@@ -23,14 +23,17 @@ from bigtop_builder.cli.place import (
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.catalog import keep, listed
+from bigtop_builder.repository.catalog import listed
 from bigtop_builder.repository.export import export as export_suites
 from bigtop_builder.repository.gc import Plan, collect, plan
+from bigtop_builder.repository.keeping import keep
 from bigtop_builder.repository.layout import Retention
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.refresh import refresh as refresh_suites
 from bigtop_builder.repository.store import open_store
 from bigtop_builder.repository.withdraw import withdraw as withdraw_snapshot
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("snapshot", "since", "suites", "kept", "packages", "withdrawn")
 SHORT = 16
@@ -134,7 +137,10 @@ def withdraw(
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = withdraw_snapshot(repository, wanted, keyring=keyring, why=why, undo=undo)
     place = f" --repo {folder}" if folder else ""
-    ways = {one.suite: f"{one.way_out}{place if one.target else ''}" for one in done.affected}
+    ways = {
+        one.suite: f"{one.way_out}{place if one.target else ''}{one.stays and f' ({one.stays})'}"
+        for one in done.affected
+    }
     state = "is withdrawn" if done.withdrawn else "is in use"
     head = f"snapshot {done.snapshot[:SHORT]} {state}{'' if done.changed else ' already'}"
     text = [head, *(f"{suite} points to it: {way}" for suite, way in ways.items() if done.withdrawn)]
@@ -168,7 +174,6 @@ def export(
         raise InputError("nothing to export is named", hint="--suite SUITE, or --snapshot ID")
     place = place_of(context, folder)
     source = Repository.open(place)
-    refuse_inside(target, place)
     done = export_suites(
         source.state,
         open_store(target, sync=not no_sync),
@@ -185,12 +190,12 @@ def export(
 @click.command(cls=Command, epilog="Example: bigtop-builder repo gc --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option(
-    "--keep", type=click.IntRange(1), help="Snapshots of each suite that stay [default: the suite's rules]."
+    "--keep", type=click.IntRange(1), help="Snapshots of each suite that stay [default: the suite's rule]."
 )
 @click.option(
     "--keep-days",
     type=click.IntRange(1),
-    help="Days for which what a suite pointed to stays [default: the suite's rules].",
+    help="Days for which what a suite pointed to stays [default: the suite's rule].",
 )
 @repo_option
 @no_sync_option
@@ -211,8 +216,10 @@ def gc(
     """Remove snapshots that the rules of retention leave no reason for, and files that nothing names.
 
     What a suite points to or can go back to, what is kept by name, and what is of the last 24 hours stays.
+    Without any rule all snapshots do.
     """
-    rules = Retention(keep=keep, keep_days=keep_days) if keep or keep_days else None
+    given = {"keep": keep, "keep_days": keep_days}
+    rules = Retention.model_validate({name: value for name, value in given.items() if value is not None})
     if dry_run:
         repository = Repository.open(place_of(context, folder))
         public = b"".join(kept_keys(repository.state).values())
@@ -222,6 +229,7 @@ def gc(
             if folder is None:
                 archive_of(context).tune(repository)
             found = collect(repository.state, keyring=keyring, clock=repository.clock, rules=rules, why=why)
+    _tell_of_no_rule(repository, rules)
     value = {
         "removed": not dry_run,
         "snapshots": found.snapshots,
@@ -253,6 +261,15 @@ def tell_snapshots(repository: Repository, *, as_json: bool) -> None:
         answer([asdict(info) for info in found], as_json=True, text="")
     else:
         click.echo(table(COLUMNS, rows))
+
+
+def _tell_of_no_rule(repository: Repository, rules: Retention) -> None:
+    every = [rules, *(suite.retention for suite in repository.state.settings().suites.values())]
+    if not any(one.keep or one.keep_days for one in every):
+        log.warning(
+            "no suite has a rule of retention, so all snapshots stay: --keep N or --keep-days N lets others go, "
+            "and so does keep or keep_days under [suites.NAME.retention] in repo/repository.toml"
+        )
 
 
 def _collected(found: Plan, *, dry_run: bool) -> str:

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`repo add|remove|promote|rollback|refresh`: what a suite holds, and where it points."""
+"""`repo add|remove|promote|rollback|retire`: what a suite holds, and where it points."""
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bigtop_builder.artifact import Deb, read_debs
-from bigtop_builder.cli.context import json_option
+from bigtop_builder.cli.context import answer, json_option
 from bigtop_builder.cli.place import (
     Command,
     Where,
     accept_option,
+    archive_of,
     downgrade_option,
     new_suite_option,
     no_sync_option,
@@ -28,15 +30,14 @@ from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
-from bigtop_builder.source_package import PACKAGES, RECORDS, Beside, sort_out
+from bigtop_builder.repository.retirement import retire as retire_suite
+from bigtop_builder.schema import counted
+from bigtop_builder.source_package import Beside, sort_out
 
 log = logging.getLogger(__name__)
 
 SMALL = 1 << 20
 """Bytes up to which a package is hashed when it is read: of larger ones each pass over the bytes counts."""
-
-READ = {*PACKAGES, ".dsc", *RECORDS}
-"""Ends of names of files that are taken from a folder."""
 
 architecture_option = click.option(
     "--architecture", "architectures", multiple=True, help="Only packages of this architecture; repeatable."
@@ -221,13 +222,38 @@ def rollback(
     tell(done, as_json=as_json)
 
 
+@click.command(
+    cls=Command, epilog="Example: bigtop-builder repo retire testing-deb11 --why 'Debian 11 has ended'"
+)
+@click.argument("suite")
+@repo_option
+@no_sync_option
+@why_option
+@json_option
+@click.pass_context
+def retire(
+    context: click.Context, suite: str, folder: Where | None, why: str, *, no_sync: bool, as_json: bool
+) -> None:
+    """Remove SUITE: hosts that have it get no updates any more, and apt says that it has no Release file.
+
+    Its history stays, and gc removes what only it had. To go back: repo promote SNAPSHOT SUITE --new-suite.
+    """
+    with signing(context, folder, sync=not no_sync) as (repository, keyring):
+        done = retire_suite(repository, suite, keyring=keyring, why=why)
+    if folder is None and suite in archive_of(context).definition.suites:
+        log.warning("repo/repository.toml has %s still: take it out there, of `suites` and `hosts`", suite)
+    last = f"; its last snapshot is {done.snapshot[:12]}" if done.snapshot else ""
+    text = f"{suite} is retired{'' if done.changed else ' already'}{last}"
+    answer(asdict(done), as_json=as_json, text=text)
+
+
 def _warn_of_others(repository: Repository, suite: str, debs: Iterable[Deb], chosen: Collection[str]) -> None:
     """Name architectures that packages bring into a suite and that neither its settings nor a user names."""
     settings = repository.state.settings().suites.get(suite)
     come = {deb.architecture for deb in debs} - {"all"}
     if chosen or settings is None or come <= set(settings.architectures):
         return
-    pointer = repository.state.pointer(suite)
+    pointer = repository.state.unverified_pointer(suite)
     known = {
         *settings.architectures,
         *(repository.state.snapshot(pointer.snapshot).architectures if pointer else ()),
@@ -252,23 +278,11 @@ def _refuse_strange(debs: Collection[Deb], chosen: Collection[str]) -> None:
     strange = [name for name in dict.fromkeys(chosen) if name not in there]
     if not strange or not there & {*chosen, "all"}:  # of none at all the suite says so
         return
-    told = f"none of {len(debs)} packages is for {', '.join(strange)}"
+    told = f"none of {counted(len(debs), 'package')} is for {', '.join(strange)}"
     if there <= {*chosen, "all"}:
         log.warning("%s: those for %s come in", told, ", ".join(sorted(there)))
         return
     raise InputError(told, hint=f"they are for {', '.join(sorted(there))}; those for all come with any other")
-
-
-def _require_regular(given: Iterable[Path]) -> None:
-    """See that what is named, or lies in a folder that is, has an end: a pipe or a device may have none.
-
-    Raises:
-        PublishError: One is no regular file.
-    """
-    for path in given:
-        for one in path.iterdir() if path.is_dir() else [path]:
-            if (one is path or one.suffix in READ) and one.exists() and not one.is_file():
-                raise PublishError(f"{one} is no regular file", hint="name .deb files, or a folder of them")
 
 
 def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
@@ -277,8 +291,6 @@ def _read(given: Iterable[Path]) -> tuple[tuple[Deb, ...], Beside]:
     Raises:
         PublishError: One is no regular file, or no package: here that is a package which the repository refuses.
     """
-    given = tuple(given)
-    _require_regular(given)
     try:
         paths, beside = sort_out(given)
         return read_debs(paths, hash_up_to=SMALL), beside

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of several signers put into one block (RFC 4880, 6 and 7): apt reads one block, not several."""
+"""Armored signatures and clear-signed texts (RFC 4880, 6 and 7).
+
+Those of several signers are put into one block, because apt reads one, not several. A clear-signed text is one only
+if no two programs can read it in two ways: nothing stands before or after it, and no line that ends a part of it is
+nearly one. gpgv is less strict: it takes a line of blanks for an empty one.
+"""
 
 import base64
 import binascii
@@ -8,12 +13,15 @@ from collections.abc import Sequence
 
 from bigtop_builder.errors import SigningError
 
-BLOCK = re.compile(
-    rb"-----BEGIN PGP SIGNATURE-----\r?\n(?:[^\r\n]+\r?\n)*\r?\n([A-Za-z0-9+/=\s]*?)(?:\n=[A-Za-z0-9+/]{4}\s*)?"
-    rb"\r?\n-----END PGP SIGNATURE-----"
-)
 CLEAR = b"-----BEGIN PGP SIGNED MESSAGE-----"
-HASH = re.compile(rb"^Hash: (.+)$")
+BEGIN = b"-----BEGIN PGP SIGNATURE-----"
+END = b"-----END PGP SIGNATURE-----"
+BLOCK = re.compile(
+    BEGIN
+    + rb"\r?\n(?:[A-Za-z-]+: [^\r\n]*\r?\n)*\r?\n([A-Za-z0-9+/=\s]*?)(?:\n=[A-Za-z0-9+/]{4}\s*)?\r?\n"
+    + END
+)
+HASH = re.compile(rb"^Hash: ([A-Za-z0-9, -]+)$")
 WIDTH = 64
 
 
@@ -27,9 +35,7 @@ def join(signatures: Sequence[bytes]) -> bytes:
     text = base64.b64encode(packets)
     lines = [text[at : at + WIDTH] for at in range(0, len(text), WIDTH)]
     checksum = base64.b64encode(_crc24(packets).to_bytes(3, "big"))
-    return b"\n".join(
-        [b"-----BEGIN PGP SIGNATURE-----", b"", *lines, b"=" + checksum, b"-----END PGP SIGNATURE-----", b""]
-    )
+    return b"\n".join([BEGIN, b"", *lines, b"=" + checksum, END, b""])
 
 
 def join_clear(texts: Sequence[bytes]) -> bytes:
@@ -45,25 +51,33 @@ def join_clear(texts: Sequence[bytes]) -> bytes:
     return b"%s\nHash: %s\n\n%s%s" % (CLEAR, b", ".join(hashes), bodies[0], join(texts))
 
 
-def signed_text(text: bytes) -> bytes:
-    """What a clear-signed text says, dashes unescaped (RFC 4880, 7.1); the last line end is not part of it.
+def unverified_text(signed: bytes) -> bytes:
+    """What a clear-signed text says, as `canonical` gives it, whoever signed it: `verify` is for what is believed.
 
     Raises:
-        SigningError: It is no clear-signed text.
+        SigningError: It is no clear-signed text, or there is something before or after it.
     """
-    lines = _clear(text)[1].split(b"\n")
-    return b"\n".join(line.removeprefix(b"- ") for line in lines)[:-1]
+    lines = _clear(signed)[1].split(b"\n")
+    return canonical(b"\n".join(line.removeprefix(b"- ") for line in lines))
+
+
+def canonical(text: bytes) -> bytes:
+    """A text as a clear signature sees it: neither white space at the ends of lines nor empty lines at its end."""
+    return b"\n".join(line.rstrip(b" \t\r") for line in text.split(b"\n")).rstrip(b"\n")
 
 
 def _clear(text: bytes) -> tuple[bytes, bytes]:
     """Names of the hashes, and the text up to the signature, dash-escaped."""
     head, _, rest = text.replace(b"\r\n", b"\n").partition(b"\n\n")
-    body, found, _ = rest.partition(b"-----BEGIN PGP SIGNATURE-----")
+    body, _, signature = (b"\n" + rest).partition(b"\n" + BEGIN + b"\n")
     first, *headers = head.split(b"\n")
     names = [match[1] for header in headers if (match := HASH.match(header))]
-    if first != CLEAR or not found or len(names) != len(headers):
-        raise SigningError("what should be a clear-signed text is none")
-    return b",".join(names) or b"MD5", body
+    block = BEGIN + b"\n" + signature.rstrip(b"\n")
+    # A dash at the beginning of a line is escaped (7.1), or the line would end the text for some.
+    escaped = all(line[:1] != b"-" or line[:2] == b"- " for line in body.split(b"\n"))
+    if first != CLEAR or len(names) != len(headers) or not escaped or not BLOCK.fullmatch(block):
+        raise SigningError("what should be a clear-signed text, with nothing around it, is none")
+    return b",".join(names) or b"MD5", body[1:] + b"\n"
 
 
 def _packets(signature: bytes) -> bytes:

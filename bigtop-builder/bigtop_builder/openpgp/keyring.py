@@ -297,11 +297,10 @@ class Keyring:
     ) -> None:
         public = self.export_public(fingerprints, armor=False)
         if form == "clear-sign":
-            same = armor.signed_text(signed).rstrip(b"\n") == data.rstrip(b"\n")
-            good = verify(signed, keyring=public, what=what) if same else ()
+            proof = verify(signed, keyring=public, what=what)
         else:
-            good = verify(data, keyring=public, signature=signed, what=what)
-        if set(good) != set(fingerprints):
+            proof = verify(data, keyring=public, signature=signed, what=what)
+        if armor.canonical(proof.text) != armor.canonical(data) or set(proof.keys) != set(fingerprints):
             raise SigningError(
                 f"{what} is not the data signed by {', '.join(fingerprints)}",
                 hint="nothing of it was used; see the command that `signer` names in the settings",

@@ -14,6 +14,7 @@ here also builds (measured with git 2.39 and patch 2.7.6, tests/unit/test_apply.
 Nothing is written but the index, and by a check not even that.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from typing import Literal
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.diff import FileDiff, parse_diff
+from bigtop_builder.patches.diff_names import printable
 from bigtop_builder.patches.explain import Refusal, explain
 from bigtop_builder.patches.strictness import context_of, refusals_of_patch
 
@@ -151,6 +153,11 @@ def fits(index: Index, diff: bytes, *, source: str = "the patch") -> Applied:
     return _settle(index, diff, source)[0]
 
 
+def is_there(index: Index, diff: bytes) -> bool:
+    """Whether a diff could be taken back from what the index holds, so that all it does is there."""
+    return index("apply", "--cached", "--check", "--reverse", *WORDS, stdin=diff, check=False).returncode == 0
+
+
 def told(applied: Applied) -> str:
     """Where hunks moved, or which ones are refused, in one line."""
     rows = (f"{one.file}, hunk {one.hunk}: {one.lines:+d} lines" for one in applied.moved)
@@ -158,7 +165,7 @@ def told(applied: Applied) -> str:
     listed = [*rows, *refused]
     more = [f"{len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
     there = ["all that it does is there already"] if applied.there else []
-    return "; ".join([*listed[:SHOWN], *more, *there])
+    return printable("; ".join([*listed[:SHOWN], *more, *there]))
 
 
 def _named(refusal: Refusal) -> str:
@@ -222,7 +229,7 @@ def _settle(index: Index, diff: bytes, source: str, *, explained: bool = False) 
         refusals = tuple(_refusals(files, said, shifts))
         if explained:
             refusals = (_explained(index, sent, said, refusals[0]), *refusals[1:])
-        return Applied(state="conflict", refusals=refusals, there=_is_there(index, diff)), sent
+        return Applied(state="conflict", refusals=refusals, there=is_there(index, diff)), sent
     totals = _totals(files, said, shifts)
     if refusals := tuple(_out_of_order(files, totals)):
         return Applied(state="conflict", refusals=refusals), sent
@@ -232,10 +239,6 @@ def _settle(index: Index, diff: bytes, source: str, *, explained: bool = False) 
         if lines
     )
     return Applied(state="offset" if moved else "clean", moved=moved), sent
-
-
-def _is_there(index: Index, diff: bytes) -> bool:
-    return index("apply", "--cached", "--check", "--reverse", *WORDS, stdin=diff, check=False).returncode == 0
 
 
 def _git_apply(index: Index, diff: bytes, *words: str) -> _Said:
@@ -318,9 +321,9 @@ def _refusals(files: Sequence[FileDiff], said: _Said, shifts: Mapping[Place, int
 def _errors(complaint: str, path: str) -> list[str]:
     """What git says of a file, without the lines that it looked for."""
     lines = [line.removeprefix("error: ") for line in complaint.splitlines() if line.startswith("error: ")]
-    return [line for line in lines if line.startswith(f"{path}: ")] or [
-        line for line in lines if line != SOUGHT.removeprefix("error: ")
-    ]
+    name = os.fsencode(path).decode(errors="replace")  # as the complaint was read
+    own = [path + line.removeprefix(name) for line in lines if line.startswith(f"{name}: ")]
+    return own or [line for line in lines if line != SOUGHT.removeprefix("error: ")]
 
 
 def _explained(index: Index, sent: bytes, said: _Said, refusal: Refusal) -> Refusal:

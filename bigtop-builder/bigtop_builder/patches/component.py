@@ -19,7 +19,7 @@ from typing import Final, Literal
 from bigtop_builder.bom import Component
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
-from bigtop_builder.packaging import PACKAGES_SCRIPT, PACKAGING, folders_of
+from bigtop_builder.packaging import BOM, PACKAGES_SCRIPT, PACKAGING, folders_of
 
 FIRST_LOCAL: Final = 900
 """Number of a component's first local patch; they sort last under both rules (facts: upstream's highest is 21)."""
@@ -121,6 +121,13 @@ def upstream_series(
     patches.sort(key=lambda patch: (patch.number if order == "number" else 0, patch.name))
     findings = [*(_equal(patches) if order == "number" and not ties_by_name else []), *_not_last(patches)]
     return Series(order=order, patches=tuple(patches), findings=tuple(findings))
+
+
+def shapes_series(path: str, component: str) -> bool:
+    """Whether a change of this file of Bigtop may change a component's series, or what it is applied to."""
+    folder, _, name = path.rpartition("/")
+    among = folder in {*SHARED, *folders_of(component)}
+    return path in {BOM, PACKAGES_SCRIPT} or (among and bool(PATCH_NAME.fullmatch(name)))
 
 
 def _order(script: str, tree: str) -> tuple[Order, bool]:

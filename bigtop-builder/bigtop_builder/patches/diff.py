@@ -24,7 +24,7 @@ from bigtop_builder.patches.file_diff import Fault, FileDiff, Hunk, Kind, Rule
 
 __all__ = ["Fault", "FileDiff", "Hunk", "parse_diff", "scan_diff"]
 
-HUNK: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(?: .*)?")
+HUNK: Final = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1,18}))? @@(?: .*)?")
 INDEX: Final = re.compile(
     rb"index (?P<old>[0-9a-f]{4,64})\.\.(?P<new>[0-9a-f]{4,64})(?: (?P<mode>[0-7]{6}))?"
 )

@@ -29,6 +29,11 @@ def read_path(name: bytes) -> str:
     return os.fsdecode(name)
 
 
+def printable(text: str) -> str:
+    r"""A text with file names in it, for people and for JSON: what is not UTF-8 in a name as `\xe9`."""
+    return os.fsencode(text).decode(errors="backslashreplace")
+
+
 def named(text: bytes) -> str:
     """The path in what follows `--- ` or `+++ `, without a time after it."""
     return read_path(STAMP.sub(b"", text))

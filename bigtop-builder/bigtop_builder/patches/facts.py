@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
@@ -29,6 +29,7 @@ class Given:
         state_why: Its reason.
         ai: Disclosure of generative AI.
         commit: Upstream commit, for `merged`.
+        url: Where it was sent.
     """
 
     title: str = ""
@@ -38,7 +39,8 @@ class Given:
     state: str = ""
     state_why: str = ""
     ai: str = ""
-    commit: str = field(default="")
+    commit: str = ""
+    url: str = ""
 
 
 FORMS = {"hive": "{}: {}", "spark": "[{}] {}", "oozie": "{} {}"}
@@ -76,6 +78,7 @@ def new_facts(
                 "state": given.state or "to-forward",
                 "why": given.state_why,
                 "commit": given.commit,
+                "url": given.url,
             },
         }
     )

@@ -2,7 +2,7 @@
 """What is wrong with a patch before anyone tries to apply it: its facts, its mail, its diff, its neighbours."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bigtop_builder.patches.diff import FileDiff, scan_diff
@@ -13,7 +13,7 @@ from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
 from bigtop_builder.patches.queue import FACTS, TREE, Diff, Entry
 from bigtop_builder.patches.style import style
-from bigtop_builder.schema import nearest_line, read_toml
+from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
 REWRITE = "bigtop-builder patch refresh RELEASE writes it anew"
@@ -23,7 +23,10 @@ __all__ = ["Finding", "lint"]
 
 
 def lint(
-    entry: Entry, others: Sequence[Entry] = (), orders: Mapping[str, Sequence[str]] | None = None
+    entry: Entry,
+    others: Sequence[Entry] = (),
+    orders: Mapping[str, Sequence[str]] | None = None,
+    releases: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """All that is to be said of a patch, by file and line.
 
@@ -31,8 +34,9 @@ def lint(
         entry: The patch.
         others: The queue's patches, to compare it with.
         orders: Recipe -> its patches, in order, for what overlaps.
+        releases: Those that there are recipes for, and the recipes' names; not looked at if empty.
     """
-    found = [*_facts(entry), *find_overlaps(entry, others, orders or {})]
+    found = [*_facts(entry), *_strangers(entry, releases), *find_overlaps(entry, others, orders or {})]
     for diff in entry.diffs:
         found += _diff(entry, diff)
         found += _twins(entry, diff, others)
@@ -82,6 +86,17 @@ def _facts(entry: Entry) -> Iterator[Finding]:
             base = next((one for one in facts.releases if entry.diff_for(one)), "RELEASE")
             hint = f"bigtop-builder patch rebase {base} {entry.id} --onto {release}, or take it off the list"
             yield Finding(file=str(path), line=line, rule="releases", text=text, hint=hint)
+
+
+def _strangers(entry: Entry, releases: Collection[str]) -> Iterator[Finding]:
+    """Releases that no recipe is for, so that `status` does not look; a name of another form is another project's."""
+    path = entry.folder / FACTS
+    for number, release in enumerate(entry.facts.releases):
+        if releases and release not in releases and release[:1].isdigit():
+            line = nearest_line(("releases", number), _numbers(path))
+            text = f"it is meant for {release}, and no recipe is for that"
+            hint = f"right if another project has it; {nearest(release, releases)}"
+            yield Finding(file=str(path), line=line, rule="releases", text=text, hint=hint, level="note")
 
 
 def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
@@ -210,19 +225,33 @@ def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
 
 def _twins(entry: Entry, diff: Diff, others: Sequence[Entry]) -> Iterator[Finding]:
     """Patches of the same target with the same diff under another id."""
+    mine = _change(diff.data)
     for other in others:
-        if other.target == entry.target and other.id < entry.id:
-            twin = next((one for one in other.diffs if _change(one.data) == _change(diff.data)), None)
-            if twin and _change(diff.data):
-                text = f"it changes the same lines as {twin.path}: one patch under two ids"
+        if mine and other.target == entry.target and other.id < entry.id:
+            theirs = {_change(one.data): one.path for one in other.diffs}
+            alike = next((path for change, path in theirs.items() if _words(change) == _words(mine)), None)
+            if mine in theirs:
+                text = f"it changes the same lines as {theirs[mine]}: one patch under two ids"
                 yield _at(diff.path)(1, "duplicate", text, f"remove {entry.id} or {other.id}")
+            elif alike:
+                text = f"it does what {alike} does, at other lines: one patch under two ids, or another place"
+                yield _at(diff.path)(1, "duplicate", text, f"if it is one, remove {entry.id}", "note")
 
 
-def _change(data: bytes) -> tuple[tuple[str, str, tuple[bytes, ...]], ...]:
-    files = scan_diff(data)[0]
+_Change = tuple[tuple[str, str, tuple[tuple[int, tuple[bytes, ...]], ...]], ...]
+
+
+def _change(data: bytes) -> _Change:
+    """Each file of a diff, its hunks, and where they begin."""
     return tuple(
-        (file.old, file.new, tuple(line for hunk in file.hunks for line in hunk.lines)) for file in files
+        (file.old, file.new, tuple((hunk.old_start, hunk.lines) for hunk in file.hunks))
+        for file in scan_diff(data)[0]
     )
+
+
+def _words(change: _Change) -> list[object]:
+    """A change without its places."""
+    return [(old, new, [lines for _, lines in hunks]) for old, new, hunks in change]
 
 
 Say = Callable[..., Finding]

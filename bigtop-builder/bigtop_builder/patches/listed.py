@@ -12,7 +12,7 @@ from bigtop_builder.schema import nearest
 
 WIDE = 90
 """Columns from which on a list gets a line an entry."""
-RELEASE_LINE = re.compile(r'^release\s*=\s*"[^"\n]*"[^\n]*\n', re.MULTILINE)
+RELEASE_LINE = re.compile(r"""\A(?:[^\[\n][^\n]*\n|\n)*?release\s*=\s*(?:"[^"\n]*"|'[^'\n]*')[^\n]*\n""")
 
 
 def with_patches(text: str, wanted: Sequence[str]) -> str:
@@ -22,7 +22,9 @@ def with_patches(text: str, wanted: Sequence[str]) -> str:
         if not wanted:
             return text
         # tomlkit would put the key behind the comment of the first table.
-        text = RELEASE_LINE.sub(lambda line: f"{line[0]}patches = []\n", text, count=1)
+        above = RELEASE_LINE.match(text)
+        at = above.end() if above else 0
+        text = f"{text[:at]}patches = []\n{text[at:]}"
         document = tomlkit.parse(text)
     listed = document["patches"]
     if not isinstance(listed, Array) or list(listed) == list(wanted):

@@ -43,6 +43,8 @@ DIFF_START = re.compile(
 SIGNATURE = re.compile(rb"^-- \r?\n(?:[^ +\-\\@\r\n][^\n]*(?:\n|\Z))+\s*\Z", re.MULTILINE)
 """git's last lines, `-- ` and its version. A removed line `- ` looks like the first, and goes on otherwise."""
 MBOX = re.compile(r"From \S.*\d:\d\d.*")
+MAILED = rb" Mon Sep 17 00:00:00 2001\r?$"
+"""What git writes behind the id of a commit that it makes a mail of (git-format-patch(1))."""
 SHOWN = re.compile(r"commit (?P<commit>[0-9a-f]{40})\b")
 ENCODED = re.compile(
     rb"^Content-Transfer-Encoding:\s*(base64|quoted-printable)\s*$", re.IGNORECASE | re.MULTILINE
@@ -101,6 +103,11 @@ def read_mail(data: bytes, *, source: str) -> Mail:
     Raises:
         MalformedMail: A header is malformed; file, line and the way out are named.
     """
+    for line, _ in split_mails(data)[1:]:
+        text = "a second patch begins here"
+        raise MalformedMail(
+            source, line, text, hint="keep each in a file of its own; patch import takes them apart"
+        )
     data = _in_clear(data.removeprefix(b"\xef\xbb\xbf"), source)
     begins = DIFF_START.search(data)
     start = begins.start() if begins else len(data)
@@ -116,6 +123,23 @@ def read_mail(data: bytes, *, source: str) -> Mail:
     else:
         mail = _titled(_before_separator(lines[at:]))
     return tidy(replace(mail, diff=diff))
+
+
+def split_mails(data: bytes) -> tuple[tuple[int, bytes], ...]:
+    """The patches of a file that holds several: an mbox, or what `git log -p` prints.
+
+    Returns:
+        The number of the line, from 1, at which each begins, and its bytes.
+    """
+    first = re.match(rb"(?:\xef\xbb\xbf)?\s*(From|commit) [0-9a-f]{40}\b.*", data)
+    if not first:
+        return ((1, data),)
+    begins = re.compile(
+        rb"^" + first[1] + rb" [0-9a-f]{40}" + (MAILED if first[1] == b"From" else rb"\b"), re.MULTILINE
+    )
+    starts = [0, *(match.start() for match in begins.finditer(data) if match.start() > first.start(1))]
+    ends = [*starts[1:], len(data)]
+    return tuple((data.count(b"\n", 0, at) + 1, data[at:end]) for at, end in zip(starts, ends, strict=True))
 
 
 def write_mail(mail: Mail) -> bytes:
@@ -171,7 +195,7 @@ def trailers_of(facts: PatchFacts, mail: Mail) -> tuple[tuple[str, str], ...]:
     """
     upstream = facts.upstream
     commit = f"commit:{upstream.commit}" if upstream.commit else ""
-    forwarded = {"local-only": "not-needed", "to-forward": "no", "ticket": "no"}
+    forwarded = {"local-only": "not-needed", "to-forward": "no", "ticket": upstream.url or "no"}
     date = "" if mail.date == NO_DATE else f"{mail.date:%Y-%m-%d}"
     known = {
         "Bug": f"{JIRA}{facts.ticket}" if TICKET.fullmatch(facts.ticket) else facts.ticket,
@@ -181,7 +205,12 @@ def trailers_of(facts: PatchFacts, mail: Mail) -> tuple[tuple[str, str], ...]:
         "Last-Update": mail.trailer("Last-Update") or date,
     }
     own = tuple((key, known[key] or mail.trailer(key)) for key in DEP3)
-    others = (pair for pair in mail.trailers if pair[0].lower() not in map(str.lower, DEP3))
+    seen: set[str] = set()
+    others = []
+    for key, value in mail.trailers:
+        if key.lower() not in map(str.lower, DEP3) or (key.lower() == "bug" and "bug" in seen):
+            others.append((key, value))
+        seen.add(key.lower())
     return (*(pair for pair in own if pair[1]), *others)
 
 

@@ -35,7 +35,7 @@ class Upstream(Value):
     state: Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
     why: str = Field("", description="Reason, needed for `local-only` and `closed`")
     commit: str = Field("", description="Upstream commit, for `merged`")
-    url: str = Field("", description="Pull request")
+    url: str = Field("", description="Pull request, or where else it was sent")
 
 
 class PatchFacts(Value):

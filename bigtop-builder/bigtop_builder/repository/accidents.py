@@ -3,8 +3,9 @@
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.store import Store
 
@@ -15,6 +16,40 @@ def init_command(where: str, fields: Mapping[str, str]) -> str:
     options += [(f"--{name.lower()}", fields[name]) for name in ("Origin", "Label") if name in fields]
     told = " ".join(f"{option} {shlex.quote(value)}" for option, value in options)
     return f"bigtop-builder repo init {where} {told}"
+
+
+def lost_state(where: str) -> str:
+    """What mends a repository whose folder `state` is gone: no settings do, for all its blocks are gone too."""
+    return (
+        f"{where}/state is lost, and hosts go on without it: bring that folder back from a copy of the repository, "
+        "or make a new repository elsewhere and add the packages in pool/ to it"
+    )
+
+
+def refuse_inside(store: Store, source: Store | None = None) -> None:
+    """See that a new repository or mirror would lie in no other: its files would be strangers there.
+
+    Args:
+        store: Where it is to be.
+        source: Of a mirror: the repository. On S3 no other is asked for: the parent may be somebody else's.
+
+    Raises:
+        InputError: It would.
+    """
+    around = source.name if source else ""
+    if store.origin(""):
+        others = (str(one) for one in Path(store.name).resolve().parents if (one / layout.SETTINGS).exists())
+        around = next(others, "")
+    elif not store.name.startswith(f"{around}/"):
+        return
+    if around and not (source and store.name == source.name):
+        raise InputError(f"{store.name} lies in the repository {around}", hint="name a place outside of it")
+
+
+def known_again(suite: str) -> str:
+    """What mends settings that lack a suite which stands in `dists`."""
+    back = f"bring {layout.SETTINGS} back from a copy of the repository"
+    return f"bigtop-builder repo refresh {suite} takes it up as it stands; or {back}"
 
 
 def require_link(store: Store, suite: str, serial: int) -> None:

@@ -3,15 +3,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from operator import attrgetter
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import CheckFailed, SigningError
-from bigtop_builder.openpgp import Key, Keyring
+from bigtop_builder.openpgp import Key, Keyring, Signed
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.layout import COPY, Entry
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Pointer, Proven, proven_pointer
 from bigtop_builder.repository.state import State
 
 KEEPING = frozenset({"keep", "release"})
@@ -87,8 +88,8 @@ def require_newest(state: State, pointer: Pointer, public: bytes) -> None:
         )
 
 
-def require_signed(state: State, pointer: Pointer, public: bytes) -> None:
-    """See that a suite's state is ours, and can be switched.
+def require_signed(state: State, pointer: Pointer, public: bytes) -> Proven:
+    """Where a suite stands whose state is ours, and can be switched.
 
     Raises:
         CheckFailed: It is a copy without links, or an old state.
@@ -96,21 +97,22 @@ def require_signed(state: State, pointer: Pointer, public: bytes) -> None:
     """
     require_link(state.store, pointer.suite, pointer.serial)
     require_newest(state, pointer, public)
-    require_good(state, pointer, public, expired=True)
+    return require_good(state, pointer, public, expired=True)
 
 
-def require_good(state: State, pointer: Pointer, public: bytes, *, expired: bool = False) -> None:
-    """See that a key has signed a suite's InRelease as it is.
+def require_good(state: State, pointer: Pointer, public: bytes, *, expired: bool = False) -> Proven:
+    """Where a suite stands, by what a key has signed of its InRelease.
 
     Raises:
         SigningError: None has, or it was cut off or altered: the way back is named.
     """
     what = f"{state.store.name}/{layout.suite_folder(pointer.suite)}/InRelease"
     try:
-        openpgp.verify(pointer.signed, keyring=public, what=what, expired=expired)
+        proof = openpgp.verify(pointer.signed, keyring=public, what=what, expired=expired)
     except SigningError as error:
         error.hint = error.hint or f"bigtop-builder repo refresh {pointer.suite} brings it back; or {COPY}"
         raise
+    return proven_pointer(pointer.suite, proof, source=what, signed=pointer.signed)
 
 
 def require_published(state: State, snapshot: str, public: bytes) -> None:
@@ -119,10 +121,10 @@ def require_published(state: State, snapshot: str, public: bytes) -> None:
     Raises:
         SigningError: Nothing signed names it.
     """
-    own = state.pointer(layout.snapshot_suite(snapshot))
-    if own and own.snapshot == snapshot:
-        require_signed(state, own, public)
-    elif not recorded(state, {snapshot}, public):
+    own = state.unverified_pointer(layout.snapshot_suite(snapshot))
+    if own and require_signed(state, own, public).snapshot == snapshot:
+        return
+    if not recorded(state, {snapshot}, public):
         raise SigningError(
             f"nothing that the repository's keys have signed names snapshot {snapshot} of {state.store.name}",
             hint=f"somebody else may have put it there; if not, {COPY}",
@@ -143,7 +145,7 @@ def published(state: State, wanted: Iterable[str], public: bytes) -> set[str]:
     """Those of some snapshots that signed entries of the suites' histories name."""
     missing = set(wanted)
     found: set[str] = set()
-    pointers = state.pointers(state.settings().suites if missing else ())
+    pointers = state.unverified_pointers(state.settings().suites if missing else ())
     for suite, pointer in pointers.items():
         paths = [layout.history_file(suite, serial) for serial in range(pointer.serial, 0, -1)]
         for path, text in _texts(state, paths):
@@ -188,13 +190,22 @@ def _own_entries(state: State, snapshot: str, public: bytes) -> Iterator[Entry]:
 
 def signed_entry(state: State, path: str, text: bytes, public: bytes) -> Entry | None:
     """A history entry, if it is signed, and of this suite and serial: what was not is not even looked into."""
-    signature = state.store.read(f"{path}.asc") or b""
-    try:
-        openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
-    except SigningError:
-        return None
-    entry = Entry.from_json(text, source=path)
-    return entry if layout.history_file(entry.suite, entry.serial) == path else None
+    proof = proof_of(text, state.store.read(f"{path}.asc") or b"", public)
+    entry = Entry.from_json(proof.text, source=path) if proof else None
+    return entry if entry and layout.history_file(entry.suite, entry.serial) == path else None
+
+
+def proof_of(data: bytes, signature: bytes | None, public: bytes) -> Signed | None:
+    """What keys have signed, whether they have expired since or not; None if none has.
+
+    Args:
+        data: Clear-signed text, or what the signature is of.
+        signature: A detached one; None if there is none.
+        public: Keys, binary.
+    """
+    with suppress(SigningError):
+        return openpgp.verify(data, signature=signature, keyring=public, what="a file", expired=True)
+    return None
 
 
 def _texts(state: State, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The snapshots of a repository: what there is, what each is called, and which are kept whatever the rules say."""
+"""The snapshots of a repository: what there is, and what each is called. Reads only; `keeping` gives names."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -11,22 +11,14 @@ from typing import TYPE_CHECKING
 from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import (
-    check_signers,
-    public_keys,
-    require_published,
-    require_signed,
-)
-from bigtop_builder.repository.founding import meant
-from bigtop_builder.repository.pointer import KEPT
+from bigtop_builder.repository.authentic import public_keys, require_published
+from bigtop_builder.repository.founding import meant, unpublished
+from bigtop_builder.repository.notices import out_of_use
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.wrapper import Change, switch_all
 
 if TYPE_CHECKING:  # publish asks here what a snapshot is called
     from bigtop_builder.repository.publish import Repository
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~\-]{0,63}")
-"""Under which a snapshot is kept."""
 BEGINNING = re.compile(r"[0-9a-f]+")
 SERIAL = re.compile(r"[1-9][0-9]*")
 DIGITS = 6
@@ -58,23 +50,6 @@ class SnapshotInfo:
     packages: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A snapshot that is kept from now on, or no more.
-
-    Attributes:
-        snapshot: Its id.
-        suite: Its own suite.
-        name: Under which it is kept; empty if it is not.
-        changed: Something was written.
-    """
-
-    snapshot: str
-    suite: str
-    name: str
-    changed: bool
-
-
 def listed(state: State, public: bytes) -> list[SnapshotInfo]:
     """All snapshots, oldest first.
 
@@ -82,10 +57,10 @@ def listed(state: State, public: bytes) -> list[SnapshotInfo]:
         state: The repository.
         public: Keys, binary, that have signed the list of withdrawn snapshots.
     """
-    suites = state.pointers(state.settings().suites).values()
+    suites = state.unverified_pointers(state.settings().suites).values()
     snapshots = state.snapshots()
-    own = state.pointers(map(layout.snapshot_suite, snapshots))
-    notices = state.notices(public)
+    own = state.unverified_pointers(map(layout.snapshot_suite, snapshots))
+    notices = out_of_use(state, lambda: public)
 
     def info(snapshot: str) -> SnapshotInfo:
         suite = layout.snapshot_suite(snapshot)
@@ -137,11 +112,9 @@ def found(state: State, wanted: str, *, gone: Collection[str] = (), suite: str =
     """
     suites = state.settings().suites if wanted else {}
     if wanted in suites:
-        if pointer := state.pointer(wanted):
+        if pointer := state.unverified_pointer(wanted):
             return pointer.snapshot
-        raise InputError(
-            f"nothing was published to suite {wanted} of {state.store.name}", hint=meant(wanted, suites)
-        )
+        raise unpublished(state, wanted)
     every = {*state.snapshots(), *gone}
     if wanted in every:
         return wanted
@@ -177,6 +150,8 @@ def promoted(repository: "Repository", source: str, keyring: Keyring) -> tuple[s
     if source in known:
         return repository.standing(source, keyring).snapshot, source
     if not (snapshot := found(state, source)):
+        if state.retired(source):
+            raise unpublished(state, source)
         raise InputError(
             f"{state.store.name} has no suite and no snapshot {source!r}", hint=meant(source, known)
         )
@@ -186,7 +161,7 @@ def promoted(repository: "Repository", source: str, keyring: Keyring) -> tuple[s
 
 def _kept(state: State, name: str) -> set[str]:
     """Snapshots that are kept under a name."""
-    own = state.pointers(map(layout.snapshot_suite, state.snapshots()))
+    own = state.unverified_pointers(map(layout.snapshot_suite, state.snapshots()))
     return {one.snapshot for one in own.values() if one.kept == name}
 
 
@@ -213,80 +188,6 @@ def _refuse_short(state: State, wanted: str, begun: Collection[str], suites: Col
 def _candidates(snapshots: Collection[str], kept: Collection[str], name: str) -> str:
     lines = [f"{one}{f' is kept as {name}' if one in kept else ''}" for one in sorted(snapshots)]
     return "\n".join([*lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if lines[SHOWN:] else [])])
-
-
-def keep(
-    repository: "Repository",
-    wanted: str,
-    *,
-    keyring: Keyring,
-    name: str = "",
-    undo: bool = False,
-    who: str = "",
-    why: str = "",
-) -> Kept:
-    """Keep a snapshot whatever the rules of retention say, or leave it to them again.
-
-    Args:
-        repository: The repository.
-        wanted: What `found` takes.
-        keyring: Holds the repository's keys.
-        name: Name for it; the suite or the beginning of the id, and the day, if empty.
-        undo: Keep it no more.
-        who: Whom the history names.
-        why: Reason for the history.
-
-    Raises:
-        InputError: There is no such snapshot, or the name is none or another one's.
-        SigningError: A key cannot sign, or the repository's keys have not signed the snapshot's state.
-    """
-    state = repository.state
-    taken = name in state.settings().suites or layout.OWN_SUITE.fullmatch(name)
-    if name and (NAME.fullmatch(name) is None or taken):
-        raise InputError(
-            f"{name!r} cannot be a snapshot's name",
-            hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite or a snapshot's own",
-        )
-    check_signers(keyring, state.settings().keys)
-    with state.lock():
-        suite = wanted in state.settings().suites
-        snapshot = repository.standing(wanted, keyring).snapshot if suite else named(state, wanted)
-        own = state.pointer(layout.snapshot_suite(snapshot))
-        if own is None and not suite:
-            raise InputError(
-                f"snapshot {snapshot[:16]} has no suite of its own",
-                hint="bigtop-builder repo refresh makes it",
-            )
-        if own:
-            require_signed(state, own, public_keys(state, keyring))
-        held = own.kept if own else ""
-        begin = wanted if suite else snapshot[:16]
-        called = "" if undo else name or held or f"{begin}-{repository.clock():%Y%m%dT%H%M%SZ}"
-        result = Kept(
-            snapshot=snapshot, suite=layout.snapshot_suite(snapshot), name=called, changed=called != held
-        )
-        if result.changed:
-            _refuse_double(state, called, snapshot)
-            change = Change(
-                suite=result.suite,
-                snapshot=snapshot,
-                action="release" if undo else "keep",
-                who=who,
-                why=why,
-                marks={KEPT: called},
-            )
-            switch_all(state, [(own, change)], keyring=keyring, clock=repository.clock)
-        return result
-
-
-def _refuse_double(state: State, name: str, snapshot: str) -> None:
-    own = state.pointers(map(layout.snapshot_suite, state.snapshots() if name else ()))
-    for other in own.values():
-        if other.kept == name and other.snapshot != snapshot:
-            raise InputError(
-                f"snapshot {other.snapshot[:16]} is kept as {name!r} already",
-                hint=f"give another name, or bigtop-builder repo snapshot {name} --undo",
-            )
 
 
 def _packages(state: State, snapshot: str) -> dict[str, int]:

@@ -9,26 +9,24 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 
-from bigtop_builder import openpgp
 from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.authentic import kept_keys, require_newest
+from bigtop_builder.repository.authentic import kept_keys, require_good, require_newest
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import PoolFile, parse_sources
-from bigtop_builder.repository.key_expiry import LASTING, following
+from bigtop_builder.repository.key_expiry import all_expired, ending_keys
 from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
-from bigtop_builder.repository.pointer import WITHDRAWN, Pointer
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.refresh import why_due
 from bigtop_builder.repository.rights import closed
-from bigtop_builder.repository.rollback import last_good
 from bigtop_builder.repository.signatures import signatures, unnamed, verified
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.strays import strays
+from bigtop_builder.repository.strays import forgotten, strays
 from bigtop_builder.repository.unfinished import Unfinished, unfinished
-from bigtop_builder.repository.withdraw import Affected
+from bigtop_builder.repository.withdrawals import unheeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +77,17 @@ def examine(state: State, *, trusted: bytes = b"", now: datetime) -> Health:
         found += missing_snapshots(state, pointers, look.public, look.once)
         found += look.histories(suites)
         found += look.files(suites)
-        found += look.notices(suites)
+        found += unheeded(state, pointers, look.public)
+        found += forgotten(state)
+        refused, soon = look.endings(suites, now)
+        found += refused
+        dead, ending = all_expired(public, now), list(ending_keys(public, now))
+        found += ending if dead else ()
         warnings = [
-            *_ending_keys(public, now),
-            *look.endings(suites, now),
+            *(() if dead else ending),
+            *soon,
             *_ownless(suites),
             *(suite.unfinished.told for suite in suites if suite.unfinished),
-            *look.withdrawn(suites),
             *closed(state),
             *strays(state),
         ]
@@ -112,11 +114,16 @@ class _Suite:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """What a file of the store must be."""
+    """What a file of the store must be.
+
+    Attributes:
+        suite: One that has it, of the settings if any of these has.
+    """
 
     path: str
     size: int
     sha256: str
+    suite: str = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,30 +146,18 @@ class _Look:
         """Suites with their signatures and what their Release says."""
         return list(self.threads.map(self._suite, names))
 
-    def withdrawn(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """Suites that point to a snapshot which is out of use."""
-        with suppress(BuilderError):
-            notices = self.state.notices(self.public)
-            for pointer in (suite.pointer for suite in suites if suite.pointer):
-                notice = notices.get(pointer.snapshot)
-                if notice and not layout.OWN_SUITE.fullmatch(pointer.suite):
-                    target = last_good(self.state, pointer.suite, notices)
-                    mirror = self.state.store.size(layout.MIRROR) is not None
-                    way_out = Affected(suite=pointer.suite, target=target).way_out
-                    yield (
-                        f"{pointer.suite} points to snapshot {pointer.snapshot[:16]}, which is withdrawn: "
-                        f"{notice.why}: {'export it again when it has gone back' if mirror else way_out}"
-                    )
-
     def histories(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Every entry of every history, with its signature."""
-        pointers = [suite.pointer for suite in suites if suite.pointer]
-        paths = [
-            layout.history_file(pointer.suite, serial)
-            for pointer in pointers
-            for serial in range(1, pointer.serial + 1)
-        ]
-        return chain.from_iterable(self.threads.map(self._entry, paths))
+        last: dict[str, Pointer | Entry] = {one.suite: one for one in _retired(self.state)}
+        last |= {suite.name: suite.pointer for suite in suites if suite.pointer}
+        paths = {
+            layout.history_file(suite, serial): one.snapshot
+            if isinstance(one, Pointer) and serial == one.serial
+            else ""
+            for suite, one in last.items()
+            for serial in range(1, one.serial + 1)
+        }
+        return chain.from_iterable(self.threads.map(self._entry, paths.keys(), paths.values()))
 
     def files(self, suites: Iterable[_Suite]) -> Iterator[str]:
         """Indices, under each suite's own path and by hash, the blocks they are made of, and what they name."""
@@ -174,45 +169,32 @@ class _Look:
             named += files
         yield from self._right(list(dict.fromkeys(named)))
 
-    def notices(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """The list of withdrawn snapshots, and that their own suites say the same."""
-        try:
-            notices = self.state.notices(self.public)
-        except BuilderError as error:
-            mend = error.hint or "bigtop-builder repo refresh signs it anew, if it was not altered"
-            yield f"{error.brief}: {mend}"
-            return
-        for own in (suite.pointer for suite in suites if layout.OWN_SUITE.fullmatch(suite.name)):
-            said = own.fields.get(WITHDRAWN, "") if own else ""
-            there = notices[own.snapshot].why if own and own.snapshot in notices else ""
-            if own and said != there:
-                undo = "" if there else " --undo"
-                yield (
-                    f"{own.suite} and {layout.WITHDRAWN} differ on whether it is withdrawn: "
-                    f"bigtop-builder repo withdraw {own.snapshot[:16]}{undo} --why '{there or said}'"
-                )
-
-    def endings(self, suites: Iterable[_Suite], now: datetime) -> Iterator[str]:
-        """Suites that are to be signed anew."""
+    def endings(self, suites: Iterable[_Suite], now: datetime) -> tuple[list[str], list[str]]:
+        """Suites that hosts refuse, or will after the next step, and others that are to be signed anew."""
+        refused: list[str] = []
+        soon: list[str] = []
         pointers = [suite.pointer for suite in suites if suite.pointer]
-        dead = _expired(self.public, now)
+        dead = all_expired(self.public, now)
         for pointer, told in zip(pointers, self.threads.map(partial(self._due, now), pointers), strict=True):
-            if told and (step := _unfinished(pointer, self.settings)):
-                if self._ours(pointer):
-                    yield f"{pointer.suite}: a change of keys was cut short: {step} completes it"
+            if told and _unfinished(pointer, self.settings):
+                if (ours := self._ours(pointer)) and (step := _unfinished(ours, self.settings)):
+                    refused.append(f"{pointer.suite}: a change of keys was cut short: {step} completes it")
                 else:
-                    yield (
+                    refused.append(
                         f"{pointer.suite}: it names other keys than the repository has: "
                         "if a change of keys was cut short, the same command completes it"
                     )
             elif told and not dead:
-                yield f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+                over = pointer.until and pointer.until <= now
+                line = f"{pointer.suite}: {told}: bigtop-builder repo refresh signs it anew"
+                (refused if over else soon).append(line)
+        return refused, soon
 
-    def _ours(self, pointer: Pointer) -> bool:
-        """Whether a present key has signed a suite: no command is taken from what somebody else wrote."""
+    def _ours(self, pointer: Pointer) -> Proven | None:
+        """What a present key has signed of a suite: no command is taken from what somebody else wrote."""
         with suppress(BuilderError):
-            return bool(openpgp.verify(pointer.signed, keyring=self.public, what=pointer.suite, expired=True))
-        return False
+            return require_good(self.state, pointer, self.public, expired=True)
+        return None
 
     def _due(self, now: datetime, pointer: Pointer) -> str:
         with suppress(BuilderError):
@@ -222,7 +204,7 @@ class _Look:
     def _suite(self, name: str) -> _Suite:
         suite = _Suite(name=name)
         with _told(suite):
-            suite.pointer = self.state.pointer(name)
+            suite.pointer = self.state.unverified_pointer(name)
             if suite.pointer:
                 with _told(suite):
                     require_link(self.state.store, name, suite.pointer.serial)
@@ -237,7 +219,8 @@ class _Look:
                 suite.unfinished = unfinished(self.state, name, self.public)
         return suite
 
-    def _entry(self, path: str) -> list[str]:
+    def _entry(self, path: str, snapshot: str = "") -> list[str]:
+        """What is wrong with an entry; the newest one must lead to the snapshot that the suite points to."""
         entry, signature = self.state.store.read(path), self.state.store.read(f"{path}.asc")
         if entry is None or signature is None:
             return [f"{path} or its signature is missing: {COPY}"]
@@ -250,6 +233,10 @@ class _Look:
         right = layout.history_file(found.suite, found.serial)
         if right != path:
             return [f"{path} is what {right} should be: {COPY}"]
+        if snapshot and found.after != snapshot:
+            two = f"went to snapshot {found.after[:16]}, and it points to {snapshot[:16]}"
+            mend = f"bigtop-builder repo refresh {found.suite} puts into the history where it stands"
+            return [f"{path} says that {found.suite} {two}: two published to it at once; {mend}"]
         return list(records.wrong(self.state.store, records.of_entry(self.state.store, found)))
 
     def _indices(self, suite: _Suite) -> Iterator[_File]:
@@ -259,7 +246,7 @@ class _Look:
                 if layout.is_written(name, self.settings.forms):
                     for one in (name, f"by-hash/SHA256/{entry.sha256}", f"by-hash/SHA512/{entry.sha512}"):
                         path = f"{layout.suite_folder(suite.name)}/{folder}/{one}"
-                        yield _File(path=path, size=entry.size, sha256=entry.sha256)
+                        yield _File(path=path, size=entry.size, sha256=entry.sha256, suite=suite.name)
 
     def _block(self, block: "_Block") -> tuple[list[str], list[_File]]:
         """What is wrong with a block, and the files of the pool that it names."""
@@ -271,7 +258,7 @@ class _Look:
         except BuilderError as error:
             return [_said(block.suite, error)], []
         return [], [
-            _File(path=one.filename, size=one.size, sha256=one.sha256)
+            _File(path=one.filename, size=one.size, sha256=one.sha256, suite=block.suite)
             for one in _named(block.folder, text.decode())
         ]
 
@@ -279,18 +266,41 @@ class _Look:
         """Whether files are there, and what they must be; one that several paths lead to is read once."""
         store = self.state.store
         held = store.held(file.path for file in files)
-        whole: dict[tuple[str, str], _File] = {}
+        whole: dict[tuple[str, str], list[_File]] = {}
+        wrong: dict[str, list[_File]] = {}
         for file in files:
-            if file.path not in held:
-                yield f"{self._real(file.path)} is missing: {COPY}"
-            elif held[file.path].size != file.size:
-                yield f"{self._real(file.path)} has {held[file.path].size} bytes, not {file.size}: {COPY}"
-            else:
-                whole.setdefault((store.origin(file.path), file.sha256), file)
-        found = self.threads.map(lambda file: store.sha256(file.path), whole.values())
-        for file, sha256 in zip(whole.values(), found, strict=True):
-            if sha256 != file.sha256:
-                yield f"{self._real(file.path)} was altered, its sha256 is not {file.sha256}: {COPY}"
+            there = held.get(file.path)
+            if there and there.size == file.size:
+                whole.setdefault((store.origin(file.path), file.sha256), []).append(file)
+                continue
+            said = f"has {there.size} bytes, not {file.size}" if there else "is missing"
+            wrong.setdefault(f"{self._real(file.path)} {said}", []).append(file)
+        found = self.threads.map(lambda same: store.sha256(same[0].path), whole.values())
+        for same, sha256 in zip(whole.values(), found, strict=True):
+            if sha256 != same[0].sha256:
+                wrong[f"{self._real(same[0].path)} was altered, its sha256 is not {same[0].sha256}"] = same
+        for told, hit in wrong.items():
+            yield f"{told}{self._mend(hit)}"
+
+    def _mend(self, same: Sequence[_File]) -> str:
+        """Whom a fault of a file hits, and what mends it; the file may have several names."""
+        suites = sorted(
+            dict.fromkeys(one.suite for one in same), key=lambda one: one not in self.settings.suites
+        )
+        one, named = same[0], ", ".join(suites)
+        if self.state.store.size(layout.MIRROR) is not None:
+            return f" (of {named}): {COPY}"
+        if one.path.startswith("dists/"):
+            refresh = f"bigtop-builder repo refresh {suites[0]}"
+            if not self.state.store.origin(""):  # it is a copy where the store has no links
+                return f" (of {named}): {refresh} copies it anew, and so does the command that was cut off"
+            return f" (of {named}): {refresh} joins it anew from its blocks; or {COPY}"
+        if one.path.endswith(".deb"):
+            add = (
+                f"bigtop-builder repo add {suites[0] if suites[0] in self.settings.suites else 'SUITE'} FILE"
+            )
+            return f" (of {named}): {add} puts back the same bytes, of sha256 {one.sha256}; or {COPY}"
+        return f" (of {named}; sha256 {one.sha256}): {COPY}"
 
     def _real(self, path: str) -> str:
         """The file that a path leads to: to bring back a link would mend nothing."""
@@ -326,29 +336,6 @@ def _blocks(suites: Iterable[_Suite]) -> list[_Block]:
     return list(found.values())
 
 
-def _ending_keys(public: bytes, now: datetime) -> Iterator[str]:
-    """Keys that hosts will soon accept no more."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        for key in keyring.keys():  # noqa: SIM118  # it is no mapping
-            if key.expires and key.expires < now + LASTING:
-                ends = "expired" if key.expires <= now else "expires"
-                yield (
-                    f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
-                    f"{following(key.fingerprint, key.expires, now)}"
-                )
-
-
-def _expired(public: bytes, now: datetime) -> bool:
-    """Whether no key signs any more: `_ending_keys` has the way out, and a refresh is none."""
-    with openpgp.Keyring() as keyring:
-        if public:
-            keyring.import_key(public)
-        keys = keyring.keys()
-        return bool(keys) and all(key.expires and key.expires <= now for key in keys)
-
-
 def _unfinished(pointer: Pointer, settings: Settings) -> str:
     """The command that completes a change of keys that has not come to this suite; empty if there is none."""
     before = [key for key in pointer.fields.get("Signed-By", "").split(", ") if key]
@@ -367,6 +354,12 @@ def _own_suites(state: State) -> list[str]:
     names = [name for name in state.store.names("dists") if layout.OWN_SUITE.fullmatch(name)]
     held = state.store.held(f"{layout.suite_folder(name)}/InRelease" for name in names if name not in {*due})
     return [*due, *(path.split("/")[1] for path in held)]
+
+
+def _retired(state: State) -> Iterator[Entry]:
+    """The last entries of suites that were retired."""
+    suites = set(state.store.names("state/history")) - set(state.store.names("dists"))
+    yield from filter(None, map(state.retired, sorted(suites)))
 
 
 def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:

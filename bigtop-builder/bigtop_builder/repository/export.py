@@ -7,15 +7,17 @@ one. Packages come first, the switch last, and what the mirror had before stays 
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import catalog, layout
-from bigtop_builder.repository.founding import meant
-from bigtop_builder.repository.gc import remove, sweep
+from bigtop_builder.repository.accidents import refuse_inside
+from bigtop_builder.repository.founding import unpublished
+from bigtop_builder.repository.gc import Plan, remove, sweep
 from bigtop_builder.repository.layout import COPY, Form, Mirror, Mirrored, Snapshot, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer
 from bigtop_builder.repository.retention import DAY
@@ -70,9 +72,11 @@ def export(
         why: Reason, for the mirror's record.
 
     Raises:
-        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else.
+        InputError: Nothing was published to a suite, there is no such snapshot, or the target is something else
+            or lies in a repository.
         PublishError: The mirror is newer, a file is missing or was altered, or the mirror cannot be written.
     """
+    refuse_inside(target, source.store)
     chosen = [catalog.named(source, one) for one in snapshots]
     pointers = _wanted(source, suites, chosen)
     _held(source, target)  # a place that holds something else does not even get a lock
@@ -82,38 +86,21 @@ def export(
         settings = _settings(source, there, pointers)
         if target.read(layout.MIRROR) is None:
             _begin(target, settings, Mirror(when=now, why=why, source=source.store.name))
-        before = there.pointers(one.suite for one in pointers)
+        before = there.unverified_pointers(target.names("dists"))
         for one in pointers:
             _require_newer(target, one, before.get(one.suite))
         forms = source.settings().forms
         carrier = _Carrier(source, target, forms)
         models = {one.snapshot: source.snapshot(one.snapshot) for one in pointers}
-        every = tuple(models.values())
-        carrier.packages(every)
-        carrier.indices(every)
-        for snapshot, model in models.items():
-            carrier.snapshot(snapshot, model)
-        carrier.records(every)
-        for one in pointers:
-            carrier.wrapper(one, models[one.snapshot])
+        carrier.bring(pointers, models)
         asked = {*suites, *map(layout.snapshot_suite, chosen)}
         wanted = {one.suite: one.snapshot for one in pointers if one.suite in asked}
-        mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, wanted, now))
+        mirror = Mirror(when=now, why=why, source=source.store.name, held=_turned(held, before, wanted, now))
         files: dict[str, Content] = {layout.MIRROR: mirror.to_json().encode(), layout.SETTINGS: settings}
         target.put({path: content for path, content in files.items() if target.read(path) != content})
         for one in pointers:
-            standing = before.get(one.suite)
-            if standing is None or standing.signed != one.signed:
-                target.switch(
-                    one.suite,
-                    layout.release_folder(one.suite, one.serial),
-                    files=places_of(models[one.snapshot], forms),
-                    before=standing.signed if standing else None,
-                )
-        stays = {one.snapshot: ("mirrored",) for one in mirror.held}
-        gone = tuple(one for one in there.snapshots() if one not in stays)
-        swept = sweep(there, stays, gone=gone, now=now)
-        remove(there, swept)
+            _switch(target, one, before.get(one.suite), places_of(models[one.snapshot], forms))
+        swept = _swept(there, mirror, now)
     return Exported(
         target=target.name,
         suites={one.suite: one.snapshot for one in pointers},
@@ -132,6 +119,17 @@ class _Carrier:
         self.forms = forms
         self.files = 0
         self.size = 0
+
+    def bring(self, pointers: Sequence[Pointer], models: Mapping[str, Snapshot]) -> None:
+        """Copy all that suites need, in the order in which a publish writes it, and no switch."""
+        every = tuple(models.values())
+        self.packages(every)
+        self.indices(every)
+        for snapshot, model in models.items():
+            self.snapshot(snapshot, model)
+        self.records(every)
+        for one in pointers:
+            self.wrapper(one, models[one.snapshot])
 
     def put(self, files: Mapping[str, Content], *, modified: datetime | None = None) -> None:
         """Write files that the target does not have; names of aliases are all it compares."""
@@ -182,12 +180,10 @@ class _Carrier:
 
     def wrapper(self, pointer: Pointer, model: Snapshot) -> None:
         """Copy what a suite points to, and its history."""
-        entries = [layout.history_file(pointer.suite, serial) for serial in range(1, pointer.serial + 1)]
-        self._as_they_are({path for entry in entries for path in (entry, f"{entry}.asc")})
+        self._history(pointer)
         folder = layout.release_folder(pointer.suite, pointer.serial)
         if self.target.read(f"{folder}/InRelease") == pointer.signed:
             return
-        self.target.delete(folder)
         files: dict[str, Content] = {
             f"{folder}/{name}": Alias(f"snapshots/{pointer.snapshot}/{name}") for name in model.components
         }
@@ -197,8 +193,22 @@ class _Carrier:
             raise PublishError(
                 f"{self.source.store.name}/{folder}/InRelease is not what {pointer.suite} shows", hint=COPY
             )
+        # Where a mirror has another release of this serial, hosts read it meanwhile: the signed one is the switch.
+        signed = {f"{folder}/InRelease": files.pop(f"{folder}/InRelease")}
         self.target.put(files, modified=pointer.date)
+        self.target.put(signed, modified=pointer.date)
         self.files += len(RELEASE)
+
+    def _history(self, pointer: Pointer) -> None:
+        """Copy the entries that the mirror lacks or has otherwise: from another copy, or signed by other keys."""
+        entries = [layout.history_file(pointer.suite, serial) for serial in range(1, pointer.serial + 1)]
+        paths = [path for entry in entries for path in (entry, f"{entry}.asc")]
+        with ThreadPoolExecutor(max(self.source.store.readers, self.target.readers)) as threads:
+            ours, theirs = threads.map(self._read, paths), threads.map(self.target.read, paths)
+            fresh = {path: one for path, one, other in zip(paths, ours, theirs, strict=True) if one != other}
+        for part in _parts(sorted(fresh)):
+            self.target.put({path: fresh[path] for path in part})
+            self.files += len(part)
 
     def _copy(self, files: Mapping[str, tuple[str, int]]) -> None:
         """Copy files by their sha256 and size, in parts of which copies are here for a while."""
@@ -237,16 +247,13 @@ def _wanted(source: State, suites: Sequence[str], snapshots: Sequence[str]) -> l
     """
     found: dict[str, Pointer] = {}
     for suite in suites:
-        pointer = source.pointer(suite)
+        pointer = source.unverified_pointer(suite)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {source.store.name}",
-                hint=meant(suite, source.settings().suites),
-            )
-        own = source.pointer(layout.snapshot_suite(pointer.snapshot))
+            raise unpublished(source, suite)
+        own = source.unverified_pointer(layout.snapshot_suite(pointer.snapshot))
         found |= {one.suite: one for one in (own, pointer) if one}
     for snapshot in snapshots:
-        own = source.pointer(layout.snapshot_suite(snapshot))
+        own = source.unverified_pointer(layout.snapshot_suite(snapshot))
         if own is None:
             raise InputError(
                 f"snapshot {snapshot} has no suite of its own", hint="bigtop-builder repo refresh makes it"
@@ -295,10 +302,38 @@ def _require_newer(target: Store, wanted: Pointer, standing: Pointer | None) -> 
         )
 
 
-def _turned(before: Sequence[Mirrored], wanted: Mapping[str, str], now: datetime) -> tuple[Mirrored, ...]:
+def _of_suites(pointers: Iterable[Pointer]) -> list[Mirrored]:
+    """What suites show to hosts, whatever an export that was cut off has noted."""
+    named = (one for one in pointers if not layout.OWN_SUITE.fullmatch(one.suite))
+    return [Mirrored(suite=one.suite, snapshot=one.snapshot) for one in named]
+
+
+def _switch(target: Store, wanted: Pointer, standing: Pointer | None, places: Mapping[str, str]) -> None:
+    """Point a suite of the mirror to where the repository's does, if it does not yet."""
+    before = standing.signed if standing else None
+    if before != wanted.signed:
+        release = layout.release_folder(wanted.suite, wanted.serial)
+        target.switch(wanted.suite, release, files=places, before=before)
+
+
+def _swept(there: State, mirror: Mirror, now: datetime) -> Plan:
+    """What nothing in the mirror names any more, after it was removed."""
+    named = there.unverified_pointers(there.store.names("dists")).values()
+    stays = {one.snapshot: ("mirrored",) for one in (*mirror.held, *_of_suites(named))}
+    gone = tuple(one for one in there.snapshots() if one not in stays)
+    found = sweep(there, stays, gone=gone, now=now)
+    remove(there, found)
+    return found
+
+
+def _turned(
+    before: Sequence[Mirrored], standing: Mapping[str, Pointer], wanted: Mapping[str, str], now: datetime
+) -> tuple[Mirrored, ...]:
     """What a mirror holds after an export: what it had a day ago at most, and what it gets."""
     held = []
-    for one in before:
+    shown = _of_suites(standing.values())
+    places = {(one.suite, one.snapshot) for one in shown}
+    for one in (*shown, *(one for one in before if (one.suite, one.snapshot) not in places)):
         if one.replaced is None and wanted.get(one.suite, one.snapshot) != one.snapshot:
             held.append(one.model_copy(update={"replaced": now}))
         elif (one.replaced is None and one.suite not in wanted) or (

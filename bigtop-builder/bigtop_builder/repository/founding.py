@@ -10,14 +10,16 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError, SigningError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command
+from bigtop_builder.repository.accidents import init_command, lost_state, refuse_inside
 from bigtop_builder.repository.index.release import parse_date
 from bigtop_builder.repository.key_expiry import require_lasting
 from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.state import State
+from bigtop_builder.repository.store import Store
 from bigtop_builder.schema import Name
 
 log = logging.getLogger(__name__)
@@ -40,35 +42,21 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
         named: Settings that may change, and do in a repository that is there; its others stay.
 
     Raises:
-        InputError: The store holds something else, or a repository with other settings.
+        InputError: The store holds something else, or a repository with other settings, or lies in another one.
     """
     for name in ("origin", "label"):
         _require_line(name, getattr(wanted, name))
-    store = state.store
-    if store.size(layout.SETTINGS) is not None:
-        there = state.settings()
-        if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
-            raise _other_settings(store.name, there, wanted)
-        chosen = {name: getattr(wanted, name) for name in named}
-        if any(getattr(there, name) != value for name, value in chosen.items()):
-            with state.lock():
-                change_settings(state, **chosen)
+    if state.store.size(layout.SETTINGS) is None:
+        refuse_inside(state.store)
+        _refuse_foreign(state.store)
+        _warn_of_ending(wanted.keys, keyring)
+    elif not _changing(state, wanted, named):
         return
-    foreign = [name for name in store.names("") if name != "state"]
-    if foreign and not store.names("state/keys"):
-        raise InputError(
-            f"{store.name} holds {foreign[0]} and is no repository of this tool",
-            hint="name an empty folder",
-        )
-    _warn_of_ending(wanted.keys, keyring)
     with state.lock():
-        public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
-        standing = _suites(state)
-        for pointer in standing:
-            _require_same(state, wanted, pointer)
-        store.put({**public})
-        suites = {pointer.suite: _standing(pointer) for pointer in standing}
-        _write(state, wanted.model_copy(update={"suites": suites}))
+        if state.store.size(layout.SETTINGS) is None:
+            _found(state, wanted, keyring)
+        else:  # another publisher may have made it meanwhile
+            change_settings(state, **_changing(state, wanted, named))
 
 
 def ensure(state: State, suite: str, *, new: bool) -> None:
@@ -86,23 +74,31 @@ def ensure(state: State, suite: str, *, new: bool) -> None:
     if suite in known:
         return
     _check_name(suite)
+    retired = state.retired(suite)
+    if retired and not new:
+        raise unpublished(state, suite)
     if known and not new:
         raise InputError(
             f"{state.store.name} has no suite {suite!r}",
             hint=f"{meant(suite, known)}; --new-suite makes a new one",
         )
-    define(state, suite, SuiteSettings(codename=suite))
+    codename = retired.codename if retired else suite
+    change_settings(state, suites={**known, suite: SuiteSettings(codename=codename)})
 
 
 def define(state: State, suite: str, wanted: SuiteSettings) -> None:
-    """Make a suite known, or change what may change of it. The repository must be locked.
+    """Make a suite known, or change what may change of it; a retired one stays so. The repository must be locked.
 
     Raises:
         InputError: The codename would change, or the name is none.
     """
-    _check_name(suite)
     settings = state.settings()
     there = settings.suites.get(suite)
+    if there is None:
+        _check_name(suite)
+    if there is None and state.retired(suite):
+        log.warning("%s was retired, and stays so: take it out of the definition, or --new-suite", suite)
+        return
     if there and there.codename != wanted.codename:
         raise InputError(
             f"the codename of {suite} is {there.codename} and cannot become {wanted.codename}: "
@@ -111,6 +107,21 @@ def define(state: State, suite: str, wanted: SuiteSettings) -> None:
         )
     if there != wanted:
         change_settings(state, suites={**settings.suites, suite: wanted})
+
+
+def adopt(state: State, pointer: Proven) -> None:
+    """Make a suite known again that stands, and that older settings lack. The repository must be locked.
+
+    Raises:
+        InputError: It was to be retired.
+    """
+    known, suite = state.settings().suites, pointer.suite
+    if suite in known or layout.OWN_SUITE.fullmatch(suite):
+        return
+    if state.retired(suite):
+        raise unpublished(state, suite)
+    change_settings(state, suites={**known, suite: _standing(pointer)})
+    log.warning("%s is in %s again", suite, layout.SETTINGS)
 
 
 def let_snapshots_expire(state: State, days: int | None) -> None:
@@ -156,6 +167,56 @@ def meant(suite: str, known: Iterable[str]) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
 
 
+def unpublished(state: State, suite: str) -> InputError:
+    """The error of a command that needs a suite which points to a snapshot: it was retired, or never did."""
+    if entry := state.retired(suite):
+        why = f": {plain(entry.why)}" if entry.why else ""
+        return InputError(
+            f"suite {suite} of {state.store.name} was retired at {entry.when:%Y-%m-%d %H:%M} UTC "
+            f"by {plain(entry.who)}{why}",
+            hint=f"bigtop-builder repo promote {entry.after[:16]} {suite} --new-suite brings back what it had last; "
+            f"bigtop-builder repo history {suite} tells more",
+        )
+    return InputError(
+        f"nothing was published to suite {suite} of {state.store.name}",
+        hint=meant(suite, state.settings().suites),
+    )
+
+
+def _changing(state: State, wanted: Settings, named: Collection[str]) -> dict[str, object]:
+    """Settings that are to change of those of a repository that is there.
+
+    Raises:
+        InputError: Others would have to, which never do.
+    """
+    there = state.settings()
+    if any(getattr(there, name) != getattr(wanted, name) for name in _fixed(wanted)):
+        raise _other_settings(state.store.name, there, wanted)
+    return {name: value for name in named if (value := getattr(wanted, name)) != getattr(there, name)}
+
+
+def _refuse_foreign(store: Store) -> None:
+    foreign = [name for name in store.names("") if name != "state"]
+    if foreign and not store.names("state/keys"):
+        ours = store.names("snapshots") and store.names(layout.BY_HASH)
+        raise InputError(
+            f"{store.name} was a repository, and its state is gone"
+            if ours
+            else f"{store.name} holds {foreign[0]} and is no repository of this tool",
+            hint=lost_state(store.name) if ours else "name an empty folder",
+        )
+
+
+def _found(state: State, wanted: Settings, keyring: Keyring) -> None:
+    public = {layout.key_file(one): keyring.export_public([one], armor=False) for one in wanted.keys}
+    standing = _suites(state)
+    for pointer in standing:
+        _require_same(state, wanted, pointer)
+    state.store.put({**public})
+    suites = {pointer.suite: _standing(pointer) for pointer in standing}
+    _write(state, wanted.model_copy(update={"suites": suites}))
+
+
 def _require_line(name: str, value: str) -> None:
     """Raise unless a field of Release can have this value: it never changes, so it must be right at once."""
     if not value.isprintable() or value != value.strip():
@@ -180,7 +241,7 @@ def _write(state: State, settings: Settings) -> None:
 def _check_name(suite: str) -> None:
     if layout.SUITE.fullmatch(suite) is None:
         raise InputError(f"{suite!r} cannot be a suite's name", hint="letters, digits, . _ and - only")
-    if layout.OWN_SUITE.fullmatch(suite):
+    if suite.startswith(layout.snapshot_suite("")):
         raise InputError(f"{suite!r} is a name that a snapshot may have", hint="choose another name")
 
 
@@ -188,7 +249,7 @@ def _suites(state: State) -> list[Pointer]:
     """Suites of a repository without settings, also one whose InRelease was lost too."""
     named = sorted({*state.store.names("dists"), *state.store.names("state/history")})
     found = [
-        state.pointer(suite) or state.last_wrapper(suite)
+        state.unverified_pointer(suite) or state.unverified_wrapper(suite)
         for suite in named
         if not layout.OWN_SUITE.fullmatch(suite)
     ]

@@ -82,11 +82,13 @@ class Loss:
         vanished: Packages that there are no more.
         lowered: Packages whose newest version goes down.
         stays: What vanished stays in the suite, in its old version: only nothing newer comes.
+        unknown: Why nobody can tell; empty if it was looked at.
     """
 
     vanished: tuple[Vanished, ...] = ()
     lowered: tuple[Lowered, ...] = ()
     stays: bool = False
+    unknown: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,8 @@ class Gate:
                 details="\n".join(map(str, (*lowered, *vanished))),
                 hint=_way_out(lowered=bool(lowered), vanished=bool(vanished)),
             )
-        waived = [f"goes down: {one}" for one in loss.lowered]
+        waived = [f"not compared with what hosts have: {loss.unknown}"] if loss.unknown else []
+        waived += [f"goes down: {one}" for one in loss.lowered]
         waived += [f"vanishes: {one}" for one in loss.vanished]
         for line in waived[:SHOWN]:
             log.warning("%s: %s", suite, line)

@@ -24,6 +24,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, once_kept, public_keys
 from bigtop_builder.repository.layout import COPY, Collected, Retention, Settings
 from bigtop_builder.repository.missing import collected, lost
+from bigtop_builder.repository.notices import out_of_use
 from bigtop_builder.repository.retention import DAY, Marked, Past, retained
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Listed
@@ -81,7 +82,7 @@ def collect(
         state: The repository.
         keyring: Holds its keys.
         clock: Says what time it is.
-        rules: For all suites, in place of their own.
+        rules: What is set in them is for all suites, in place of the same of their own.
         who: Whom the record names; this user and host if empty.
         why: Reason for the record.
 
@@ -151,7 +152,7 @@ def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None 
         state: The repository.
         now: The time, UTC.
         public: Keys, binary, that have signed the list of withdrawn snapshots, histories and wrappers.
-        rules: For all suites, in place of their own.
+        rules: What is set in them is for all suites, in place of the same of their own.
 
     Raises:
         CheckFailed: Something that decides is missing or was altered.
@@ -160,6 +161,7 @@ def plan(state: State, *, now: datetime, public: bytes, rules: Retention | None 
     there = state.snapshots()
     every = (*there, *lost(state, there, public))
     pasts = _pasts(state, state.settings(), public, rules)
+    pasts |= _retired(state, pasts, since=now - DAY)
     stays = retained(pasts, _marked(state, every, public, now), now=now)
     _require_there(state, stays, there, pasts, public)
     stays = {snapshot: reasons for snapshot, reasons in stays.items() if snapshot in set(there)}
@@ -268,7 +270,7 @@ def _needed(state: State, stays: Iterable[str], gone: Iterable[str]) -> _Needed:
     snapshots = [state.snapshot(one) for one in stays]
     hashes = {found for one in snapshots for found in HASHES.findall(one.to_json())}
     suites = frozenset(layout.snapshot_suite(one) for one in gone)
-    pointers = state.pointers(suite for suite in state.store.names("dists") if suite not in suites)
+    pointers = state.unverified_pointers(suite for suite in state.store.names("dists") if suite not in suites)
     return _Needed(
         stays=frozenset(stays),
         gone=frozenset(gone),
@@ -289,7 +291,7 @@ def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | N
     pasts: dict[str, Past] = {}
     suites = {*settings.suites, *state.store.names("dists"), *state.store.names("state/history")}
     named = sorted(suite for suite in suites if not layout.OWN_SUITE.fullmatch(suite))
-    pointers = state.pointers(named)
+    pointers = state.unverified_pointers(named)
     for suite in named:
         found = None if suite in pointers else unfinished(state, suite, public)
         if found and not found.barred:
@@ -306,14 +308,32 @@ def _pasts(state: State, settings: Settings, public: bytes, rules: Retention | N
                 hint=f"{COPY}, or leave everything: nothing was removed",
             )
         known = settings.suites.get(suite)
-        pasts[suite] = Past(history=history, rules=rules or (known.retention if known else Retention()))
+        own = known.retention if known else Retention()
+        told = rules.model_dump(exclude_unset=True) if rules else {}
+        pasts[suite] = Past(history=history, rules=own.model_copy(update=told))
     return pasts
+
+
+def _retired(state: State, known: Collection[str], *, since: datetime) -> dict[str, Past]:
+    """Where suites pointed that were retired lately: hosts may still read what their InRelease named."""
+    suites = sorted(set(state.store.names("state/history")) - set(known))
+    entries = [entry for entry in map(state.retired, suites) if entry and entry.when > since]
+    rules = Retention(promoted=False)
+    return {
+        one.suite: Past(
+            history=[
+                found for serial in range(1, one.serial + 1) if (found := state.entry(one.suite, serial))
+            ],
+            rules=rules,
+        )
+        for one in entries
+    }
 
 
 def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) -> Marked:
     kept: dict[str, str] = {}
     touched: dict[str, datetime] = {}
-    own = state.pointers(map(layout.snapshot_suite, every))
+    own = state.unverified_pointers(map(layout.snapshot_suite, every))
     for snapshot in (one for one in every if layout.snapshot_suite(one) not in own):
         if name := once_kept(state, snapshot, public):
             kept[snapshot] = name
@@ -327,4 +347,4 @@ def _marked(state: State, every: Iterable[str], public: bytes, now: datetime) ->
     for one in state.store.walk("snapshots"):
         if found := models.get(one.path):
             touched[found] = max(one.modified, touched.get(found, one.modified))
-    return Marked(kept=kept, touched=touched, withdrawn=state.notices(public).keys())
+    return Marked(kept=kept, touched=touched, withdrawn=out_of_use(state, lambda: public).keys())

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a set of packages would change in a suite: which are new to it, which stay, which must go."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from bigtop_builder.artifact import Deb
 from bigtop_builder.repository import pool, source_pool
+from bigtop_builder.repository.drafting import write_snapshot
 from bigtop_builder.repository.gate import Loss, growing, replacing
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza
@@ -15,7 +18,9 @@ from bigtop_builder.repository.snapshot import Draft
 from bigtop_builder.repository.source_pool import AdmittedSource
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store
-from bigtop_builder.source_package import SourcePackage
+from bigtop_builder.repository.wrapper import Change
+from bigtop_builder.source_package import Beside, SourcePackage
+from bigtop_builder.verify.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,48 @@ class Incoming:
         fresh = pool.staged(store, self.fresh, self.component)
         known = {deb.path: deb for deb in fresh}
         return replace(self, fresh=fresh, debs=tuple(known.get(deb.path, deb) for deb in self.debs))
+
+    def brought(
+        self,
+        state: State,
+        wanted: Change,
+        *,
+        verdicts: Sequence[Verdict],
+        manifest: bytes | None,
+        integrity: pool.Integrity | None,
+        beside: Beside,
+    ) -> Change:
+        """Bring what is fresh into the store, and the snapshot that has it: the change that then is to be made.
+
+        Args:
+            state: The repository, locked.
+            wanted: The change, as far as it is known before.
+            verdicts: What verification said.
+            manifest: Release manifest that the packages came with.
+            integrity: As `pool.admit` takes it.
+            beside: Has the .changes and .buildinfo to keep.
+
+        Raises:
+            PublishError: A package is refused, or the store cannot be written.
+        """
+        admitted = pool.admit(
+            state, self.fresh, component=self.component, verdicts=verdicts, integrity=integrity
+        )
+        sources = source_pool.admit(state, self.sources, component=self.component)
+        kept, named = source_pool.kept_records(beside.records, self.debs, beside.sources)
+        state.store.put(source_pool.together(admitted, sources))
+        records = {**pool.records(admitted, verdicts, manifest), **kept}
+        manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
+        grown = partial(
+            self.grown, suite=wanted.suite, admitted=admitted, sources=sources, manifests=manifests
+        )
+        return replace(
+            wanted,
+            snapshot=write_snapshot(state, self.before, grown, records),
+            added=(*(one.record for one in admitted), *(one.record for one in sources)),
+            removed=self.removed,
+            records=named,
+        )
 
     def grown(
         self,

@@ -2,11 +2,11 @@
 """Whether keys last as long as what they sign."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from bigtop_builder.errors import SigningError
-from bigtop_builder.openpgp import Key
+from bigtop_builder.openpgp import Key, Keyring
 from bigtop_builder.openpgp.key import instead
 
 log = logging.getLogger(__name__)
@@ -53,3 +53,26 @@ def following(fingerprint: str, expires: datetime, now: datetime) -> str:
         f"bigtop-builder key rotate {fingerprint} puts a new key beside it; "
         "bring its keyring package to all hosts"
     )
+
+
+def ending_keys(public: bytes, now: datetime) -> Iterator[str]:
+    """Keys that hosts will soon accept no more."""
+    with Keyring() as keyring:
+        if public:
+            keyring.import_key(public)
+        for key in keyring.keys():  # noqa: SIM118  # it is no mapping
+            if key.expires and key.expires < now + LASTING:
+                ends = "expired" if key.expires <= now else "expires"
+                yield (
+                    f"key {key.fingerprint} {ends} on {key.expires:%Y-%m-%d}: "
+                    f"{following(key.fingerprint, key.expires, now)}"
+                )
+
+
+def all_expired(public: bytes, now: datetime) -> bool:
+    """Whether no key signs any more: `ending_keys` has the way out, and a refresh is none."""
+    with Keyring() as keyring:
+        if public:
+            keyring.import_key(public)
+        keys = keyring.keys()
+        return bool(keys) and all(key.expires and key.expires <= now for key in keys)

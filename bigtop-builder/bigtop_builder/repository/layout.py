@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layout of the store: every path in it, and the models of its JSON files. One of the four fixed formats.
 
-All paths are relative to the repository's root, with `/`. Everything is immutable once written, but for
-`dists/<suite>`, the one switch, `state/repository.json`, the settings, and `state/withdrawn.asc`, the notices.
+All paths are relative to the root, with `/`. What a hash or a serial names is written once, unless a crash
+left it unused; what changes is `dists/<suite>`, the one switch, and in `state/` the settings, the notices, a mirror's
+record, public keys whose subkeys or revocation came later, and histories' signatures after a revocation.
 """
 
 import re
@@ -47,6 +48,7 @@ Action = Literal[
     "release",
     "withdraw",
     "restore",
+    "retire",
 ]
 
 
@@ -192,11 +194,14 @@ class Entry(Value):
     before: OptionalSha256 = Field(
         "", alias="from", description="Snapshot until then; empty if the suite is new"
     )
-    after: Sha256 = Field(alias="to", description="Snapshot from then on")
+    after: Sha256 = Field(
+        alias="to", description="Snapshot from then on; for `retire` the one that the suite had"
+    )
     source: str = Field("", description="For `promote`: suite that the snapshot came from")
     kept: str = Field(
         "", description="Name under which a snapshot is kept from then on; empty if none was given"
     )
+    codename: str = Field("", description="For `retire`: codename of the suite, should it ever come back")
     added: tuple[Added, ...] = ()
     removed: tuple[Removed, ...] = ()
     records: dict[str, Sha256] = Field(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, InputError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.founding import meant, unpublished
 from bigtop_builder.repository.layout import Block, Entry, Index
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.pointer import Pointer, proven_pointer
 from bigtop_builder.repository.state import State
 
 Package = tuple[str, str, str, str]
@@ -52,17 +52,17 @@ def moves_of(state: State, suite: str, public: bytes) -> list[Move]:
         InputError: Nothing was published to the suite.
         SigningError: None of the keys has signed where it stands.
     """
-    pointer = state.pointer(suite)
-    if pointer is None:
-        raise InputError(
-            f"nothing was published to suite {suite} of {state.store.name}",
-            hint=meant(suite, state.settings().suites),
-        )
-    what = f"{state.store.name}/{layout.suite_folder(suite)}/InRelease"
-    openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
+    pointer = state.unverified_pointer(suite)
+    last: Pointer | Entry | None = pointer or state.retired(suite)
+    if last is None:
+        raise unpublished(state, suite)
+    if pointer:
+        what = f"{state.store.name}/{layout.suite_folder(suite)}/InRelease"
+        proof = openpgp.verify(pointer.signed, keyring=public, what=what, expired=True)
+        last = proven_pointer(suite, proof, source=what)
     with ThreadPoolExecutor(VERIFYING) as threads:
         return list(
-            threads.map(lambda serial: _move(state, suite, serial, public), range(pointer.serial, 0, -1))
+            threads.map(lambda serial: _move(state, suite, serial, public), range(last.serial, 0, -1))
         )
 
 
@@ -74,7 +74,7 @@ def _move(state: State, suite: str, serial: int, public: bytes) -> Move:
     try:
         entry = Entry.from_json(text, source=path)
         signature = state.store.read(f"{path}.asc") or b""
-        signers = openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True)
+        signers = openpgp.verify(text, signature=signature, keyring=public, what=path, expired=True).keys
     except BuilderError as error:
         return Move(serial=serial, entry=entry, problem=error.brief)
     if (entry.suite, entry.serial) != (suite, serial):
@@ -95,9 +95,11 @@ def packages_of(state: State, suites: Sequence[str] = ()) -> list[tuple[Pointer,
     """
     known = state.settings().suites
     for suite in suites:
+        if suite not in known and state.retired(suite):
+            raise unpublished(state, suite)
         if suite not in known:
             raise InputError(f"{state.store.name} has no suite {suite!r}", hint=meant(suite, known))
-    pointers = state.pointers(suite for suite in known if not suites or suite in suites)
+    pointers = state.unverified_pointers(suite for suite in known if not suites or suite in suites)
     read: dict[str, list[tuple[str, str, str]]] = {}
 
     def keys(block: Block) -> list[tuple[str, str, str]]:

@@ -32,7 +32,7 @@ def lost(state: State, there: Iterable[str], public: bytes) -> tuple[str, ...]:
     suites = {*state.store.names("dists"), *state.store.names("state/history")} - known
     found: set[str] = set()
     for suite in filter(layout.OWN_SUITE.fullmatch, suites):
-        pointer = state.pointer(suite)
+        pointer = state.unverified_pointer(suite)
         found.add(pointer.snapshot if pointer else _told(state, suite, public))
     return tuple(sorted(found - {""}))
 
@@ -53,8 +53,8 @@ def collected(state: State, wanted: Collection[str], public: bytes) -> dict[str,
         if name.endswith(".json") and any(one.encode() in text for one in wanted):
             with suppress(SigningError):
                 signature = state.store.read(f"{path}.asc") or b""
-                openpgp.verify(text, signature=signature, keyring=known, what=path, expired=True)
-                record = Collected.from_json(text, source=path)
+                proof = openpgp.verify(text, signature=signature, keyring=known, what=path, expired=True)
+                record = Collected.from_json(proof.text, source=path)
                 for one in {*record.snapshots} & {*wanted}:
                     found[one] = max(record.when, found.get(one, record.when))
     return found

@@ -12,10 +12,13 @@ from bigtop_builder.artifact import Deb, require_same, whole
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.index.blocks import holding
 from bigtop_builder.repository.index.packages import Stanza, stanza_of
 from bigtop_builder.repository.layout import Added, Snapshot
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Held, Present, Staged, Store, Upload
+from bigtop_builder.schema import counted
+from bigtop_builder.verify.integrity import check_integrity
 from bigtop_builder.verify.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -25,6 +28,9 @@ Integrity = Callable[[Path], list[str]]
 BUMP = (
     "give it a new version; a package of a release gets one by bigtop-builder plan RELEASE --bump and a build"
 )
+FEW = 16
+"""Packages given at once up to which the pool's own bytes of them are read."""
+DAMAGED = "nothing was published: build or fetch the file again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +82,7 @@ def only(debs: Sequence[Deb], architectures: Collection[str]) -> Sequence[Deb]:
     if fitting or not debs:
         return fitting
     raise InputError(
-        f"none of {len(debs)} packages is for {', '.join(architectures)} or all",
+        f"none of {counted(len(debs), 'package')} is for {', '.join(architectures)} or all",
         hint=f"they are for {', '.join(sorted({deb.architecture for deb in debs}))}",
     )
 
@@ -181,6 +187,81 @@ def verdict_sha256(verdict: Verdict) -> str:
     return hashlib.sha256(verdict.to_json().encode()).hexdigest()
 
 
+def spoilt(store: Store, debs: Sequence[Deb], fresh: Sequence[Deb], component: str) -> dict[str, Deb]:
+    """Path in the pool -> package, of those that a suite has and whose file is missing or has other bytes.
+
+    Sizes are always looked at. Bytes are read of no more than `FEW` packages, which is how somebody mends what
+    `check` has found: who gives thousands again waits for no hash of them.
+
+    Args:
+        store: The repository's.
+        debs: Packages, each with its hash.
+        fresh: Those of them that the suite does not have.
+        component: Its component.
+    """
+    new = {(one.name, one.version, one.architecture) for one in fresh}
+    known = {
+        _place(deb, component): deb for deb in debs if (deb.name, deb.version, deb.architecture) not in new
+    }
+    held = store.held(known)
+    return {
+        path: deb
+        for path, deb in known.items()
+        if path not in held
+        or held[path].size != deb.size
+        or (len(debs) <= FEW and not _same(store, path, held[path], deb))
+    }
+
+
+def put_back(state: State, debs: Sequence[Deb], fresh: Sequence[Deb], component: str) -> tuple[str, ...]:
+    """Give files of the pool that were lost or altered their bytes again, from packages with the recorded hash.
+
+    Of packages that the suite does not have, up to `FEW` are looked at, and any snapshot that has one may tell.
+    The repository must be locked.
+
+    Args:
+        state: The repository.
+        debs: Packages, each with its hash if some pool has a file of that name.
+        fresh: Those of them that the suite does not have.
+        component: Its component.
+
+    Returns:
+        Paths of the files.
+    """
+    store = state.store
+    found = spoilt(store, debs, fresh, component)
+    if len(debs) <= FEW:
+        pools = store.names(layout.POOL)
+        places = {_place(deb, other): deb for deb in fresh if deb.sha256 for other in pools}
+        held = store.held(places)
+        found |= {
+            path: deb
+            for path, deb in places.items()
+            if path in held and not _same(store, path, held[path], deb) and _recorded(state, path, deb)
+        }
+    if found:
+        store.put({path: Upload(deb.path, deb.sha256) for path, deb in found.items()})
+    for path, deb in found.items():
+        log.warning("%s was missing or altered: it has the bytes of %s again", path, deb.path)
+    return tuple(found)
+
+
+def _recorded(state: State, path: str, deb: Deb) -> bool:
+    """Whether a snapshot has a package with these bytes at this place. Only a conflict pays for asking them all."""
+    indices = [
+        index
+        for snapshot in state.snapshots()
+        for named in state.snapshot(snapshot).components.values()
+        for index in named.values()
+    ]
+    blocks = {block.sha256: block for index in indices for block in holding(index.blocks, [deb.name])}
+    return any(
+        (one.filename, one.sha256) == (path, deb.sha256)
+        for block in blocks.values()
+        for one in state.stanzas(block)
+    )
+
+
 def _place(deb: Deb, component: str) -> str:
     return layout.pool_file(component, deb.name, deb.version, deb.architecture)
 
@@ -253,7 +334,7 @@ def _check_kept_out(debs: Iterable[Deb], verdicts: Iterable[Verdict]) -> None:
 def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
     if not debs:
         return
-    log.info("verifying %d packages that no verdict knows", len(debs))
+    log.info("verifying %s that no verdict knows", counted(len(debs), "package"))
     found = on_all_cores(integrity, [deb.content for deb in debs])
     broken = [
         f"{deb.path}: {problem}" for deb, problems in zip(debs, found, strict=True) for problem in problems
@@ -262,13 +343,20 @@ def _verify(debs: Sequence[Deb], integrity: Integrity) -> None:
         raise PublishError(
             f"{broken[0]}",
             details="\n".join(broken[1:]),
-            hint="nothing was published: build or fetch the file again",
+            hint=DAMAGED,
         )
 
 
 def _other_bytes(deb: Deb, other: str) -> PublishError:
+    said = f"{deb.name} {deb.version} {deb.architecture} is in the repository with other bytes"
+    if problems := check_integrity(deb.content):
+        return PublishError(
+            f"{deb.path}: {problems[0]}",
+            details="\n".join([*problems[1:], f"{said}: {other}"]),
+            hint=DAMAGED,
+        )
     return PublishError(
-        f"{deb.path}: {deb.name} {deb.version} {deb.architecture} is in the repository with other bytes",
+        f"{deb.path}: {said}",
         details=f"this file: sha256 {deb.sha256}, {deb.size} bytes\nalready there: {other}\n"
         "Hosts that have it would never take the new one. (A version that differs in its epoch alone "
         "has the same file name, and counts as the same.)",

@@ -6,7 +6,7 @@ history entry, then the switch. All of one step is durable before the next begin
 is either unreachable or whole, and the same command takes up what is there.
 """
 
-import hashlib
+import dataclasses
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import pool, source_pool
+from bigtop_builder.repository import pool
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_newest
 from bigtop_builder.repository.catalog import promoted
-from bigtop_builder.repository.drafting import write_snapshot
-from bigtop_builder.repository.founding import begin, define, ensure, meant, require_component
+from bigtop_builder.repository.founding import begin, define, ensure, require_component, unpublished
 from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
-from bigtop_builder.repository.layout import Form, Settings, Snapshot, SuiteSettings
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.layout import Action, Form, Settings, Snapshot, SuiteSettings
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.published import Published, compared, unchanged
 from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_back
 from bigtop_builder.repository.source_pool import NOTHING
@@ -189,39 +188,23 @@ class Repository:
             there = self.trusted(suite, keyring)
             pointer = there or completion.take_up(self.state, suite, keyring=keyring, clock=self.clock)
             incoming = self._incoming(pointer, component, debs, beside, replace=replace)
+            mended = pool.put_back(self.state, debs, incoming.fresh, component)
             if pointer and not incoming:
-                return unchanged(pointer) if there else completed(self.state, pointer)
+                done = unchanged(pointer) if there else completed(self.state, pointer)
+                return dataclasses.replace(done, mended=mended)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
-            incoming = incoming.staged(self.store)
-            admitted = pool.admit(
+            action: Action = "replace" if replace else "add"
+            wanted = Change(suite=suite, snapshot="", action=action, who=who, why=why, waived=waived)
+            change = incoming.staged(self.store).brought(
                 self.state,
-                incoming.fresh,
-                component=component,
+                wanted,
                 verdicts=verdicts,
+                manifest=manifest,
                 integrity=self._integrity if verify else None,
+                beside=beside,
             )
-            sources = source_pool.admit(self.state, incoming.sources, component=component)
-            kept, named = source_pool.kept_records(beside.records, incoming.debs, beside.sources)
-            self.store.put(source_pool.together(admitted, sources))
-            records = {**pool.records(admitted, verdicts, manifest), **kept}
-            manifests = () if manifest is None else (hashlib.sha256(manifest).hexdigest(),)
-            grown = partial(
-                incoming.grown, suite=suite, admitted=admitted, sources=sources, manifests=manifests
-            )
-            snapshot = write_snapshot(self.state, incoming.before, grown, records)
-            change = Change(
-                suite=suite,
-                snapshot=snapshot,
-                action="replace" if replace else "add",
-                who=who,
-                why=why,
-                added=(*(one.record for one in admitted), *(one.record for one in sources)),
-                removed=incoming.removed,
-                waived=waived,
-                records=named,
-            )
-            return self.switch_to(pointer, change, keyring, loss)
+            return dataclasses.replace(self.switch_to(pointer, change, keyring, loss), mended=mended)
 
     def settled(
         self,
@@ -241,10 +224,12 @@ class Repository:
         """
         require_component(component)
         fitting = pool.only(debs, architectures)
-        pointer = self.state.pointer(suite)
-        if pointer and not self._incoming(pointer, component, fitting, beside, replace=replace):
-            return unchanged(pointer)
-        return None
+        pointer = self.state.unverified_pointer(suite)
+        if pointer is None:
+            return None
+        incoming = self._incoming(pointer, component, fitting, beside, replace=replace)
+        spoilt = incoming or pool.spoilt(self.store, fitting, incoming.fresh, component)
+        return None if spoilt else unchanged(pointer)
 
     def promote(
         self,
@@ -317,19 +302,20 @@ class Repository:
                 return unchanged(pointer)
             change = Change(suite=suite, snapshot=target, action="rollback", who=who, why=why)
             done = self.switch_to(pointer, change, keyring)
-        return went_back(self.state, pointer, done, public, further=to is None)
+        return went_back(self.state, pointer, done, public)
 
-    def trusted(self, suite: str, keyring: Keyring) -> Pointer | None:
-        """Where a suite stands, after its signature was verified: nobody else's state is ever signed anew."""
-        pointer = self.state.pointer(suite)
-        if pointer:
-            require_link(self.store, suite, pointer.serial)
-            public = public_keys(self.state, keyring)
-            require_good(self.state, pointer, public)
-            require_newest(self.state, pointer, public)
+    def trusted(self, suite: str, keyring: Keyring) -> Proven | None:
+        """Where a suite stands, by what was verified: nobody else's state is ever signed anew."""
+        said = self.state.unverified_pointer(suite)
+        if said is None:
+            return None
+        require_link(self.store, suite, said.serial)
+        public = public_keys(self.state, keyring)
+        pointer = require_good(self.state, said, public)
+        require_newest(self.state, pointer, public)
         return pointer
 
-    def standing(self, suite: str, keyring: Keyring) -> Pointer:
+    def standing(self, suite: str, keyring: Keyring) -> Proven:
         """Where a suite stands that something was published to, verified as `trusted` does it.
 
         Raises:
@@ -337,31 +323,33 @@ class Repository:
         """
         pointer = self.trusted(suite, keyring)
         if pointer is None:
-            raise InputError(
-                f"nothing was published to suite {suite} of {self.store.name}",
-                hint=meant(suite, self.state.settings().suites),
-            )
+            raise unpublished(self.state, suite)
         return pointer
 
     def check_lasting(self, suite: str, keyring: Keyring) -> None:
-        """See that the keys can sign, and that a Release signed now can be read until its end.
+        """See that the keys can sign, and that a Release signed now, of suite or snapshot, can be read until its end.
 
         Raises:
             SigningError: A key cannot sign, or all expire soon.
         """
         settings = self.state.settings()
         known = settings.suites.get(suite)
+        days = (known.valid_days if known else None, settings.snapshot_days)
         require_lasting(
             check_signers(keyring, settings.keys),
             now=self.clock(),
-            valid_days=known.valid_days if known else None,
+            valid_days=max((one for one in days if one), default=None),
         )
 
     def loss(self, pointer: Pointer | None, snapshot: str) -> Loss:
         """What hosts of a suite would lose by its switch to another snapshot."""
         if pointer is None:
             return Loss()
-        before, after = (self.state.snapshot(one) for one in (pointer.snapshot, snapshot))
+        after = self.state.snapshot(snapshot)
+        try:
+            before = self.state.snapshot(pointer.snapshot)
+        except BuilderError as error:  # what is lost of the old snapshot is no reason to stay at it
+            return Loss(unknown=error.brief)
         return between(before, after, self.state.stanzas)
 
     def _incoming(
@@ -371,7 +359,7 @@ class Repository:
         return incoming_of(self.state, before, component, debs, beside.sources, replace=replace)
 
     def switch_to(
-        self, pointer: Pointer | None, change: Change, keyring: Keyring, loss: Loss | None = None
+        self, pointer: Proven | None, change: Change, keyring: Keyring, loss: Loss | None = None
     ) -> Published:
         """Make a change the suite's state. The repository must be locked, and the snapshot in the store.
 

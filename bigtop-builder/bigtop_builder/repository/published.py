@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.repository.gate import Lowered, Vanished
 from bigtop_builder.repository.index.packages import Key, Stanza, parse_stanzas
 from bigtop_builder.repository.index.sources import ARCHITECTURE, SourceStanza, parse_sources
@@ -35,6 +35,7 @@ class Published:
         removed: Packages that went out.
         vanished: Packages that hosts find no more, as was accepted.
         lowered: Packages whose newest version went down, as was allowed.
+        mended: Files of the pool that were missing or had other bytes, and have the right ones again.
     """
 
     suite: str
@@ -45,6 +46,7 @@ class Published:
     removed: tuple[Removed, ...] = ()
     vanished: tuple[Vanished, ...] = ()
     lowered: tuple[Lowered, ...] = ()
+    mended: tuple[str, ...] = ()
 
 
 def from_pool(stanza: Stanza | SourceStanza) -> Added:
@@ -66,7 +68,7 @@ def unchanged(pointer: Pointer) -> Published:
 def compared(state: State, before: Pointer | None, done: Published) -> Published:
     """The same with the packages that came and went by a switch to a snapshot that was there before.
 
-    They are read after the switch, and only from blocks that the two snapshots do not share: a block that is missing
+    They are read after the switch, and only from blocks that the two snapshots do not share: what is missing of them
     is no reason not to go back. Of a suite that had no snapshot before all are new, and none is listed.
 
     Args:
@@ -79,7 +81,7 @@ def compared(state: State, before: Pointer | None, done: Published) -> Published
     try:
         old, new = (state.snapshot(one) for one in (before.snapshot, done.snapshot))
         added, removed = difference(state, old, new)
-    except CheckFailed as error:
+    except BuilderError as error:
         log.warning("%s was switched; which packages come and go is not known: %s", done.suite, error.brief)
         return done
     return replace(done, added=added, removed=removed)

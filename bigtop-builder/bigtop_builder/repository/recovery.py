@@ -1,38 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """A suite whose InRelease is gone or spoilt: what else was signed says where it stood. Nothing is written here."""
 
-from dataclasses import replace
-
-from bigtop_builder import openpgp
-from bigtop_builder.errors import CheckFailed, SigningError
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.accidents import require_link
-from bigtop_builder.repository.authentic import newest_signed, signed_entry
+from bigtop_builder.repository.authentic import newest_signed, proof_of, signed_entry
 from bigtop_builder.repository.layout import Entry
-from bigtop_builder.repository.pointer import KEPT, DamagedError, Pointer, read_pointer
+from bigtop_builder.repository.pointer import KEPT, DamagedError, Proven, proven_pointer, unverified_pointer
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.unfinished import FIRST, require_origin, require_ours
+from bigtop_builder.repository.unfinished import require_origin, require_ours
 from bigtop_builder.repository.wrapper import settings_of
 
 
-def whole(state: State, suite: str, public: bytes) -> bool:
-    """Whether a suite has an InRelease that can be read, and that a key has signed.
+def whole(state: State, suite: str, public: bytes) -> Proven | None:
+    """Where a suite stands; None if it has no InRelease that can be read, and that a key has signed.
 
     Raises:
         CheckFailed: It is signed, and not the suite's: somebody has put it there.
     """
     path = f"{layout.suite_folder(suite)}/InRelease"
     signed = state.store.read(path)
-    if signed is None or not _good(signed, None, public):
-        return False
+    if signed is None or not (proof := proof_of(signed, None, public)):
+        return None
     try:
-        read_pointer(suite, signed, source=f"{state.store.name}/{path}")
+        return proven_pointer(suite, proof, source=f"{state.store.name}/{path}", signed=signed)
     except DamagedError:
-        return False
-    return True
+        return None
 
 
-def stood(state: State, suite: str, public: bytes) -> Pointer | None:
+def stood(state: State, suite: str, public: bytes) -> Proven | None:
     """Where a suite stood that has no whole InRelease; its `signed` is empty.
 
     The link of a suite names the release that it was switched to: this one, and no other, is looked for. Without a
@@ -45,7 +41,8 @@ def stood(state: State, suite: str, public: bytes) -> Pointer | None:
         public: Keys, binary, of which one must have signed what is believed.
 
     Returns:
-        None if nothing was published to it, or only once and nobody knows whether it was switched.
+        None if nothing was published to it since it was retired, if it was, or only once and nobody knows whether it
+        was switched.
 
     Raises:
         SigningError: None of the keys has signed the newest wrapper.
@@ -62,19 +59,37 @@ def stood(state: State, suite: str, public: bytes) -> Pointer | None:
             )
         return found
     own = layout.OWN_SUITE.fullmatch(suite)
-    if not (own or switched) and state.switches(suite) == FIRST:
+    if not (own or switched) and state.switches(suite) <= state.first(suite):
         return None
     last = _newest(state, suite, public)
     if own:
         return max(filter(None, [last, _own(state, suite, public)]), key=lambda one: one.serial, default=None)
-    if last:
-        if switched:
-            require_link(state.store, suite, last.serial)
-        _require_last(state, last, public)
+    if last is None:
+        return _by_history(state, suite, public)
+    if switched:
+        require_link(state.store, suite, last.serial)
+    _require_last(state, last, public)
     return last
 
 
-def brought_back(state: State, pointer: Pointer) -> str:
+def _by_history(state: State, suite: str, public: bytes) -> Proven:
+    """Where a suite stood whose link and wrappers are all gone: the newest entry of its history says it.
+
+    Raises:
+        CheckFailed: It is not signed, or its snapshot is gone.
+    """
+    serial = max(state.entries(suite), default=0)
+    found = _told(state, suite, serial, public)
+    if found is None or state.store.size(layout.snapshot_file(found.snapshot)) is None:
+        gone = f"snapshots/{found.snapshot}" if found else f"releases/{suite}"
+        raise CheckFailed(
+            f"nothing that is signed and whole says where {suite} stood: {gone} is missing",
+            hint=f"bring {gone} back from a copy of the repository; or promote a snapshot to another suite",
+        )
+    return found
+
+
+def brought_back(state: State, pointer: Proven) -> str:
     """What is said of a suite that stands again where it stood."""
     release = f"release {pointer.serial} of {pointer.date:%Y-%m-%d %H:%M} UTC"
     sure = linked(state, pointer.suite) == pointer.serial
@@ -99,35 +114,36 @@ def linked(state: State, suite: str) -> int:
     return serial if max(state.entries(suite), default=0) <= serial + 1 else 0
 
 
-def _newest(state: State, suite: str, public: bytes) -> Pointer | None:
+def _newest(state: State, suite: str, public: bytes) -> Proven | None:
     for serial in sorted(state.releases(suite), reverse=True):
         if found := _wrapper(state, suite, serial, public):
             return found
         path = f"{layout.release_folder(suite, serial)}/InRelease"
         if (signed := state.store.read(path)) is not None:
-            last = read_pointer(suite, signed, source=f"{state.store.name}/{path}", serial=serial)
+            last = unverified_pointer(suite, signed, source=f"{state.store.name}/{path}", serial=serial)
             require_ours(state, last, public)
     return None
 
 
-def _wrapper(state: State, suite: str, serial: int, public: bytes) -> Pointer | None:
+def _wrapper(state: State, suite: str, serial: int, public: bytes) -> Proven | None:
     """What a release says whose InRelease is signed, or whose Release is."""
     folder = layout.release_folder(suite, serial)
     inline, release, detached = (
         state.store.read(f"{folder}/{name}") for name in ("InRelease", "Release", "Release.gpg")
     )
     for name, text, signature in (("InRelease", inline, None), ("Release", release, detached or b"")):
-        if text is not None and _good(text, signature, public):
+        if text is not None and (proof := proof_of(text, signature, public)):
+            source = f"{state.store.name}/{folder}/{name}"
             try:
-                found = read_pointer(suite, text, source=f"{state.store.name}/{folder}/{name}", serial=serial)
+                found = proven_pointer(suite, proof, source=source, serial=serial)
             except DamagedError:
                 continue
             require_origin(state, found)
-            return replace(found, signed=b"")
+            return found
     return None
 
 
-def _told(state: State, suite: str, serial: int, public: bytes) -> Pointer | None:
+def _told(state: State, suite: str, serial: int, public: bytes) -> Proven | None:
     """What the signed history says of a release."""
     path = layout.history_file(suite, serial)
     text = state.store.read(path)
@@ -135,16 +151,16 @@ def _told(state: State, suite: str, serial: int, public: bytes) -> Pointer | Non
     return _pointer(state, entry) if entry else None
 
 
-def _own(state: State, suite: str, public: bytes) -> Pointer | None:
+def _own(state: State, suite: str, public: bytes) -> Proven | None:
     """Where a snapshot's own suite stood, by its history if that is whole: a gc that was cut off leaves holes."""
     serials = state.entries(suite)
     newest = max(serials, default=0)
     return _told(state, suite, newest, public) if newest and len(serials) == newest else None
 
 
-def _pointer(state: State, entry: Entry) -> Pointer:
+def _pointer(state: State, entry: Entry) -> Proven:
     settings = state.settings()
-    return Pointer(
+    return Proven(
         suite=entry.suite,
         serial=entry.serial,
         snapshot=entry.after,
@@ -160,7 +176,7 @@ def _pointer(state: State, entry: Entry) -> Pointer:
     )
 
 
-def _require_last(state: State, last: Pointer, public: bytes) -> None:
+def _require_last(state: State, last: Proven, public: bytes) -> None:
     """See that the signed history goes no further than a wrapper: nobody is to be taken back by a loss."""
     if serial := newest_signed(state, last.suite, public, beyond=last.serial):
         path, folder = layout.history_file(last.suite, serial), layout.release_folder(last.suite, serial)
@@ -170,11 +186,3 @@ def _require_last(state: State, last: Pointer, public: bytes) -> None:
             hint=f"bring {folder} back from a copy; if there never was one, for its publish was cut off, "
             f"remove {path}",
         )
-
-
-def _good(text: bytes, signature: bytes | None, public: bytes) -> bool:
-    try:
-        openpgp.verify(text, signature=signature, keyring=public, what="a release", expired=True)
-    except SigningError:
-        return False
-    return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import CheckFailed, InputError, SigningError
+from bigtop_builder.errors import CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import (
@@ -19,13 +19,15 @@ from bigtop_builder.repository.authentic import (
     recorded,
     require_signed,
 )
-from bigtop_builder.repository.founding import meant
+from bigtop_builder.repository.founding import adopt, unpublished
+from bigtop_builder.repository.joining import rejoin
 from bigtop_builder.repository.layout import Action, Notices, Settings
-from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer
+from bigtop_builder.repository.notices import marked, out_of_use
+from bigtop_builder.repository.pointer import KEPT, WITHDRAWN, Pointer, Proven
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.recovery import brought_back, clear, linked, stood, whole
 from bigtop_builder.repository.state import State
-from bigtop_builder.repository.unfinished import FIRST, take_up, unfinished
+from bigtop_builder.repository.unfinished import take_up, unfinished
 from bigtop_builder.repository.withdraw import write_notices
 from bigtop_builder.repository.wrapper import Change, settings_of, signed_by, switch_all
 
@@ -45,7 +47,7 @@ class Due:
     Attributes:
         suite: The suite.
         snapshot: Where it points.
-        pointer: How it stands; None for a snapshot that has no suite of its own yet.
+        pointer: How it stands; None for a snapshot that has no suite of its own yet. `_proven` is signed over.
         reason: Why.
         marks: Fields that it is to have again, if it was lost.
     """
@@ -84,7 +86,9 @@ def refresh(
     who: str = "",
     why: str = "",
 ) -> tuple[Refreshed, ...]:
-    """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to. No index is made anew.
+    """Sign anew with a new Date and Valid-Until, over the snapshots that suites point to.
+
+    Of suites that are named, indices that are missing or altered are joined anew from their blocks.
 
     Of suites that are named, and with `everything`, a first publish that was cut off is completed before: with a
     change of keys the last who know it may go.
@@ -102,36 +106,52 @@ def refresh(
         InputError: Nothing was published to one of the suites.
         SigningError: A key cannot sign, or a suite's state is not signed by the repository's keys.
     """
-    state = repository.state
-    check_signers(keyring, state.settings().keys)
-    with state.lock():
-        _bring_keys(state, keyring)
-        public = trusted or public_keys(state, keyring)
-        for suite in suites or (state.settings().suites if everything else ()):
-            _complete(repository, suite, public, keyring, strict=bool(suites))
-        found = (
-            named(state, suites, public)
-            if suites
-            else due(state, public, now=repository.clock(), everything=everything)
+    check_signers(keyring, repository.state.settings().keys)
+    with repository.state.lock():
+        return refresh_locked(
+            repository, suites, keyring=keyring, everything=everything, trusted=trusted, who=who, why=why
         )
-        found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
-        standing = [one.pointer for one in found if one.pointer and one.pointer.signed]
-        with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(lambda pointer: require_signed(state, pointer, public), standing))
-        done: list[Refreshed] = []
-        for start in range(0, len(found), BATCH):
-            part = found[start : start + BATCH]
-            changes = [(one.pointer, _change(one, who, why)) for one in part]
-            serials = switch_all(state, changes, keyring=keyring, clock=repository.clock)
-            done += [
-                Refreshed(suite=one.suite, serial=serial, snapshot=one.snapshot, reason=one.reason)
-                for one, serial in zip(part, serials, strict=True)
-            ]
-        if not suites and (reason := _notices_due(state, public, everything=everything)):
-            listed = tuple(state.notices(public).values())
-            moment = repository.clock().replace(microsecond=0)
-            write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
-            done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
+
+
+def refresh_locked(
+    repository: Repository,
+    suites: Sequence[str] = (),
+    *,
+    keyring: Keyring,
+    everything: bool = False,
+    trusted: bytes = b"",
+    who: str = "",
+    why: str = "",
+) -> tuple[Refreshed, ...]:
+    """As `refresh`, for who has the lock, and has seen that the keys can sign."""
+    state = repository.state
+    _bring_keys(state, keyring)
+    public = trusted or public_keys(state, keyring)
+    for suite in suites or (state.settings().suites if everything else ()):
+        _complete(repository, suite, public, keyring, strict=bool(suites))
+    found = (
+        named(state, suites, public)
+        if suites
+        else due(state, public, now=repository.clock(), everything=everything)
+    )
+    found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
+    for snapshot in dict.fromkeys(one.snapshot for one in found if suites):
+        rejoin(state, snapshot)
+    with ThreadPoolExecutor(THREADS) as threads:
+        changes = list(threads.map(lambda one: _change(state, one, public, who, why), found))
+    done: list[Refreshed] = []
+    for start in range(0, len(found), BATCH):
+        part = changes[start : start + BATCH]
+        serials = switch_all(state, part, keyring=keyring, clock=repository.clock)
+        done += [
+            Refreshed(suite=one.suite, serial=serial, snapshot=change.snapshot, reason=one.reason)
+            for one, (_, change), serial in zip(found[start:], part, serials, strict=False)
+        ]
+    if not suites and (reason := notices_due(state, public, everything=everything)):
+        listed = tuple(out_of_use(state, lambda: public).values())
+        moment = repository.clock().replace(microsecond=0)
+        write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
+        done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
     return tuple(done)
 
 
@@ -151,7 +171,7 @@ def _complete(repository: Repository, suite: str, public: bytes, keyring: Keyrin
     """Take up the first publish to a suite if it was cut off; unless strict, what nobody can take up stays."""
     state = repository.state
     switched = state.store.size(f"{layout.suite_folder(suite)}/InRelease") is not None or linked(state, suite)
-    if switched or suite not in state.settings().suites or state.switches(suite) != FIRST:
+    if switched or suite not in state.settings().suites or state.switches(suite) != state.first(suite):
         return
     try:
         unfinished(state, suite, public)
@@ -179,15 +199,15 @@ def named(state: State, suites: Sequence[str], public: bytes) -> list[Due]:
     found = []
     for suite in dict.fromkeys(suites):
         own = layout.OWN_SUITE.fullmatch(suite)
-        lost = not whole(state, suite, public)
-        pointer = _stood(state, suite, public) if lost else state.pointer(suite)
+        standing = whole(state, suite, public)
+        lost = standing is None
+        pointer = standing or _stood(state, suite, public)
         reason = brought_back(state, pointer) if lost and pointer else "asked for"
         snapshot = pointer.snapshot if pointer else _snapshot_of(state, suite, public) if own else ""
         if not snapshot:
-            raise InputError(
-                f"nothing was published to suite {suite} of {state.store.name}",
-                hint=meant(suite, state.settings().suites),
-            )
+            raise unpublished(state, suite)
+        if pointer:
+            adopt(state, pointer)
         if lost:
             clear(state, suite)
             log.warning("%s: %s", suite, reason)
@@ -210,14 +230,14 @@ def _recovered(state: State, one: Due, public: bytes) -> Due:
     """
     last = _stood(state, one.suite, public)
     marks = _marks(state, one.snapshot, public)
-    if last is None or last.serial == FIRST:
+    if last is None or last.serial == 1:
         return replace(one, marks=marks)
     reason = brought_back(state, last)
     log.warning("%s: %s", one.suite, reason)
     return replace(one, pointer=last, reason=reason, marks=marks)
 
 
-def _stood(state: State, suite: str, public: bytes) -> Pointer | None:
+def _stood(state: State, suite: str, public: bytes) -> Proven | None:
     """Where a suite stood whose InRelease is gone or spoilt; a snapshot's own can be made anew in any case."""
     try:
         return stood(state, suite, public)
@@ -230,11 +250,11 @@ def _stood(state: State, suite: str, public: bytes) -> Pointer | None:
 
 def _marks(state: State, snapshot: str, public: bytes) -> dict[str, str]:
     """Fields of a snapshot's own suite that was lost, by what else is signed: why it is withdrawn, and its name."""
-    notice = state.notices(public).get(snapshot)
+    notice = out_of_use(state, lambda: public).get(snapshot)
     marks = {WITHDRAWN: notice.why if notice else ""}
     name = once_kept(state, snapshot, public)
     if name is not None:
-        others = state.pointers(map(layout.snapshot_suite, state.snapshots())).values()
+        others = state.unverified_pointers(map(layout.snapshot_suite, state.snapshots())).values()
         taken = any(other.kept == name and other.snapshot != snapshot for other in others)
         marks[KEPT] = f"{snapshot[:16]}-{name}"[:64] if name and taken else name
     return marks
@@ -251,7 +271,7 @@ def due(state: State, public: bytes, *, now: datetime, everything: bool = False)
     """
     settings = state.settings()
     snapshots = {layout.snapshot_suite(one): one for one in state.snapshots()}
-    pointers = state.pointers([*snapshots, *settings.suites])
+    pointers = state.unverified_pointers([*snapshots, *settings.suites])
     missing = [one for suite, one in snapshots.items() if suite not in pointers]
     known = recorded(state, missing, public)
     for orphan in sorted(set(missing) - known):
@@ -287,7 +307,7 @@ def why_due(pointer: Pointer, settings: Settings, public: bytes, *, now: datetim
         good = openpgp.verify(pointer.signed, keyring=public, what=pointer.suite)
     except SigningError:
         return "hosts would not take its signature"
-    return "" if set(good) == set(settings.keys) else "not each key has signed it"
+    return "" if set(good.keys) == set(settings.keys) else "not each key has signed it"
 
 
 def ending(pointer: Pointer, *, now: datetime) -> str:
@@ -298,26 +318,47 @@ def ending(pointer: Pointer, *, now: datetime) -> str:
     return f"{said} {pointer.until:%Y-%m-%d %H:%M} UTC"
 
 
-def _change(one: Due, who: str, why: str) -> Change:
-    action: Action = "refresh" if one.pointer else "snapshot"
-    return Change(
+def _change(state: State, one: Due, public: bytes, who: str, why: str) -> tuple[Proven | None, Change]:
+    """Where a suite stands by what is signed, and what is wanted: that same snapshot.
+
+    Raises:
+        SigningError: None of the keys has signed it.
+        CheckFailed: It is a copy without links, or an old state.
+    """
+    pointer = _proven(state, one.pointer, public)
+    action: Action = "refresh" if pointer else "snapshot"
+    change = Change(
         suite=one.suite,
-        snapshot=one.snapshot,
+        snapshot=pointer.snapshot if pointer else one.snapshot,
         action=action,
         who=who,
         why=why or one.reason,
         marks=one.marks,
     )
+    return pointer, change
 
 
-def _notices_due(state: State, public: bytes, *, everything: bool) -> str:
+def _proven(state: State, pointer: Pointer | None, public: bytes) -> Proven | None:
+    """Of a suite that was lost, what else is signed has been looked at already."""
+    if pointer is None or (isinstance(pointer, Proven) and not pointer.signed):
+        return pointer
+    return require_signed(state, pointer, public)
+
+
+def notices_due(state: State, public: bytes, *, everything: bool) -> str:
+    """Why the list of withdrawn snapshots is to be signed anew, or made anew; empty if it is not."""
     signed = state.store.read(layout.WITHDRAWN)
     if signed is None:
-        return ""
+        return "it was lost" if marked(state, lambda: public) else ""
     if everything:
         return "asked for"
     known = public + b"".join(kept_keys(state).values())
-    good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
+    try:
+        good = openpgp.verify(signed, keyring=known, what=layout.WITHDRAWN)
+    except SigningError:
+        return "none of the keys has signed it as it is"
     return (
-        "" if set(good) == set(state.settings().keys) else "other keys than the present ones have signed it"
+        ""
+        if set(good.keys) == set(state.settings().keys)
+        else "other keys than the present ones have signed it"
     )

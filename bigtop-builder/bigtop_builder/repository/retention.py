@@ -69,6 +69,9 @@ def _of_suite(suite: str, past: Past, marked: Marked, now: datetime) -> Iterator
     history, rules = past.history, past.rules
     if not history:
         return
+    if history[-1].action == "retire":
+        yield from _lately(suite, history, DAY, history[-1].when, now)
+        return
     yield history[-1].after, f"{suite} points to it"
     for snapshot in _rollbacks(history, rules.rollbacks, marked.withdrawn):
         yield snapshot, f"{suite} can go back to it"
@@ -77,10 +80,16 @@ def _of_suite(suite: str, past: Past, marked: Marked, now: datetime) -> Iterator
         yield from ((snapshot, f"{suite} keeps all") for snapshot in last)
     elif rules.keep is not None:
         yield from ((snapshot, f"one of the last {rules.keep} of {suite}") for snapshot in last[: rules.keep])
-    days = max(timedelta(days=rules.keep_days or 0), DAY)
-    ends = [*(entry.when for entry in history[1:]), now]
-    for entry, end in zip(history, ends, strict=True):
-        if end > now - days:
+    yield from _lately(suite, history, max(timedelta(days=rules.keep_days or 0), DAY), now, now)
+
+
+def _lately(
+    suite: str, history: Sequence[Entry], days: timedelta, end: datetime, now: datetime
+) -> Iterator[tuple[str, str]]:
+    """What a suite pointed to within some days, if it pointed somewhere until `end`."""
+    ends = [*(entry.when for entry in history[1:]), end]
+    for entry, left in zip(history, ends, strict=True):
+        if left > now - days:
             yield entry.after, f"{suite} pointed to it within {days.days} {'day' if days == DAY else 'days'}"
 
 

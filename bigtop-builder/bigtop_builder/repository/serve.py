@@ -2,9 +2,10 @@
 """A web server for a repository on disk, as long as a with statement lasts: quickstart, tests, a small site.
 
 Paths are resolved through the symlinks before a file is opened, so an answer is always one file from end to
-end, also when a suite is switched meanwhile. Ranges, conditional requests and keep-alive are the library's.
+end, also when a suite is switched meanwhile. Ranges, conditional requests, gzip and keep-alive are the library's.
 """
 
+import re
 import socket
 import threading
 import time
@@ -14,12 +15,18 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from bigtop_builder.errors import EnvironmentMissing, InputError
 
 START_SECONDS = 10.0
+TEXT = re.compile(
+    r".*/(InRelease|Release|Packages|Sources|Translation-[^/.]+|[^/]+\.(json|asc|changes|buildinfo))"
+)
+"""What is sent with gzip to clients that take it: by its name, for a name tells whether a file is packed already."""
 
 
 @contextmanager
@@ -43,7 +50,7 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[s
             f"{host}:{port} cannot be served on: {reason}",
             hint="name another --host or --port; port 0 picks a free one",
         ) from error
-    application = Starlette(routes=[Mount("/", StaticFiles(directory=folder.resolve()))])
+    application = Starlette(routes=[Mount("/", _Files(folder.resolve()))])
     config = uvicorn.Config(
         application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
@@ -57,6 +64,19 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[s
         finally:
             server.should_exit = True
             thread.join()
+
+
+class _Files:
+    """The folder, with gzip for text."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = StaticFiles(directory=folder)
+        self._packing = GZipMiddleware(self._files)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        chosen = self._packing if TEXT.fullmatch(scope["path"]) else self._files
+        await chosen(scope, receive, send)
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:

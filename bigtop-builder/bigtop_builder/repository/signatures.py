@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from bigtop_builder import openpgp
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import SigningError
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.layout import COPY, Snapshot
 from bigtop_builder.repository.pointer import Pointer
@@ -12,44 +12,40 @@ from bigtop_builder.repository.state import State
 
 
 def signatures(state: State, pointer: Pointer, public: bytes) -> Iterator[str]:
-    """Whether InRelease is signed, with nothing around it, and Release is the same and signed."""
+    """Whether InRelease is signed, with nothing around it, as apt wants it, and Release is the same and signed."""
     folder = layout.suite_folder(pointer.suite)
     again = f"bigtop-builder repo refresh {pointer.suite} signs it anew"
     back = f"bigtop-builder repo refresh {pointer.suite} brings it back; or {COPY}"
-    spoilt = list(verified(pointer.signed, None, public, f"{folder}/InRelease", mend=back))
-    yield from spoilt
-    if spoilt:
+    what = f"{folder}/InRelease"
+    try:
+        proof = openpgp.verify(pointer.signed, keyring=public, what=what)
+    except SigningError as error:
+        yield _told(error, back)
         return
-    if not _bare(pointer.signed):
-        yield f"{folder}/InRelease has bytes around what is signed, and apt refuses it: {again}"
     release, detached = (state.store.read(f"{folder}/{name}") for name in ("Release", "Release.gpg"))
     if release is None or detached is None:
         yield f"{folder}/{'Release' if release is None else 'Release.gpg'} is missing: {again}"
         return
     yield from verified(release, detached, public, f"{folder}/Release", mend=again)
-    if release.rstrip(b"\n") != openpgp.signed_text(pointer.signed).rstrip(b"\n"):
+    if openpgp.canonical(release) != proof.text:
         yield f"{folder}/Release and InRelease differ: {again}"
 
 
-def _bare(signed: bytes) -> bool:
-    """Whether there is nothing before or after a clear-signed text: gpgv does not mind, apt does."""
-    first, last = b"-----BEGIN PGP SIGNED MESSAGE-----\n", b"-----END PGP SIGNATURE-----"
-    text = signed.replace(b"\r\n", b"\n").rstrip(b"\n")
-    return text.startswith(first) and text.endswith(last) and text.count(last) == 1
-
-
 def verified(
-    data: bytes, signature: bytes | None, public: bytes, what: str, *, mend: str, expired: bool = False
+    data: bytes, signature: bytes, public: bytes, what: str, *, mend: str, expired: bool = False
 ) -> Iterator[str]:
-    """Whether a signature is good, as `openpgp.verify` says it; if not, what mends it."""
+    """Whether a detached signature is good, as `openpgp.verify` says it; if not, what mends it."""
     try:
         openpgp.verify(data, keyring=public, signature=signature, what=what, expired=expired)
-    except BuilderError as error:
-        if error.hint:
-            yield f"{error.brief}: {error.hint}"
-        else:
-            said = error.details.splitlines()[-1] if error.details else "none at all"
-            yield f"{error.brief} ({said}): {mend}"
+    except SigningError as error:
+        yield _told(error, mend)
+
+
+def _told(error: SigningError, mend: str) -> str:
+    if error.hint:
+        return f"{error.brief}: {error.hint}"
+    said = error.details.splitlines()[-1] if error.details else "none at all"
+    return f"{error.brief} ({said}): {mend}"
 
 
 def unnamed(pointer: Pointer, snapshot: Snapshot) -> Iterator[str]:

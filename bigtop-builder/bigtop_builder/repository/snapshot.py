@@ -228,7 +228,9 @@ class Draft:
 
     def _keep(self, entry: IndexFile, path: Path) -> None:
         by_sha256 = layout.by_hash("SHA256", entry.sha256)
-        there = self.state.store.size(by_sha256) == entry.size
+        store = self.state.store
+        # It may be damaged: to make the same index again is to mend it.
+        there = store.size(by_sha256) == entry.size and store.sha256(by_sha256) == entry.sha256
         self.files[by_sha256] = Present() if there else Upload(path, entry.sha256)
         self.files[layout.by_hash("SHA512", entry.sha512)] = Alias(by_sha256)
 

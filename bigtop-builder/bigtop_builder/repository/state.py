@@ -11,9 +11,8 @@ from functools import partial
 from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
 from bigtop_builder.expand import BrokenStreamError
-from bigtop_builder.openpgp import signed_text
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.accidents import init_command
+from bigtop_builder.repository.accidents import init_command, lost_state
 from bigtop_builder.repository.index import xz, zst
 from bigtop_builder.repository.index.blocks import holding
 from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
@@ -30,7 +29,7 @@ from bigtop_builder.repository.layout import (
     Settings,
     Snapshot,
 )
-from bigtop_builder.repository.pointer import DamagedError, Pointer, read_pointer
+from bigtop_builder.repository.pointer import DamagedError, Pointer, unverified_pointer
 from bigtop_builder.repository.store import Store
 
 
@@ -56,7 +55,9 @@ class State:
                 f"{self.store.name} is no repository"
                 if not (standing := self._any_suite())
                 else f"{self.store.name}/{layout.SETTINGS} is missing",
-                hint=init_command(self.store.name, standing),
+                hint=lost_state(self.store.name)
+                if self._stateless()
+                else init_command(self.store.name, standing),
             )
         try:
             return Settings.from_json(text, source=layout.SETTINGS)
@@ -86,8 +87,10 @@ class State:
                 )
             yield
 
-    def pointer(self, suite: str) -> Pointer | None:
-        """Where a suite stands; None if nothing was published to it.
+    def unverified_pointer(self, suite: str) -> Pointer | None:
+        """Where a suite stands, as it says itself; None if nothing was published to it.
+
+        The signature is not looked at: `authentic.require_good` is for what is signed again.
 
         Raises:
             CheckFailed: Its InRelease is damaged or not one of ours, or was lost.
@@ -96,27 +99,30 @@ class State:
         back = f"bigtop-builder repo refresh {suite} brings it back; or {COPY}"
         if (signed := self.store.read(path)) is not None:
             try:
-                return read_pointer(suite, signed, source=f"{self.store.name}/{path}")
+                return unverified_pointer(suite, signed, source=f"{self.store.name}/{path}")
             except DamagedError as error:
                 error.hint = back
                 raise
-        if (serial := self.switches(suite)) > 1:
+        if (serial := self.switches(suite)) > 1 and serial > self.first(suite):
             raise CheckFailed(
                 f"{self.store.name}/{path} is missing, and {suite} was switched {serial} times",
                 hint=back,
             )
         return None
 
-    def last_wrapper(self, suite: str) -> Pointer | None:
+    def unverified_wrapper(self, suite: str) -> Pointer | None:
         """The newest wrapper that was signed for a suite, whether it was switched to or not; None if there is none.
+
+        The signature is not looked at.
 
         Raises:
             CheckFailed: It is not one of ours, or of another suite or serial.
         """
-        for serial in sorted(self._serials("releases", suite), reverse=True):
+        first = self.first(suite)
+        for serial in sorted((one for one in self.releases(suite) if one >= first), reverse=True):
             path = f"{layout.release_folder(suite, serial)}/InRelease"
             if (signed := self.store.read(path)) is not None:
-                return read_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
+                return unverified_pointer(suite, signed, source=f"{self.store.name}/{path}", serial=serial)
         return None
 
     def entries(self, suite: str) -> set[int]:
@@ -138,27 +144,50 @@ class State:
             return 0
         return max(self._serials("state/history", suite) | self._serials("releases", suite), default=0)
 
+    def retired(self, suite: str) -> Entry | None:
+        """What the history says of a suite without InRelease that was retired; None if it was not.
+
+        One publish may have begun since, and been cut off before its switch. The signature is not looked at.
+        """
+        if layout.OWN_SUITE.fullmatch(suite):
+            return None
+        for serial in sorted(self.entries(suite), reverse=True)[:2]:
+            with suppress(BuilderError):  # a damaged one is told by check
+                if (found := self.entry(suite, serial)) and found.action == "retire":
+                    return found
+        return None
+
+    def first(self, suite: str) -> int:
+        """Serial of the first publish to a suite without InRelease: one that was retired goes on counting."""
+        entry = self.retired(suite)
+        return entry.serial + 1 if entry else 1
+
     def _serials(self, folder: str, suite: str) -> set[int]:
         found = {name.partition(".")[0] for name in self.store.names(f"{folder}/{suite}")}
         return {int(name) for name in found if name.isdecimal()}
+
+    def _stateless(self) -> bool:
+        """Whether all that the next publisher needs is gone, and what hosts read is there: no settings mend that."""
+        there = self.store.names("snapshots") or self._any_suite()
+        return bool(there) and not self.store.names("state/blocks")
 
     def _any_suite(self) -> Mapping[str, str]:
         """Fields of the Release of any suite; none if there is none of ours."""
         for suite in self.store.names("dists"):
             with suppress(BuilderError):
-                if pointer := self.pointer(suite):
+                if pointer := self.unverified_pointer(suite):
                     return pointer.fields
         return {}
 
-    def pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
-        """Where suites stand, in their order; those that nothing was published to are left out.
+    def unverified_pointers(self, suites: Iterable[str]) -> dict[str, Pointer]:
+        """Where suites stand, as they say, in their order; those that nothing was published to are left out.
 
         Raises:
             CheckFailed: An InRelease is not one of ours.
         """
         named = list(dict.fromkeys(suites))
         with ThreadPoolExecutor(self.store.readers) as threads:
-            found = zip(named, threads.map(self.pointer, named), strict=True)
+            found = zip(named, threads.map(self.unverified_pointer, named), strict=True)
             return {suite: pointer for suite, pointer in found if pointer}
 
     def snapshot(self, snapshot: str) -> Snapshot:
@@ -194,8 +223,8 @@ class State:
         if signed is None:
             return {}
         where = f"{self.store.name}/{layout.WITHDRAWN}"
-        openpgp.verify(signed, keyring=public, what=where, expired=True)
-        notices = Notices.from_json(signed_text(signed), source=where)
+        proof = openpgp.verify(signed, keyring=public, what=where, expired=True)
+        notices = Notices.from_json(proof.text, source=where)
         return {one.snapshot: one for one in notices.withdrawn}
 
     def stanzas(self, block: Block) -> list[Stanza]:
@@ -291,7 +320,7 @@ class State:
 
     def history(self, suite: str) -> tuple[Entry, ...]:
         """The suite's switches, oldest first."""
-        pointer = self.pointer(suite)
+        pointer = self.unverified_pointer(suite)
         return tuple(reversed([*self.backwards(pointer)])) if pointer else ()
 
     def backwards(self, pointer: Pointer) -> Iterator[Entry]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files in a repository's place that are none of its own: nothing ever reads them, and no command removes them."""
+"""Files in a repository's place that are none of its own, and suites that it does not know of."""
 
 import re
 from collections.abc import Iterator
 
 from bigtop_builder.repository import layout
+from bigtop_builder.repository.accidents import known_again
 from bigtop_builder.repository.state import State
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9+._~\-]*"
@@ -21,6 +22,7 @@ OURS = re.compile(
             r"state/collected/[0-9TZ]+\.json(\.asc)?",
             r"state/keys/[0-9A-F]{40}\.gpg",
             r"state/tmp/.+",
+            r"state/condemned/[0-9a-f]{32}\.json",
             r"state/(repository\.json|mirror\.json|withdrawn\.asc|lock|probe)",
         ]
     )
@@ -29,18 +31,29 @@ OURS = re.compile(
 
 
 def strays(state: State) -> Iterator[str]:
-    """Files that are none of the repository's, and suites that its settings do not have."""
-    suites = set(state.settings().suites)
-    unknown: set[str] = set()
+    """Files that are none of the repository's, and suites that were not quite retired."""
     for one in state.store.walk(""):
-        top, _, rest = one.path.partition("/")
-        suite = rest.partition("/")[0]
         if OURS.fullmatch(one.path) is None:
             yield f"{one.path} is none of the repository's files: remove it, or serve it from another place"
-        elif top == "dists" and suite not in suites and not layout.OWN_SUITE.fullmatch(suite):
-            unknown.add(suite)
-    for suite in sorted(unknown):
-        yield (
-            f"dists/{suite} is a suite that {layout.SETTINGS} does not have: "
-            f"bigtop-builder repo add {suite} DEB --new-suite makes it known, or remove it"
-        )
+    for suite in _unknown(state):
+        if _retiring(state, suite):
+            yield f"dists/{suite} is there, and was to be retired: bigtop-builder repo retire {suite} completes it"
+        elif not state.entries(suite):
+            yield f"dists/{suite} is none of the repository's suites: remove it, or serve it from another place"
+
+
+def forgotten(state: State) -> Iterator[str]:
+    """Suites that were published to and stand, and that no command knows: the settings do not have them."""
+    for suite in _unknown(state):
+        if state.entries(suite) and not _retiring(state, suite):
+            yield f"dists/{suite} is a suite that {layout.SETTINGS} does not have: {known_again(suite)}"
+
+
+def _unknown(state: State) -> list[str]:
+    suites = set(state.store.names("dists")) - set(state.settings().suites)
+    return sorted(one for one in suites if not layout.OWN_SUITE.fullmatch(one))
+
+
+def _retiring(state: State, suite: str) -> bool:
+    entry = state.retired(suite)
+    return entry is not None and entry.serial == max(state.entries(suite))

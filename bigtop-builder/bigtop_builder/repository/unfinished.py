@@ -14,17 +14,15 @@ from bigtop_builder import openpgp
 from bigtop_builder.errors import BuilderError, CheckFailed, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import public_keys, signed_entry
+from bigtop_builder.repository.authentic import public_keys, require_good, signed_entry
 from bigtop_builder.repository.layout import Entry
-from bigtop_builder.repository.pointer import Pointer
+from bigtop_builder.repository.notices import notice_of
+from bigtop_builder.repository.pointer import Pointer, Proven, proven_pointer
 from bigtop_builder.repository.published import Published, from_pool, unchanged
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 
 log = logging.getLogger(__name__)
-
-FIRST = 1
-"""Serial of a first publish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class Completion:
     """Takes up what was cut off; an error that comes after it names what was switched nevertheless."""
 
     def __init__(self) -> None:
-        self._taken: Pointer | None = None
+        self._taken: Proven | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +72,7 @@ class Completion:
             )
             error.details = "\n".join(filter(None, [error.details.rstrip(), done]))
 
-    def take_up(self, state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Pointer | None:
+    def take_up(self, state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Proven | None:
         """As `take_up` does it."""
         self._taken = take_up(state, suite, keyring=keyring, clock=clock)
         return self._taken
@@ -92,20 +90,20 @@ def unfinished(state: State, suite: str, public: bytes) -> Unfinished | None:
         SigningError: None of the keys has signed the suite's wrapper.
         CheckFailed: The wrapper is of another suite, serial or repository.
     """
-    last = state.last_wrapper(suite)
+    last = state.unverified_wrapper(suite)
     entry = _entry(state, suite, public)
     snapshot = last.snapshot if last else entry.after if entry else ""
     if not snapshot:
         return None
     barred = _barred(state, snapshot, public)
     if last and not barred:
-        require_ours(state, last, public)
+        snapshot = require_ours(state, last, public).snapshot
     told = entry if entry and entry.after == snapshot else None
     return Unfinished(suite=suite, snapshot=snapshot, entry=told, barred=barred)
 
 
-def require_ours(state: State, last: Pointer, public: bytes) -> None:
-    """See that a wrapper is signed, and for this repository: the same keys may sign others too.
+def require_ours(state: State, last: Pointer, public: bytes) -> Proven:
+    """What a wrapper says that is signed, and for this repository: the same keys may sign others too.
 
     Raises:
         SigningError: None of the keys has signed it.
@@ -113,7 +111,7 @@ def require_ours(state: State, last: Pointer, public: bytes) -> None:
     """
     folder = f"{state.store.name}/{layout.release_folder(last.suite, last.serial)}"
     try:
-        openpgp.verify(last.signed, keyring=public, what=f"{folder}/InRelease", expired=True)
+        proof = openpgp.verify(last.signed, keyring=public, what=f"{folder}/InRelease", expired=True)
     except SigningError as error:
         hint = "none of the present keys has signed it: nobody takes it up"
         raise SigningError(
@@ -121,7 +119,10 @@ def require_ours(state: State, last: Pointer, public: bytes) -> None:
             details=error.details,
             hint=f"{hint}; remove {folder}, and the suite goes on without it",
         ) from error
-    require_origin(state, last)
+    source = f"{folder}/InRelease"
+    ours = proven_pointer(last.suite, proof, source=source, signed=last.signed, serial=last.serial)
+    require_origin(state, ours)
+    return ours
 
 
 def require_origin(state: State, last: Pointer) -> None:
@@ -142,7 +143,7 @@ def require_origin(state: State, last: Pointer) -> None:
 
 def take_up(
     state: State, suite: str, *, keyring: Keyring, clock: Clock, public: bytes = b""
-) -> Pointer | None:
+) -> Proven | None:
     """Switch a suite without InRelease to what was signed for it first.
 
     Args:
@@ -179,7 +180,8 @@ def take_up(
     )
     change = _again(found.entry) if found.entry else _unknown(state, suite, found.snapshot)
     switch(state, None, change, keyring=keyring, clock=clock, public=public)
-    return state.pointer(suite)
+    standing = state.unverified_pointer(suite)
+    return require_good(state, standing, public_keys(state, keyring)) if standing else None
 
 
 def completed(state: State, pointer: Pointer) -> Published:
@@ -189,14 +191,14 @@ def completed(state: State, pointer: Pointer) -> Published:
 
 
 def _entry(state: State, suite: str, public: bytes) -> Entry | None:
-    path = layout.history_file(suite, FIRST)
+    path = layout.history_file(suite, state.first(suite))
     text = state.store.read(path)
     return signed_entry(state, path, text, public) if text is not None else None
 
 
 def _barred(state: State, snapshot: str, public: bytes) -> str:
     """Why nothing is to point to a snapshot; empty if something may."""
-    if notice := state.notices(public).get(snapshot):
+    if notice := notice_of(state, snapshot, lambda: public):
         return f"snapshot {snapshot[:16]} is withdrawn: {notice.why}"
     if state.store.size(layout.snapshot_file(snapshot)) is None:
         return f"snapshot {snapshot[:16]} is gone"

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taking a bad snapshot out of use: a signed notice for hosts, a mark in its own suite, and no way back to it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.log import plain
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_signed
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.layout import Notice, Notices
-from bigtop_builder.repository.pointer import WITHDRAWN
+from bigtop_builder.repository.notices import marked, whole_list
+from bigtop_builder.repository.pointer import WITHDRAWN, Pointer
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.rollback import last_good
+from bigtop_builder.repository.rollback import keyring_alone, last_good
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change, switch_all
 
 LONG = 500
 """Characters of a reason, at most: it becomes a field of Release."""
+
+
+ELSE = "promote another suite to it, or add a mended package"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +33,19 @@ class Affected:
     Attributes:
         suite: The suite.
         target: Id of the snapshot that it can go back to; empty if there is none.
+        stays: What is to be known of that one; empty if nothing is.
     """
 
     suite: str
     target: str
+    stays: str = ""
 
     @property
     def way_out(self) -> str:
         """The command that mends it, or what else does."""
         if self.target:
             return f"bigtop-builder repo rollback {self.suite} --to {self.target[:16]}"
-        return "it never had another that is in use: promote another suite to it, or add a mended package"
+        return f"it never had another that is in use: {ELSE}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +82,7 @@ def withdraw(
         InputError: There is no such snapshot, a suite was named, or there is no reason.
         SigningError: A key cannot sign, or the repository's keys have not signed what is to be signed anew.
     """
-    reason = " ".join("".join(char if char.isprintable() else " " for char in why).split())
+    reason = " ".join(plain(why).split())
     if not reason or len(reason) > LONG:
         raise InputError(
             "a withdrawal needs a reason, which hosts' checks will show"
@@ -87,7 +95,8 @@ def withdraw(
     with state.lock():
         _refuse_suite(state, wanted)
         public = public_keys(state, keyring)
-        notices = state.notices(public)
+        listed = whole_list(state, lambda: public)
+        notices = marked(state, lambda: public) if listed is None else listed
         snapshot = named(state, wanted, gone=notices if undo else ())
         moment = repository.clock().replace(microsecond=0)
         notice = Notice(
@@ -97,11 +106,11 @@ def withdraw(
             who=who or whoever(),
             why=reason,
         )
-        changed = (snapshot in notices) is undo
+        changed = (snapshot in notices) is undo or (listed is None and bool(notices))
         if changed:
             others = [one for one in notices.values() if one.snapshot != snapshot]
-            listed = Notices(when=moment, withdrawn=tuple(others if undo else [*others, notice]))
-            write_notices(repository, listed, keyring)
+            wanted_ones = others if undo else [*others, notices.get(snapshot, notice)]
+            write_notices(repository, Notices(when=moment, withdrawn=tuple(wanted_ones)), keyring)
         mark = "" if undo else f"{notices.get(snapshot, notice).why}"
         changed |= _mark(repository, notice, mark, keyring, public, undo=undo)
         known = {one for one in notices if one != snapshot} | ({snapshot} if not undo else set())
@@ -135,10 +144,10 @@ def _mark(
 ) -> bool:
     """Say it in the snapshot's own suite too."""
     state = repository.state
-    own = state.pointer(notice.suite)
-    if own is None or own.fields.get(WITHDRAWN, "") == mark:
+    said = state.unverified_pointer(notice.suite)
+    if said is None or said.fields.get(WITHDRAWN, "") == mark:
         return False
-    require_signed(state, own, public)
+    own = require_signed(state, said, public)
     change = Change(
         suite=notice.suite,
         snapshot=notice.snapshot,
@@ -152,9 +161,21 @@ def _mark(
 
 
 def _affected(state: State, snapshot: str, withdrawn: set[str]) -> list[Affected]:
-    pointers = state.pointers(state.settings().suites)
-    return [
-        Affected(suite=one.suite, target=last_good(state, one.suite, withdrawn))
-        for one in pointers.values()
-        if one.snapshot == snapshot
-    ]
+    pointers = state.unverified_pointers(state.settings().suites)
+    return [affected(state, one, withdrawn) for one in pointers.values() if one.snapshot == snapshot]
+
+
+def affected(state: State, pointer: Pointer, withdrawn: Collection[str]) -> Affected:
+    """Where a suite can go that points to a withdrawn snapshot.
+
+    Args:
+        state: The repository.
+        pointer: Where it stands.
+        withdrawn: Ids of snapshots that are out of use.
+    """
+    target = last_good(state, pointer.suite, withdrawn)
+    alone = bool(target) and keyring_alone(state, pointer.snapshot, target)
+    stays = (
+        f"it goes back by the keyring package alone, all else of the bad one stays: {ELSE}" if alone else ""
+    )
+    return Affected(suite=pointer.suite, target=target, stays=stays)

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from bigtop_builder.errors import PublishError
+from bigtop_builder.errors import CheckFailed, PublishError, SigningError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.owner import whoever
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import once_kept, public_keys, require_published
+from bigtop_builder.repository.accidents import known_again
+from bigtop_builder.repository.authentic import once_kept, public_keys, require_published, signed_entry
 from bigtop_builder.repository.index.release import release_text
+from bigtop_builder.repository.joining import require_indices
 from bigtop_builder.repository.layout import (
+    COPY,
     Action,
     Added,
     Entry,
@@ -26,7 +29,8 @@ from bigtop_builder.repository.layout import (
     Snapshot,
     SuiteSettings,
 )
-from bigtop_builder.repository.pointer import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Pointer
+from bigtop_builder.repository.notices import notice_of
+from bigtop_builder.repository.pointer import KEPT, SERIAL, SNAPSHOT, WITHDRAWN, Proven
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Alias, Content
 
@@ -101,7 +105,7 @@ class Wrapper:
 
 def switch(
     state: State,
-    pointer: Pointer | None,
+    pointer: Proven | None,
     change: Change,
     *,
     keyring: Keyring,
@@ -130,10 +134,12 @@ def switch(
     if pointer is None or pointer.snapshot != change.snapshot:
         _refuse_withdrawn(state, change, keys)
     suite = layout.snapshot_suite(change.snapshot)
-    own = state.pointer(suite)
+    own = state.unverified_pointer(suite)
+    if change.action in MOVES:
+        require_indices(state, change.suite, change.snapshot)
     if change.action == "rollback":
         require_published(state, change.snapshot, keys())
-    changes: list[tuple[Pointer | None, Change]] = [(pointer, change)]
+    changes: list[tuple[Proven | None, Change]] = [(pointer, change)]
     if own is None:
         name = once_kept(state, change.snapshot, keys()) if change.action in MOVES else None
         first = Change(
@@ -149,7 +155,7 @@ def switch(
 
 
 def switch_all(
-    state: State, changes: Sequence[tuple[Pointer | None, Change]], *, keyring: Keyring, clock: Clock
+    state: State, changes: Sequence[tuple[Proven | None, Change]], *, keyring: Keyring, clock: Clock
 ) -> tuple[int, ...]:
     """Write wrappers and history entries, make each the suite in the order given, and return the new serials.
 
@@ -165,12 +171,13 @@ def switch_all(
         SigningError: A key cannot sign; nothing was switched.
     """
     settings = state.settings()
+    changes = [(pointer or _retired(state, change.suite, keyring), change) for pointer, change in changes]
     # One date for all: they are written together, with one modification time.
     date = max(next_date(pointer, clock) for pointer, _ in changes)
     wrappers = [_wrapper(state, settings, pointer, change, date) for pointer, change in changes]
     files = _signed(wrappers, settings, keyring)
     for one in wrappers:
-        state.store.delete(one.folder)
+        state.store.clear(one.folder)
     state.store.put(files, modified=date)
     for one in wrappers:
         state.store.switch(one.change.suite, one.folder, files=one.places, before=one.before)
@@ -179,8 +186,31 @@ def switch_all(
     return tuple(one.serial for one in wrappers)
 
 
+def _retired(state: State, suite: str, keyring: Keyring) -> Proven | None:
+    """Where a suite stands that was retired and comes back: its serials and dates go on, its codename stays.
+
+    It has no snapshot: what it had may be gone, and no rollback leads there.
+
+    Raises:
+        SigningError: None of the keys has signed that it was retired.
+    """
+    said = state.retired(suite)
+    if said is None:
+        return None
+    path = layout.history_file(suite, said.serial)
+    entry = signed_entry(state, path, state.store.read(path) or b"", public_keys(state, keyring))
+    if entry is None:
+        raise SigningError(
+            f"{path} says that {suite} was retired, and none of the present keys has signed it",
+            hint=f"{COPY}; or publish under another name",
+        )
+    settings = state.settings()
+    fields = dict(zip(FIXED, (settings.origin, settings.label, suite, entry.codename), strict=True))
+    return Proven(suite=suite, serial=entry.serial, snapshot="", date=entry.when, fields=fields, signed=b"")
+
+
 def _wrapper(
-    state: State, settings: Settings, pointer: Pointer | None, change: Change, date: datetime
+    state: State, settings: Settings, pointer: Proven | None, change: Change, date: datetime
 ) -> Wrapper:
     if pointer and layout.OWN_SUITE.fullmatch(change.suite) and pointer.snapshot != change.snapshot:
         raise PublishError(
@@ -232,9 +262,7 @@ def _signed(wrappers: Sequence[Wrapper], settings: Settings, keyring: Keyring) -
 
 
 def _refuse_withdrawn(state: State, change: Change, keys: Callable[[], bytes]) -> None:
-    if state.store.size(layout.WITHDRAWN) is None:
-        return
-    if notice := state.notices(keys()).get(change.snapshot):
+    if notice := notice_of(state, change.snapshot, keys):
         raise PublishError(
             f"snapshot {change.snapshot[:16]} is withdrawn, and {change.suite} must not point to it",
             details=f"{notice.when:%Y-%m-%d %H:%M} UTC, {notice.who}: {notice.why}",
@@ -244,14 +272,20 @@ def _refuse_withdrawn(state: State, change: Change, keys: Callable[[], bytes]) -
 
 
 def settings_of(settings: Settings, suite: str) -> SuiteSettings:
-    """Settings of a suite, or of a snapshot's own."""
+    """Settings of a suite, or of a snapshot's own.
+
+    Raises:
+        CheckFailed: They have no such suite, as those of an older copy.
+    """
     if layout.OWN_SUITE.fullmatch(suite):
         text = "One snapshot, which never changes"
         return SuiteSettings(codename=suite, description=text, valid_days=settings.snapshot_days)
+    if suite not in settings.suites:
+        raise CheckFailed(f"{layout.SETTINGS} has no suite {suite}, and dists has", hint=known_again(suite))
     return settings.suites[suite]
 
 
-def next_date(pointer: Pointer | None, clock: Clock) -> datetime:
+def next_date(pointer: Proven | None, clock: Clock) -> datetime:
     """Date of the next Release: now, but at least a second after the one before, or apt would ignore it.
 
     Waits where many switches in a row would run ahead of the clock.
@@ -279,7 +313,7 @@ def signed_by(settings: Settings) -> str:
 
 
 def _fields(
-    settings: Settings, change: Change, serial: int, snapshot: Snapshot, pointer: Pointer | None
+    settings: Settings, change: Change, serial: int, snapshot: Snapshot, pointer: Proven | None
 ) -> dict[str, str]:
     suite = settings_of(settings, change.suite)
     marks = {name: pointer.fields.get(name, "") if pointer else "" for name in (KEPT, WITHDRAWN)}
@@ -306,7 +340,7 @@ def _fields(
     return fields
 
 
-def _check_fixed(fields: Mapping[str, str], pointer: Pointer | None) -> None:
+def _check_fixed(fields: Mapping[str, str], pointer: Proven | None) -> None:
     for name in FIXED:
         was = pointer.fields.get(name, "") if pointer else fields[name]
         if was != fields[name]:
@@ -337,7 +371,7 @@ def places_of(snapshot: Snapshot, forms: Collection[Form]) -> dict[str, str]:
     return places
 
 
-def _entry(change: Change, pointer: Pointer | None, serial: int, date: datetime) -> Entry:
+def _entry(change: Change, pointer: Proven | None, serial: int, date: datetime) -> Entry:
     return Entry(
         suite=change.suite,
         serial=serial,

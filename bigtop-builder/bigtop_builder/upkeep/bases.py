@@ -8,15 +8,16 @@ git at all.
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.apply import Applied, apply_series, told
-from bigtop_builder.patches.queue import Patch
+from bigtop_builder.patches.queue import TREE, Patch
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.schema import Commit, Value, digest
+from bigtop_builder.schema import Commit, Value, canonical, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.evidence import State
 from bigtop_builder.upkeep.ground import Ground, grounds
@@ -37,6 +38,7 @@ class Site:
         target: `bigtop` or a component.
         before: Hashes of the diffs that the base itself is made with: those to Bigtop, for a component.
         series: The recipe's patches to that target, in its order.
+        shaping: Those of `before` that may change the base of a component (`shapes_series`).
     """
 
     recipe: Recipe
@@ -44,11 +46,38 @@ class Site:
     target: str
     before: tuple[str, ...] = field(repr=False)
     series: tuple[Patch, ...] = field(repr=False)
+    shaping: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
         """Name of the recipe."""
         return self.path.stem
+
+    def made_of(self, patch_id: str) -> str:
+        """Hash of what the recipe says of the tree below a patch: commits, pins, the patches before it.
+
+        It needs neither a clone nor a source, so evidence can be seen to be stale without them.
+        """
+        return self._made_of.get(patch_id) or self._made_of[""]
+
+    @cached_property
+    def _made_of(self) -> dict[str, str]:
+        """By patch; those that are not listed, which lie on the release as it is, under an empty one."""
+        said: list[object] = [
+            self.recipe.bigtop.commit,
+            [[one.component, one.commit] for one in self.recipe.carry],
+        ]
+        if self.target != TREE:
+            one = self.recipe.component(self.target)
+            pins = [source.sha512 or source.commit or source.where for source in one.sources]
+            properties = {**self.recipe.gradle.properties, **one.gradle_properties}
+            said += [one.version, pins, one.omit_patches, self.recipe.image.jdk.version, properties]
+        made = {"": digest(canonical(said), *self.shaping)}
+        below = made[""]
+        for patch in self.series:
+            made[patch.id] = below
+            below = digest(below, patch.sha256)
+        return made
 
 
 class Tried(Value):

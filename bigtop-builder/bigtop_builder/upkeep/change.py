@@ -5,6 +5,7 @@ Before the first file is touched, what all of them held is kept in `patches/.und
 back; after one that was killed, the next one does. Commands that change the queue wait for each other.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bigtop_builder.errors import InputError
 from bigtop_builder.folder_lock import locked
 from bigtop_builder.interrupt import finish
 from bigtop_builder.upkeep.unfinished import sweep
@@ -31,7 +33,7 @@ class Change:
     """New contents of files, not written yet.
 
     Attributes:
-        root: The project's folder; everything lies in it.
+        root: The project's folder, without links in its path; everything lies in it.
         contents: File -> what it is to hold, None for none.
     """
 
@@ -39,18 +41,39 @@ class Change:
     contents: dict[Path, bytes | None] = field(default_factory=dict, repr=False)
 
     def write(self, path: Path, content: bytes | str) -> None:
-        """Let a file have this content; one that has it already is not touched."""
-        self.contents[path] = content.encode() if isinstance(content, str) else content
+        """Let a file have this content; one that has it already is not touched.
+
+        Raises:
+            InputError: It lies outside the project, and would have other content.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        path = _plain(path)
+        if not path.is_relative_to(self.root) and data != (path.read_bytes() if path.is_file() else None):
+            raise InputError(
+                f"{path} would be changed, and lies outside the project {self.root}",
+                hint="name a recipe of this project, or the other one with --project",
+            )
+        self.contents[path] = data
 
     def remove(self, folder: Path) -> None:
         """Let a folder and all in it go."""
-        self.contents.update(dict.fromkeys((file for file in folder.rglob("*") if not file.is_dir()), None))
+        files = (_plain(file) for file in folder.rglob("*") if not file.is_dir())
+        self.contents.update(dict.fromkeys(files, None))
 
     def read(self, path: Path) -> bytes | None:
         """What a file is to hold; None if there is to be none."""
-        if path in self.contents:
-            return self.contents[path]
+        if _plain(path) in self.contents:
+            return self.contents[_plain(path)]
         return path.read_bytes() if path.is_file() else None
+
+    def name(self, path: Path) -> str:
+        """A file as people name it."""
+        return str(_plain(path).relative_to(self.root))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that change, by name."""
+        return tuple(map(self.name, self.real()))
 
     def real(self) -> dict[Path, bytes | None]:
         """What differs from what is there, by path."""
@@ -80,14 +103,17 @@ def changing(project: Project, *, dry_run: bool = False) -> Iterator[Change]:
     with locked(project.patches) if project.patches.is_dir() else nullcontext():
         _put_back(project.patches, told=True)
         _sweep_work_trees(project)
-        change = Change(root=project.root)
+        change = Change(root=project.root.resolve())
         yield change
         if (contents := change.real()) and not dry_run:
             _put_in_place(project, contents)
 
 
 def mend(project: Project) -> None:
-    """Put back and sweep what a killed command left half done, for commands that only read the queue."""
+    """Put back and sweep what a killed command left half done, for commands that only read the queue.
+
+    One that is at work is waited for.
+    """
     _sweep_work_trees(project)
     if any(project.patches.glob(f"{UNDO}*")):
         with locked(project.patches):
@@ -101,7 +127,7 @@ def _sweep_work_trees(project: Project) -> None:
 
 
 def _put_in_place(project: Project, contents: dict[Path, bytes | None]) -> None:
-    _keep(project, list(contents))
+    _keep(project, contents)
     try:
         for path, content in contents.items():
             _write(path, content, project.root)
@@ -111,17 +137,20 @@ def _put_in_place(project: Project, contents: dict[Path, bytes | None]) -> None:
     finish(lambda: _forget(project.patches))
 
 
-def _keep(project: Project, paths: list[Path]) -> None:
+def _keep(project: Project, contents: dict[Path, bytes | None]) -> None:
     """Keep what the files hold. Until the folder has its name, nothing is changed; from then on all comes back."""
+    root = project.root.resolve()
     torn = project.patches / f"{UNDO}.{uuid.uuid4().hex}.new"
     torn.mkdir()
     try:
-        kept: dict[str, str] = {}
-        for number, path in enumerate(paths):
-            kept[str(path.relative_to(project.root))] = str(number) if path.is_file() else ""
+        kept: dict[str, tuple[str, str]] = {}
+        for number, (path, content) in enumerate(contents.items()):
+            kept[str(path.relative_to(root))] = (str(number) if path.is_file() else "", _mark(content))
             if path.is_file():
                 shutil.copy2(path, torn / str(number))
-        (torn / JOURNAL).write_text(json.dumps({"root": os.path.relpath(project.root, torn), "files": kept}))
+        (torn / JOURNAL).write_text(
+            json.dumps({"root": os.path.relpath(root, torn.resolve()), "files": kept})
+        )
         _sync(*torn.iterdir(), torn)
         torn.rename(project.patches / UNDO)
         _sync(project.patches)
@@ -131,7 +160,10 @@ def _keep(project: Project, paths: list[Path]) -> None:
 
 
 def _put_back(patches: Path, *, told: bool = False) -> None:
-    """Let each file hold what it held. It can be done again and again until it was done."""
+    """Let each file hold what it held. It can be done again and again until it was done.
+
+    A file that somebody has changed since stays as it is, and is named.
+    """
     undo = patches / UNDO
     if not undo.is_dir():
         _sweep(patches)
@@ -140,14 +172,29 @@ def _put_back(patches: Path, *, told: bool = False) -> None:
     root = (undo / journal["root"]).resolve()
     if told:
         log.warning("a command was killed while it changed the queue: what it left half done is put back")
-    for name, number in journal["files"].items():
+    for name, (number, new) in journal["files"].items():
         path = root / name
         for torn in path.parent.glob(f".{path.name}.*.new"):
             torn.unlink()
-        _write(path, (undo / number).read_bytes() if number else None, root)
+        old = (undo / number).read_bytes() if number else None
+        there = path.read_bytes() if path.is_file() else None
+        if there != old and _mark(there) != new:
+            log.warning("%s was changed since, and is left as it is: see whether it fits the others", path)
+            continue
+        _write(path, old, root)
         if number:
             shutil.copystat(undo / number, path)
     _forget(patches)
+
+
+def _plain(path: Path) -> Path:
+    """A file by its one path; a link of that name stays one."""
+    return path.parent.resolve() / path.name
+
+
+def _mark(content: bytes | None) -> str:
+    """What a content is known by again; empty for no file."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _forget(patches: Path) -> None:

@@ -27,7 +27,7 @@ class Dropped:
         release: Recipe that does not list it any more.
         commit: Upstream commit that has it.
         by: How that was found.
-        since: First release tag with that commit.
+        since: First tag of the repository with that commit; empty if none has it yet.
         elsewhere: Recipes that still list it.
         removed: Whether its folder went: no recipe lists it any more.
     """
@@ -96,7 +96,7 @@ def _take_out(entry: Entry, gone: set[str], change: Change) -> None:
 
 
 def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:
-    """Evidence counts when it names a commit that a tag of the release has, and when it is so today."""
+    """Evidence counts when it names a commit, and when that is found today in the history that the recipe builds."""
     look = f"bigtop-builder patch status {patch_id} --release {release}"
     if finding is None:
         raise CheckFailed(f"patch {patch_id} has no evidence on {release}", hint=f"{look} finds it")
@@ -106,12 +106,11 @@ def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: 
             details=finding.detail,
             hint="a patch that is not wanted any more is taken out of the recipe's `patches` by hand, for review",
         )
-    if not (finding.commit and finding.since):
-        lacks = "no upstream commit is known" if not finding.commit else "no release tag has its commit"
+    if not finding.commit:
         raise CheckFailed(
-            f"that {release} has patch {patch_id} is not proved: {lacks}",
+            f"that {release} has patch {patch_id} is not proved: no upstream commit is known",
             details=finding.detail,
-            hint=f"fetch the whole history of its upstream, tags included, and run {look} again",
+            hint=f"fetch the whole history of its upstream, and run {look} again",
         )
     if (now := prove(patch_id, release)) != finding:
         said = (

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.queue import release_order
-from bigtop_builder.schema import Commit, Sha256, Value
+from bigtop_builder.schema import Commit, OptionalSha256, Sha256, Value
 
 FILE = "evidence.json"
 State = Literal["clean", "offset", "conflict", "already-upstream"]
@@ -23,6 +23,9 @@ class Finding(Value):
 
     patch: Sha256 = Field(description="Sha256 of the diff")
     base: Commit = Field(description="Git tree that it was tried on")
+    made_of: OptionalSha256 = Field(
+        "", description="Sha256 of the recipe's commits, pins and earlier patches that make this tree"
+    )
     state: State
     commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40})?$")] = Field(
         "", description="Upstream commit that has it"
@@ -31,9 +34,9 @@ class Finding(Value):
     since: str = Field("", description="First tag that has that commit")
     detail: str = Field("", description="Hunks that moved, the place of the conflict, a later revert, a hint")
 
-    def fits(self, patch: str, base: str) -> bool:
-        """Whether it is about this diff on this tree."""
-        return (self.patch, self.base) == (patch, base)
+    def fits(self, patch: str, base: str, made_of: str) -> bool:
+        """Whether it is about this diff on this tree, made of the same."""
+        return (self.patch, self.base, self.made_of) == (patch, base, made_of)
 
 
 class Evidence(Value):

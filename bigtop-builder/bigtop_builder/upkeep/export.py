@@ -11,7 +11,6 @@ from typing import Any, Literal
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.essence import essence
 from bigtop_builder.patches.facts import PREFIX, Given, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
@@ -125,7 +124,7 @@ def export(
         told = Export(
             patches=tuple(done),
             reordered=[one for one in kept if one in listed] != [one for one in listed if one in kept],
-            written=tuple(str(file.relative_to(project.root)) for file in change.real()),
+            written=change.names,
         )
     if not dry_run:
         _mark(work, owners)
@@ -189,15 +188,15 @@ def _require_settled(tree: WorkTree, owners: dict[str, str]) -> None:
 
 
 def _written(work: _Work, patch_id: str, commit: str) -> Exported:
-    mail = work.tree.mail(commit)
+    placed = _placed(work.marker, patch_id)
+    mail = _credited(work, placed, commit)
     if not mail.diff:
         raise InputError(
             f"commit {commit[:12]} of {work.tree.folder} ({patch_id}) changes nothing",
             hint="drop it with git rebase -i, then run patch export again",
         )
     parse_diff(mail.diff, source=f"commit {commit[:12]} of {work.tree.folder}")
-    placed = _placed(work.marker, patch_id)
-    if placed and not _changed(work.tree, placed, commit, mail):
+    if placed and not _changed(work, placed, commit):
         return Exported(id=patch_id, what="unchanged", commit=commit)
     folder = work.project.patches / patch_id
     if not (folder / FACTS).is_file():
@@ -226,14 +225,39 @@ def _written(work: _Work, patch_id: str, commit: str) -> Exported:
     return Exported(id=patch_id, what="changed", commit=commit, file=_short(work, file))
 
 
-def _changed(tree: WorkTree, placed: Placed, commit: str, mail: Mail) -> bool:
-    """Whether a commit says or does another thing than before; where its lines are does not count."""
+def _credited(work: _Work, placed: Placed | None, commit: str) -> Mail:
+    """A commit as a mail, by the author that the queue names: git drops a full stop at the end of a name."""
+    mail = work.tree.mail(commit)
+    there = _in_queue(work, placed) if placed else None
+    if not (placed and there):
+        return mail
+    before = work.tree.mail(placed.commit)
+    same = (mail.author, mail.email) == (before.author, before.email)
+    return replace(mail, author=there.author, email=there.email) if same else mail
+
+
+def _in_queue(work: _Work, placed: Placed) -> Mail | None:
+    """What the queue has of a patch; None if that is not what the work tree was made of."""
+    file = work.project.patches / placed.id / placed.file
+    data = file.read_bytes() if file.is_file() else b""
+    there = hashlib.sha256(data).hexdigest() == placed.sha256
+    return read_mail(data, source=str(file)) if there else None
+
+
+def _changed(work: _Work, placed: Placed, commit: str) -> bool:
+    """Whether a commit says or does another thing than the queue's patch would do in its place.
+
+    Diffs cannot tell: of two blocks that read alike, one with other line numbers may change the other.
+    """
     if placed.carried:
         return True
     if commit == placed.commit:
         return False
-    before = tree.mail(placed.commit)
-    return replace(before, diff=essence(before.diff)) != replace(mail, diff=essence(mail.diff))
+    before = work.tree.mail(placed.commit)
+    if replace(before, diff=b"") != replace(work.tree.mail(commit), diff=b""):
+        return True
+    old = _in_queue(work, placed) or before
+    return work.tree.applied(old.diff, f"{commit}^") != work.tree.git("rev-parse", f"{commit}^{{tree}}").text
 
 
 def _facts(work: _Work, patch_id: str, there: bytes, mail: Mail) -> PatchFacts:
@@ -287,4 +311,4 @@ def _mark(work: _Work, owners: dict[str, str]) -> None:
 
 
 def _short(work: _Work, file: Path) -> str:
-    return str(file.relative_to(work.project.root))
+    return work.change.name(file)

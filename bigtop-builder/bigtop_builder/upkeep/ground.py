@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the patches of a target lie on in a release: Bigtop's tree, or a source with upstream's patches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from bigtop_builder.carry import base_tree, mirror_of
+from bigtop_builder.carry import base_tree, carried, mirror_of
 from bigtop_builder.errors import InputError, SourceError, TreeError
 from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
@@ -32,6 +32,7 @@ class Ground:
         tree: Git tree id of the base.
         index: Reads it, and every tree made of it.
         history: Commit whose history tells who last touched a line; empty if there is none, as for a tarball.
+        carried: Folder that comes from another commit -> that commit.
     """
 
     recipe: Recipe
@@ -40,6 +41,17 @@ class Ground:
     tree: str
     index: Index = field(repr=False)
     history: str = ""
+    carried: Mapping[str, str] = field(default_factory=dict)
+
+    def histories(self, paths: Iterable[str]) -> list[str]:
+        """Commits that these files come from, where their histories are here."""
+        if not self.history:
+            return []
+        folders = ({str(PurePosixPath(path)), *map(str, PurePosixPath(path).parents)} for path in paths)
+        found = {
+            next((self.carried[one] for one in some & self.carried.keys()), self.history) for some in folders
+        }
+        return sorted(found) or [self.history]
 
     @property
     def release(self) -> str:
@@ -104,6 +116,7 @@ class _Base:
     mirror: Mirror
     tree: str
     history: str
+    carried: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -132,6 +145,7 @@ def grounds(
                     tree=base.tree,
                     index=stack.enter_context(index),
                     history=base.history,
+                    carried=base.carried,
                 )
             )
         yield tuple(found)
@@ -144,8 +158,9 @@ def _base(target: str, name: str, *, project: Project, settings: Settings) -> _B
     if target != TREE:
         return _component(recipe, path, target, mirror, project=project, settings=settings)
     with Index.temporary(mirror, workspace.objects) as index:
-        tree = base_tree(index, recipe)
-    return _Base(recipe=recipe, path=path, mirror=mirror, tree=tree, history=recipe.bigtop.commit)
+        tree, others = base_tree(index, recipe), carried(index, recipe)
+    commit = recipe.bigtop.commit
+    return _Base(recipe=recipe, path=path, mirror=mirror, tree=tree, history=commit, carried=others)
 
 
 def _component(

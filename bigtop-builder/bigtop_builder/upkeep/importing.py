@@ -2,16 +2,16 @@
 """`patch new` and `patch import`: patches that were read come into the queue and the recipes, all or none."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import InputError, SourceError
-from bigtop_builder.patches.essence import essence
 from bigtop_builder.patches.facts import Given, facts_text, new_facts
 from bigtop_builder.patches.listed import with_patches
-from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, TREE, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import counted
@@ -22,6 +22,12 @@ from bigtop_builder.upkeep.incoming import Fault, Incoming, Read
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)
+
+IDS = re.compile(
+    rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?|(?:dis)?similarity index \d+%)\n", re.MULTILINE
+)
+"""Lines of a diff that other patches to the same file change too."""
+COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +107,7 @@ def bring(
             change.write(path, with_patches(text, [*recipe.patches, *more]))
             if settings:
                 _require_applied(recipe, path, known, change, project=project, settings=settings)
-        written = tuple(str(file.relative_to(project.root)) for file in change.real())
+        written = change.names
     return Import(patches=done, faults=tuple(faults), written=written)
 
 
@@ -137,8 +143,8 @@ def _is_there(one: Incoming, project: Project) -> bool:
     if not (folder / FACTS).is_file():
         return False
     diffs = load_entry(project.patches, one.id).diffs
-    there = (essence(read_mail(diff.data, source=str(diff.path)).diff) for diff in diffs)
-    return essence(one.mail.diff) in there
+    there = (IDS.sub(b"", read_mail(diff.data, source=str(diff.path)).diff) for diff in diffs)
+    return IDS.sub(b"", one.mail.diff) in there
 
 
 def _laid(
@@ -150,14 +156,34 @@ def _laid(
     for name, content in one.files.items():
         change.write(folder / name, content)
     if not one.files:
-        bug = one.mail.trailer("Bug").rpartition("/")[2]
-        said = replace(given, commit=given.commit or one.commit) if given.state == "merged" else given
+        said = _told(given, one.mail)
+        said = replace(said, commit=said.commit or one.commit) if said.state == "merged" else said
+        bug = one.mail.trailer("Bug")
+        ticket = last if TICKET.fullmatch(last := bug.rpartition("/")[2]) else bug
         facts = new_facts(
-            one.id.partition("/")[0], one.mail.subject, given=said, releases=releases, ticket=bug
+            one.id.partition("/")[0], one.mail.subject, given=said, releases=releases, ticket=ticket
         )
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
     return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
+
+
+def _told(given: Given, mail: Mail) -> Given:
+    """What the user gave; of its state upstream, where they said nothing, what the fields of DEP-3 say."""
+    applied, origin, sent = map(mail.trailer, ("Applied-Upstream", "Origin", "Forwarded"))
+    taken = origin if origin.startswith(("upstream", "backport")) else ""
+    commit = COMMIT.search(applied) or COMMIT.search(taken)
+    if given.state:
+        return given
+    if applied or commit:
+        return replace(given, state="merged", commit=commit[0] if commit else "")
+    if sent.startswith("http"):
+        return replace(given, state="pr-open" if "/pull/" in sent else "ticket", url=sent)
+    if sent == "not-needed":
+        return replace(
+            given, state="local-only", state_why=given.state_why or "its header says Forwarded: not-needed"
+        )
+    return given
 
 
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:

@@ -4,21 +4,27 @@
 What cannot be read is told with its file and line; nothing is guessed.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.mail import Mail, commit_of, read_mail
+from bigtop_builder.patches.listed import inserted
+from bigtop_builder.patches.mail import Mail, commit_of, read_mail, split_mails
 from bigtop_builder.patches.naming import name_of, name_of_file, require_id
-from bigtop_builder.patches.queue import FACTS, known, load_entry
+from bigtop_builder.patches.queue import FACTS, known, load_entry, release_order
+from bigtop_builder.schema import read_toml
 from bigtop_builder.upkeep.worktree import WorkTree, git_at, mail_of
+
+log = logging.getLogger(__name__)
 
 SERIES = "series"
 ENDINGS = (".patch", ".diff")
 NUMBERED = re.compile(r"\d{4}-")
+LEADING = re.compile(r"(?:patch)?(\d+)", re.IGNORECASE)
 STRIP = re.compile(r"(?:-p\s*|--strip=)(?P<depth>\S+)")
 
 
@@ -80,22 +86,36 @@ def read_source(source: Path, target: str, name: str = "") -> Iterator[Read]:
     if not target:
         raise InputError(f"{source} does not say what its patches are to", hint="name it: --target bigtop")
     if source.is_file() and source.name != SERIES:
-        yield _of_file(source, target, name)
+        yield from _of_file(source, target, name)
         return
     series = source if source.is_file() else source / SERIES
     if series.is_file():
         yield from _of_series(series, target)
         return
-    files = (
-        []
-        if not source.is_dir()
-        else sorted(path for path in source.iterdir() if path.suffix in ENDINGS and path.is_file())
-    )
+    files = _patches_in(source) if source.is_dir() else []
     if not files:
         what = "holds no .patch, no .diff and no series" if source.is_dir() else "does not exist"
         raise InputError(f"{source} {what}", hint="name a patch, a folder of them, a quilt series or a queue")
     for file in files:
-        yield _of_file(file, target, "")
+        yield from _of_file(file, target, "")
+
+
+def _patches_in(folder: Path) -> list[Path]:
+    """The patches of a folder, by the numbers that their names begin with."""
+    named = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
+    counted = sorted(named, key=lambda path: int((LEADING.match(path.name) or ("0", "0"))[1]))
+    if counted != named:
+        log.warning(
+            "%s is taken by number, %s before %s; name a quilt series for another order",
+            folder,
+            *_first_apart(counted, named),
+        )
+    return counted
+
+
+def _first_apart(order: Sequence[Path], other: Sequence[Path]) -> tuple[str, str]:
+    """The first two names that stand the other way round elsewhere."""
+    return next((one.name, two.name) for one, two in zip(order, other, strict=True) if one != two)
 
 
 def read_commits(repository: Path, revisions: str, target: str, name: str = "") -> Iterator[Read]:
@@ -129,7 +149,15 @@ def read_commits(repository: Path, revisions: str, target: str, name: str = "") 
         if len(parents) > 1:
             yield Fault(source=source, reason=f"{source}: it is a merge", hint="name its commits one by one")
             continue
-        mail = mail_of(git, commit, parent=parents[0] if parents else empty)
+        try:
+            mail = mail_of(git, commit, parent=parents[0] if parents else empty)
+        except TreeError as error:
+            reason = (
+                f"{source}: git cannot read it: {error.details.strip().rpartition(chr(10))[2] or error.brief}"
+            )
+            hint = f"fetch what {repository} lacks: a shallow or partial clone has not all of it"
+            yield Fault(source=source, reason=reason, hint=hint)
+            continue
         made = name or name_of(mail.subject)
         made = f"{made}-{commit[:8]}" if made in seen else made  # a second commit for one ticket, or a revert
         seen.add(made)
@@ -166,20 +194,30 @@ def read_changes(folder: Path, target: str, name: str, *, mail: Mail, commit: st
     return _checked(said, said.diff, source, target, name or name_of(said.subject), "")
 
 
-def _of_file(path: Path, target: str, name: str) -> Read:
+def _of_file(path: Path, target: str, name: str) -> Iterator[Read]:
+    """The patch of a file, or those of an mbox."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return Fault(source=str(path), reason=f"{path} cannot be read: {error.strerror}")
+        yield Fault(source=str(path), reason=f"{path} cannot be read: {error.strerror}")
+        return
+    parts = split_mails(data)
+    for line, part in parts:
+        yield _of_mail(path, part, target, name, line=line if len(parts) > 1 else 0)
+
+
+def _of_mail(path: Path, data: bytes, target: str, name: str, *, line: int) -> Read:
+    """One patch of a file; `line` is where it begins, 0 if it is the file."""
+    source = f"{path}:{line}" if line else str(path)
     try:
-        mail = read_mail(data, source=str(path))
+        mail = read_mail(data, source=source)
     except InputError as error:
-        return Fault(source=str(path), reason=error.brief, hint=error.hint)
-    numbered = NUMBERED.match(path.name) and mail.subject
+        return Fault(source=source, reason=error.brief, hint=error.hint)
+    numbered = (line or NUMBERED.match(path.name)) and mail.subject
     made = name_of(mail.subject) if numbered else name_of_file(path.name)
     if not mail.subject:
         mail = replace(mail, subject=made.replace("-", " "))
-    return _checked(mail, data, str(path), target, name or made, commit_of(data))
+    return _checked(mail, data, source, target, name or made, commit_of(data))
 
 
 def _checked(mail: Mail, data: bytes, source: str, target: str, name: str, commit: str) -> Read:
@@ -205,7 +243,7 @@ def _of_series(series: Path, target: str) -> Iterator[Read]:
             reason, hint = wrong
             yield Fault(source=f"{series}:{number}", reason=f"{series}:{number}: {file}: {reason}", hint=hint)
         else:
-            yield _of_file(series.parent / file, target, "")
+            yield from _of_file(series.parent / file, target, "")
         seen.add(file)
 
 
@@ -222,8 +260,21 @@ def _wrong(folder: Path, file: str, options: Sequence[str], seen: set[str]) -> t
     return ("it is listed twice", "take one of its lines out") if file in seen else None
 
 
+def _in_their_order(queue: Path) -> list[str]:
+    """The ids of a queue as the recipes beside it list them, the newest release's first, and then the others."""
+    there, order = known(queue), list[str]()
+    recipes = sorted(
+        (queue.parent / "recipes").glob("*.toml"), key=lambda file: release_order(file.stem), reverse=True
+    )
+    for file in recipes:
+        listed = read_toml(file)[0].get("patches")
+        if isinstance(listed, list):
+            order = inserted(order, [one for one in listed if one in there])
+    return [*order, *(one for one in there if one not in order)]
+
+
 def _of_queue(queue: Path, target: str) -> Iterator[Read]:
-    wanted = [one for one in known(queue) if target in ("", one.partition("/")[0])]
+    wanted = [one for one in _in_their_order(queue) if target in ("", one.partition("/")[0])]
     if not wanted:
         raise InputError(f"{queue} has no patch to {target!r}", hint=f"it has {', '.join(known(queue))}")
     for patch_id in wanted:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
-from bigtop_builder.patches.apply import fits, told, touched
+from bigtop_builder.patches.apply import fits, is_there, told, touched
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.upkeep.bases import Bases, Site, Tried, reason
@@ -28,12 +28,14 @@ class Case:
         site: Where.
         patch: The patch as it is for that release.
         base: Tree that it lies on.
+        made_of: Hash of what that tree is made of.
         tried: What became of it in its series; None if the recipe does not list it.
     """
 
     site: Site
     patch: Patch
     base: str
+    made_of: str
     tried: Tried | None = field(repr=False)
 
 
@@ -87,7 +89,7 @@ def _remember(grounds: Iterable[Ground], workspace: Workspace) -> None:
             tips.setdefault(str(ground.index.mirror.path), []).append(ground)
     for some in tips.values():
         with History.of(some[0].index.mirror, workspace.histories) as history:
-            history.include(*dict.fromkeys(ground.history for ground in some))
+            history.include(*(tip for ground in some for tip in (ground.history, *ground.carried.values())))
 
 
 def _trace(ground: Ground, cases: Sequence[Case], workspace: Workspace) -> list[_Trace]:
@@ -108,41 +110,46 @@ def _trace(ground: Ground, cases: Sequence[Case], workspace: Workspace) -> list[
         detection = Detection(history, index)
         with suppress(TreeError):  # an object is not there: `find` says so of those patches that need it
             detection.prepare(sought, ground.history)
-        return [_traced(detection, one, ground.history) for one in sought]
+        return [_traced(detection, one, ground.histories(one.effect.paths)) for one in sought]
 
 
-def _traced(detection: Detection, sought: Sought, commit: str) -> _Trace:
+def _traced(detection: Detection, sought: Sought, commits: Sequence[str]) -> _Trace:
+    """What these histories say. A patch to files of several ones has landed if it has in each."""
     try:
-        return _Trace(landing=detection.find(sought, commit), hints=detection.hints(sought, commit))
+        found = [detection.find(sought, commit) for commit in commits]
+        hints = detection.hints(sought, commits[0])
     except TreeError as error:
         return _Trace(unknown=reason(error))
+    return _Trace(landing=next((one for one in found if not _proves(one)), found[0]), hints=hints)
+
+
+def _proves(landing: Landing | None) -> bool:
+    """Whether a history proves that a release has the patch, if it does not apply there."""
+    return landing is not None and landing.certain and landing.stands
 
 
 def _finding(case: Case, index: Index, trace: _Trace) -> Finding | str:
-    patch = case.patch
-    landing = trace.landing
+    """Content comes first: where a patch applies, the release does not have it, whatever its history says."""
     if trace.unknown:
         return trace.unknown
-    if landing and landing.certain and landing.stands:
-        return Finding(
-            patch=patch.sha256,
-            base=case.base,
-            state="already-upstream",
-            commit=landing.commit,
-            by=landing.by,
-            since=landing.since,
-            detail=_undone(landing),
-        )
+    patch, landing = case.patch, trace.landing
+    found = Finding(patch=patch.sha256, base=case.base, made_of=case.made_of, state="conflict")
     try:
         state, detail = (case.tried.state, case.tried.detail) if case.tried else _apply(case, index)
+        if state == "conflict" and landing and _proves(landing) and not _applies_alone(case, index):
+            there = is_there(index, patch.diff)
+            told = {"commit": landing.commit, "by": landing.by, "since": landing.since}
+            detail = "" if there else "superseded later: its lines, or those around them, have changed since"
+            return found.model_copy(update={**told, "state": "already-upstream", "detail": detail})
     except TreeError as error:
         return reason(error)
-    return Finding(
-        patch=patch.sha256,
-        base=case.base,
-        state=state,
-        detail="; ".join(filter(None, [detail, _hint(trace)])),
-    )
+    words = "; ".join(filter(None, [detail, _hint(trace, state)]))
+    return found.model_copy(update={"state": state, "detail": words})
+
+
+def _applies_alone(case: Case, index: Index) -> bool:
+    """Whether a patch applies to the release, if not to what the patches before it made of that."""
+    return case.tried is not None and _apply(case, index)[0] != "conflict"
 
 
 def _apply(case: Case, index: Index) -> tuple[State, str]:
@@ -150,21 +157,22 @@ def _apply(case: Case, index: Index) -> tuple[State, str]:
     return applied.state, told(applied)
 
 
-def _hint(trace: _Trace) -> str:
+def _hint(trace: _Trace, state: State) -> str:
     """What a history says short of proof."""
     if landing := trace.landing:
         share = "" if landing.cover == 1 else f" {landing.cover:.0%} of"
+        had = f"upstream had{share} it in {landing.commit}"
         if landing.reverted_by:
-            return f"upstream had{share} it in {landing.commit} and took it back in {landing.reverted_by}"
-        seems = f"upstream seems to have{share} it in {landing.commit} ({landing.by})"
-        return "; ".join(filter(None, [seems, _undone(landing)]))
+            return f"{had} and took it back in {landing.reverted_by}"
+        if landing.undone_by:
+            return f"{had}, its lines went again in {landing.undone_by}"
+        if landing.gone:
+            return f"upstream made this change in {landing.commit} ({landing.by}), and the release does not show it"
+        if landing.certain and state != "conflict":
+            return f"upstream has the same change in {landing.commit} ({landing.by}), and it applies all the same"
+        return f"upstream seems to have{share} it in {landing.commit} ({landing.by})"
     names = [
         f"{hint.commit} {'has the same subject' if hint.why == 'subject' else f'names {hint.why}'}"
         for hint in trace.hints
     ]
     return f"upstream's {names[0]}" if names else ""
-
-
-def _undone(landing: Landing) -> str:
-    """A later commit that took the same lines out, and does not call it a revert."""
-    return f"its lines went again in {landing.undone_by}" if landing.undone_by else ""

@@ -157,7 +157,7 @@ def rebase(
             order = [one.id for one in moves if one.patch.target == target and one.tree is not None]
             ids = in_order(ids, target, inserted(_of(ids, target), order))
         change.write(path, with_patches(path.read_text(encoding="utf-8"), ids))
-        written = tuple(str(file.relative_to(project.root)) for file in change.real())
+        written = change.names
     return Report(
         moves=tuple(moves),
         failures=tuple(failures),
@@ -215,12 +215,14 @@ def _move(
     earlier: Sequence[Patch],
     since: bool,
 ) -> Move:
-    if entry.diff_for(new.release):
+    if own := entry.diff_for(new.release):
         patch = entry.at(new.release)
     elif stage:
         patch = stage.patch
     else:
         raise InputError(f"patch {entry.id!r} has no diff for {new.release}")
+    if own and not own.is_default and stage and stage.patch.path != own.path:
+        stage = None  # that diff was settled for the new release: a merge of the old one's would undo it
     applied = check(new.index, tree, patch.diff, source=str(patch.path))
     if applied.state != "conflict":
         return Move(patch=patch, outcome=applied.state, before=tree, tree=applied.tree)
@@ -230,7 +232,6 @@ def _move(
         clashed = refusals(patch, applied.refusals)
         return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, clashes=clashed)
     base, theirs = found
-    patch = stage.patch if stage else patch
     made_on = old.release if stage and stage.applied.tree else f"before {entry.id}"
     merge = new.index.merge(base, tree, theirs, names=(made_on, new.release, entry.id))
     if merge.conflicts:
@@ -259,7 +260,6 @@ def _base(index: Index, tree: str, patch: Patch, stage: Stage | None) -> tuple[s
     """Trees before and after a patch, to merge from: in the old release, else of the objects that its diff names."""
     if stage and stage.applied.tree:
         return stage.before, stage.after
-    patch = stage.patch if stage else patch
     files = parse_diff(patch.diff, source=str(patch.path))
     named = {file.old: file.old_blob for file in files if file.old and file.hunks}
     asked = "".join(f"{oid}\n" for oid in named.values()).encode()

@@ -100,7 +100,7 @@ def _refreshed(
     return Refreshed(
         id=stage.patch.id,
         moved=tuple(f"{one.file}, hunk {one.hunk}: {one.lines:+d} lines" for one in stage.applied.moved),
-        file=str(file.relative_to(project.root)),
+        file=change.name(file),
         others=() if file.name == f"{ground.release}{SUFFIX}" else _others(entry, file, ground, project),
     )
 

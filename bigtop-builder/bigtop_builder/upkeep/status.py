@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
+from bigtop_builder.patches.apply import touched
+from bigtop_builder.patches.component import shapes_series
 from bigtop_builder.patches.queue import TREE, Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
@@ -41,7 +43,8 @@ class Cell:
         recorded: What its evidence says.
         found: What is so; None if that cannot be known here, or there is nothing to know.
         why: Why it cannot be known, and the command that helps.
-        sha256: Hash of the diff, where it cannot be known.
+        sha256: Hash of the diff; empty if none is for this release.
+        made_of: Hash of what it is applied to, as the recipe says it.
     """
 
     patch: str
@@ -51,6 +54,7 @@ class Cell:
     found: Finding | None = None
     why: str = ""
     sha256: str = ""
+    made_of: str = ""
 
     @property
     def state(self) -> str:
@@ -63,16 +67,16 @@ class Cell:
     def doubt(self) -> str:
         """What is wrong with the recorded evidence; empty if nothing is, or it cannot be known."""
         old, new = self.recorded, self.found
-        if old == new or (self.why and (old is None or old.patch == self.sha256)):
-            return ""
         if old is None:
-            return "has no evidence"
-        if self.why or (new and new.patch != old.patch):
-            return "is stale: the diff has changed"
-        if new is None:
+            return "has no evidence" if new else ""
+        if not (new or self.why):
             return "has evidence, and is not for this release"
-        if new.base != old.base:
+        if old.patch != self.sha256:
+            return "is stale: the diff has changed"
+        if old.made_of != self.made_of or (new and new.base != old.base):
             return "is stale: what it is applied to has changed"
+        if new is None or old == new:
+            return ""
         return f"is wrong: recorded {_summary(old)}, found {_summary(new)}"
 
 
@@ -113,6 +117,19 @@ class Matrix:
             ),
         )
 
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Patches that a recipe lists and that do not apply, so that it cannot be built, one line each."""
+        cells = (
+            cell for patch_id in self.entries for cell in self.of(patch_id) if cell.listed and cell.found
+        )
+        said = {"conflict": "conflicts", "already-upstream": "upstream has it"}
+        return tuple(
+            f"{one.patch} on {one.release}: the recipe lists it, and it does not apply: {said[one.state]}"
+            for one in cells
+            if one.state in said
+        )
+
 
 def make_matrix(
     project: Project,
@@ -129,7 +146,8 @@ def make_matrix(
         settings: Site settings.
         patches: Ids; all that are meant for a recipe of this project if empty.
         releases: Names of recipes; all if empty.
-        fresh: Trust neither evidence nor cache.
+        fresh: Trust neither evidence nor what is kept of bases. The indices of histories are trusted: all in them
+            is named by ids of commits and hashes of diffs.
 
     Raises:
         InputError: No such patch or recipe, or one that cannot be read.
@@ -203,19 +221,19 @@ def _judged(
                 if entry.diff_for(site.recipe.release) is None:
                     continue
                 patch = entry.at(site.recipe.release)
+                cells[key] = replace(cells[key], sha256=patch.sha256, made_of=site.made_of(patch.id))
                 if isinstance(base, str) or (base.why and cells[key].listed):
-                    why = base if isinstance(base, str) else base.why
-                    cells[key] = replace(cells[key], why=why, sha256=patch.sha256)
+                    cells[key] = replace(cells[key], why=base if isinstance(base, str) else base.why)
                 else:
                     case = _case(site, base, patch)
                     old = cells[key].recorded
-                    if not fresh and old and old.fits(case.patch.sha256, case.base):
+                    if not fresh and old and old.fits(patch.sha256, case.base, case.made_of):
                         cells[key] = replace(cells[key], found=old)
                     else:
                         cases.append(case)
         for case, found in judge(cases, bases, threads, workspace):
             key = case.patch.id, case.site.name
-            told = {"why": found, "sha256": case.patch.sha256} if isinstance(found, str) else {"found": found}
+            told = {"why": found} if isinstance(found, str) else {"found": found}
             cells[key] = replace(cells[key], **told)
 
 
@@ -230,10 +248,10 @@ def _base(bases: Bases, site: Site) -> Base | str:
 
 
 def _case(site: Site, base: Base, patch: Patch) -> Case:
-    for tried, one in zip(base.series, () if base.why else site.series, strict=True):
-        if one.id == patch.id:
-            return Case(site=site, patch=patch, base=tried.before, tried=tried)
-    return Case(site=site, patch=patch, base=base.tree, tried=None)
+    series = zip(base.series, () if base.why else site.series, strict=True)
+    tried = next((tried for tried, one in series if one.id == patch.id), None)
+    below = tried.before if tried else base.tree
+    return Case(site=site, patch=patch, base=below, made_of=site.made_of(patch.id), tried=tried)
 
 
 def _recipes(project: Project, names: Sequence[str]) -> list[tuple[Recipe, Path]]:
@@ -252,9 +270,9 @@ def _entries(project: Project, ids: Sequence[str]) -> dict[str, Entry]:
     entries = {patch_id: load_entry(project.patches, patch_id) for patch_id in ids or there}
     if ids:
         return entries
-    recipes = [load_recipe(path.stem, project.recipes)[0] for path in project.recipes.glob("*.toml")]
-    listed = {patch_id for recipe in recipes for patch_id in recipe.patches}
-    names = {path.stem for path in project.recipes.glob("*.toml")}
+    recipes = _recipes(project, ())
+    listed = {patch_id for recipe, _ in recipes for patch_id in recipe.patches}
+    names = {name for recipe, path in recipes for name in (recipe.release, path.stem)}
     strange = [
         one.id
         for one in entries.values()
@@ -278,10 +296,21 @@ def _sites(
         listed = [loaded[patch_id].at(recipe.release) for patch_id in recipe.patches]
         targets = {TREE, *(component.name for component in recipe.components)}
         for target in sorted({entry.target for entry in entries.values()} & targets):
-            before = () if target == TREE else tuple(one.sha256 for one in listed if one.target == TREE)
-            series = tuple(one for one in listed if one.target == target)
-            sites.append(Site(recipe=recipe, path=path, target=target, before=before, series=series))
+            below = [one for one in listed if one.target == TREE and target != TREE]
+            site = Site(
+                recipe=recipe,
+                path=path,
+                target=target,
+                before=tuple(one.sha256 for one in below),
+                series=tuple(one for one in listed if one.target == target),
+                shaping=tuple(one.sha256 for one in below if _shapes(one, target)),
+            )
+            sites.append(site)
     return sites
+
+
+def _shapes(patch: Patch, component: str) -> bool:
+    return any(shapes_series(path, component) for path in touched(patch.diff, source=str(patch.path)))
 
 
 def _other_versions(
@@ -322,9 +351,14 @@ def _unfit_at(site: Site, bases: Bases) -> tuple[Unfit, ...] | BuilderError:
 def _misorders(
     recipes: Sequence[tuple[Recipe, Path]], cells: Iterable[Cell], project: Project, bases: Bases
 ) -> Iterator[tuple[str, Misorder]]:
-    """What is wrong with the order of patches to components, where the release's tree can be made."""
-    doubtful = {cell.release for cell in cells if cell.listed and cell.state not in {"clean", "offset"}}
-    for recipe, path in recipes:
+    """What is wrong with the order of patches to components, but where the release's tree cannot be made."""
+    doubtful, broken = set[str](), set[str]()
+    for cell in cells:
+        if cell.listed and cell.state not in {"clean", "offset"}:
+            doubtful.add(cell.release)
+            if cell.found and cell.patch.partition("/")[0] == TREE:
+                broken.add(cell.release)
+    for recipe, path in (one for one in recipes if one[1].stem not in broken):
         built = {TREE, *(component.name for component in recipe.components)}
         listed = (one for one in recipe.patches if one.partition("/")[0] in built)
         patches = tuple(load_entry(project.patches, one).at(recipe.release) for one in listed)

@@ -7,9 +7,10 @@ another patch of the same commit.
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -204,19 +205,31 @@ class WorkTree:
 
         Neither the index nor the objects of the work tree are touched.
         """
-        with tempfile.TemporaryDirectory(prefix="bigtop-builder-changes-") as torn:
-            objects = Path(torn) / "objects"
-            objects.mkdir()
-            theirs = self.git("rev-parse", "--path-format=absolute", "--git-path", "objects").text
-            env = {
-                "GIT_INDEX_FILE": str(Path(torn) / "index"),
-                "GIT_OBJECT_DIRECTORY": str(objects),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs,
-            }
+        with self._apart() as env:
             self.git("read-tree", "HEAD", env=env)
             self.git("add", "--all", env=env)
             tree = self.git("write-tree", env=env).text
             return self.git(*DIFF, "HEAD^{tree}", tree, env=env).stdout
+
+    def applied(self, diff: bytes, on: str) -> str:
+        """Id of the tree that a diff makes of a commit's; empty if it does not apply. Nothing is kept of it."""
+        with self._apart() as env:
+            self.git("read-tree", on, env=env)
+            done = self.git("apply", "--cached", "--whitespace=nowarn", env=env, stdin=diff, check=False)
+            return "" if done.returncode else self.git("write-tree", env=env).text
+
+    @contextmanager
+    def _apart(self) -> Iterator[dict[str, str]]:
+        """Variables for git: an index of its own, and a place for new objects that goes at the end."""
+        with tempfile.TemporaryDirectory(prefix="bigtop-builder-changes-") as torn:
+            objects = Path(torn) / "objects"
+            objects.mkdir()
+            theirs = self.git("rev-parse", "--path-format=absolute", "--git-path", "objects").text
+            yield {
+                "GIT_INDEX_FILE": str(Path(torn) / "index"),
+                "GIT_OBJECT_DIRECTORY": str(objects),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs,
+            }
 
     def identity(self) -> tuple[str, str]:
         """Name and address of the user, as git would take them for a commit here.
@@ -266,10 +279,13 @@ def mail_of(git: "Git", commit: str, *, parent: str = "", env: Mapping[str, str]
 
 
 def _mail(git: "Git", commit: str, *, diff: bytes) -> Mail:
-    shown = git("show", "-s", "--format=%an%x00%ae%x00%aI%x00%s%x00%b", commit).text
-    author, email, date, subject, body = shown.split("\0", 4)
+    shown = git("show", "-s", "--format=%an%x00%ae%x00%aI%x00%at%x00%s%x00%b", commit).text
+    author, email, date, seconds, subject, body = shown.split("\0", 5)
     author, email = ("", "") if (author, email) == NOBODY else (author, email)
-    moment = datetime.fromisoformat(date)
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:  # git takes a time zone of any size
+        moment = datetime.fromtimestamp(int(seconds), UTC)
     return tidy(Mail(author=author, email=email, date=moment, subject=subject, body=body, diff=diff))
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks of changed lines: what of a diff stays the same when its lines move or its context changes.
 
-A block is a run of removed and added lines with no line of context in it. Its fingerprint leaves out white space,
-as `git patch-id` does, and knows of its file the name and the folder only: sources move as a whole
+A block is a run of removed and added lines with no line of context in it. Its fingerprint knows of its file the name
+and the folder only: sources move as a whole
 (`src/java/main/org/...` to `zookeeper-server/src/main/java/org/...`), while `hive/control` is not `hadoop/control`.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -41,14 +42,17 @@ class Block(NamedTuple):
 
     @property
     def fingerprint(self) -> int | None:
-        """64 bits, as a signed number; None if the block says too little, or changes white space alone."""
-        removed = b"".join(self.removed).translate(None, BLANK)
-        added = b"".join(self.added).translate(None, BLANK)
-        if removed == added or len(removed) + len(added) < SUBSTANCE:
+        """64 bits, as a signed number; None if the block says too little."""
+        removed, added = (b"\n".join(line.rstrip(b"\n") for line in lines) for lines in self[2:])
+        if len((removed + added).translate(None, BLANK)) < SUBSTANCE:
             return None
-        tail = b"/".join(self.path.split(b"/")[-SEEN_OF_PATH:])
-        whole = b"\0".join((tail, removed, added))
+        whole = b"\0".join((os.fsencode(tail(os.fsdecode(self.path))), removed, added))
         return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "big", signed=True)
+
+
+def tail(path: str) -> str:
+    """What of a path stays the same when sources move as a whole."""
+    return "/".join(path.split("/")[-SEEN_OF_PATH:])
 
 
 def read_blocks(lines: Iterable[bytes]) -> Iterator[Block]:
@@ -85,10 +89,14 @@ def read_blocks(lines: Iterable[bytes]) -> Iterator[Block]:
         yield Block(commit, path, removed, added)
 
 
-def fingerprints(diff: bytes) -> tuple[frozenset[int], frozenset[int]]:
-    """Fingerprints of the blocks of a diff that say something, and of those of the diff that takes it back."""
+def fingerprints(diff: bytes) -> tuple[frozenset[int], frozenset[int], bool]:
+    """Fingerprints of the blocks of a diff that say something, and of those of the diff that takes it back.
+
+    The third: whether that is all of it, so that no block says too little and none is there twice.
+    """
     blocks = list(read_blocks(diff.split(b"\n")))
-    return _marks(blocks), _marks(block.reverse for block in blocks)
+    marks = _marks(blocks)
+    return marks, _marks(block.reverse for block in blocks), len(marks) == len(blocks)
 
 
 def _marks(blocks: Iterable[Block]) -> frozenset[int]:

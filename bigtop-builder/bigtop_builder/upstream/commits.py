@@ -2,7 +2,8 @@
 """What git says of commits: messages, patch ids and changed blocks, read in few processes that stream.
 
 The diff is the one that `git format-patch` writes (three lines of context, renames found), so that a patch and
-the commit it became have the same patch id (git-patch-id(1)).
+the commit it became have the same patch id (git-patch-id(1)). White space counts: in Python and in makefiles it is
+what a change is about.
 """
 
 import re
@@ -20,6 +21,7 @@ DIFF: Final = (
     *("diff-tree", "--stdin", "-p", "-r", "--root", "-M", "--full-index", "--no-color"),
     *("--no-ext-diff", "--no-textconv"),
 )
+PATCH_ID: Final = ("patch-id", "--verbatim")
 MESSAGE: Final = "--format=%H%n%P%n%B"
 TICKET: Final = re.compile(r"\b[A-Z][A-Z0-9]+-\d+\b")
 REVERTS: Final = re.compile(r"\bThis reverts commit ([0-9a-f]{7,40})\b")
@@ -93,7 +95,7 @@ def messages(mirror: Mirror, tips: Sequence[str], known: Iterable[str]) -> list[
 def patch_ids(mirror: Mirror, diffs: Mapping[str, bytes]) -> dict[str, str]:
     """Patch ids of diffs by their names, 40 hex digits each; those that git makes none of are not in it."""
     text = b"".join(b"commit %s\n%s\n" % (name.encode(), diff) for name, diff in diffs.items())
-    return _read_ids(mirror.git("patch-id", "--stable", stdin=text).text)
+    return _read_ids(mirror.git(*PATCH_ID, stdin=text).text)
 
 
 def reverse_patch_id(mirror: Mirror, commit: str) -> str:
@@ -101,7 +103,7 @@ def reverse_patch_id(mirror: Mirror, commit: str) -> str:
     # -R swaps the prefixes too, and they are part of the patch id.
     words = (*DIFF, "-R", "--src-prefix=b/", "--dst-prefix=a/")
     diff = reading(mirror, *words, lines=[commit])
-    return _read_ids(mirror.git("patch-id", "--stable", stdin=diff).text).get(commit, "")
+    return _read_ids(mirror.git(*PATCH_ID, stdin=diff).text).get(commit, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ def _changes(mirror: Mirror, commits: Sequence[str], paths: Sequence[str] = ()) 
         with diffs.open("wb") as file:
             reading(mirror, *DIFF, *paths, lines=commits, stdout=file)
         with diffs.open("rb") as file:
-            ids = _read_ids(mirror.git("patch-id", "--stable", stdin=file).text)
+            ids = _read_ids(mirror.git(*PATCH_ID, stdin=file).text)
         blocks: dict[str, set[int]] = {commit: set() for commit in commits}
         with diffs.open("rb") as file:
             for block in read_blocks(file):

@@ -8,7 +8,7 @@ So the commit is sought that made the merge empty, and it must change lines as t
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.upstream.blocks import BLANK, read_blocks
 
 Line = tuple[bytes, bytes]
-"""A sign and a line, without white space."""
+"""A sign and a line."""
+OTHER = {b"+": b"-", b"-": b"+"}
 TELLING = 4
 """Bytes, white space not counted, from which on a line says something."""
 
@@ -43,7 +44,7 @@ def effect_of(diff: bytes) -> Effect:
     for block in read_blocks(diff.split(b"\n")):
         here = lines.setdefault(os.fsdecode(block.path), set())
         for sign, some in ((b"-", block.removed), (b"+", block.added)):
-            here |= {(sign, line) for line in map(_bare, some) if len(line) >= TELLING}
+            here |= {(sign, line) for line in some if _tells(line)}
     renamed = {
         os.fsdecode(line.split(b" ", 2)[2].strip())
         for line in diff.split(b"\n")
@@ -77,7 +78,7 @@ class Contents:
             self._files[path] = None
             if head[-1].isdigit():
                 size = int(head[-1])
-                self._files[path] = frozenset(map(_bare, data[at : at + size].split(b"\n")))
+                self._files[path] = frozenset(data[at : at + size].split(b"\n"))
                 at += size + 1
 
     def may_have(self, effect: Effect) -> bool:
@@ -89,14 +90,27 @@ class Contents:
                 return False
         return bool(effect.lines)
 
-    def has_none_left(self, effect: Effect) -> bool:
-        """Whether the commit has the files, and of all lines that come not one."""
-        self.load(effect.lines)
-        files = {path: self._files.get(path) for path in effect.lines}
-        added = [(path, line) for path, lines in effect.lines.items() for sign, line in lines if sign == b"+"]
-        return bool(added) and all(
-            there is not None and line not in there for path, line in added for there in (files[path],)
-        )
+    def undoes(self, effect: Effect, moved: Mapping[str, str]) -> bool:
+        """Whether the effect does not show: of the lines that come not one is there, or of those that go all are.
+
+        Args:
+            effect: The patch's. Lines that it moves within a file say nothing.
+            moved: Path in the patch -> path in the commit, where that is another one.
+        """
+        paths = {path: moved.get(path, path) for path in effect.lines}
+        self.load(paths.values())
+        left: dict[bytes, list[bool]] = {b"+": [], b"-": []}
+        for path, lines in effect.lines.items():
+            there = self._files.get(paths[path]) or frozenset()
+            for sign, line in lines:
+                if (OTHER[sign], line) not in lines:
+                    left[sign].append((line in there) == (sign == b"+"))
+        return any(some and not any(some) for some in left.values())
+
+    def lacks(self, path: str) -> bool:
+        """Whether the commit has no such file."""
+        self.load([path])
+        return self._files.get(path) is None
 
 
 def landing(effect: Effect, release: str, *, index: Index, base: str = "") -> str | None:
@@ -175,5 +189,5 @@ def _does_likewise(commit: str, effect: Effect, index: Index) -> bool:
     return shared == {sign for lines in effect.lines.values() for sign, _ in lines}
 
 
-def _bare(line: bytes) -> bytes:
-    return line.translate(None, BLANK)
+def _tells(line: bytes) -> bool:
+    return len(line.translate(None, BLANK)) >= TELLING

@@ -8,6 +8,7 @@ one history the ancestor has the lower one. A release is a bit for each number.
 
 import hashlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from bigtop_builder.upstream.wholeness import require_whole
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 200
 """Commits whose diffs are read together: they share processes, and their text is on the disk at one time."""
 PATIENCE = 120
@@ -221,6 +222,11 @@ class History:
             if there := release.among(rows):
                 return self.entry(there[-1]).commit
         return ""
+
+    def paths_of(self, commit: str) -> list[str]:
+        """The files that a commit changes."""
+        words = ("diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-z", commit)
+        return [os.fsdecode(path) for path in self.mirror.git(*words).stdout.split(b"\0") if path]
 
     def merged(self, diff: str, base: str, release: str) -> str | None:
         """The commit that `keep_merge` was told of for this patch, base and release; None if it was told of none."""

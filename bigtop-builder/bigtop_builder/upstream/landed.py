@@ -2,13 +2,15 @@
 """Whether upstream has a patch already, in a release's own history, and which commit proves it.
 
 In this order: a commit with the patch's id; one that changes nine tenths of its blocks of lines likewise, which is
-certain only where that is all of them and some of the lines are left; a three-way merge with the release that comes
-out empty. A ticket or a subject that fits is a hint and never a proof: of 2,679 tickets of Bigtop's history
-202 have more than one commit.
+certain only where that is all of it; a three-way merge with the release that comes out empty. A ticket or a subject
+that fits is a hint and never a proof: of 2,679 tickets of Bigtop's history 202 have more than one commit.
 
 What was applied may have been taken back and applied again within the release; the last such commit decides. A
 commit takes a patch back if it names the one that applied it, or its subject, or if its diff is the reverse of that
-one's.
+one's. One that has a block of the patch in reverse, and a release in which nothing of it is left, leave a doubt.
+
+A history cannot tell all: another place of the file may have had the same change, and a merge may have dropped it. So
+a patch that applies to the release is not there, whatever is found here: the caller looks at that first.
 """
 
 import hashlib
@@ -20,7 +22,7 @@ from typing import Final, Literal
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
-from bigtop_builder.upstream.blocks import fingerprints
+from bigtop_builder.upstream.blocks import fingerprints, tail
 from bigtop_builder.upstream.commits import TICKET
 from bigtop_builder.upstream.empty_merge import Contents, Effect, effect_of, landing
 from bigtop_builder.upstream.history import History, Release
@@ -41,7 +43,7 @@ class Sought:
         patch_id: As `git patch-id --stable` makes it; empty if it makes none of the diff.
         blocks: Fingerprints of its blocks of changed lines.
         reverse: Those of the diff that takes it back.
-        lines_only: Whether lines are all that it changes.
+        whole: Whether the blocks are all that it changes.
         effect: Its files and lines.
         subject: Of its mail; empty if that is not known.
         tickets: Those that it names.
@@ -50,7 +52,7 @@ class Sought:
     patch_id: str
     blocks: frozenset[int] = field(repr=False)
     reverse: frozenset[int] = field(repr=False)
-    lines_only: bool
+    whole: bool
     effect: Effect = field(repr=False)
     subject: str
     tickets: frozenset[str]
@@ -67,9 +69,9 @@ class Landing:
         cover: Share of the patch's blocks that it changes, 1 where that is not what counts.
         certain: Whether that is proof for the whole patch.
         reverted_by: The commit that took it back for good; empty if the release has it.
-        undone_by: The last commit that has each of its blocks in reverse and does not say that it reverts it, as an
-            upgrade that takes out what made the old version build; empty if none has. The patch has landed all
-            the same.
+        undone_by: The last commit after it that has one of its blocks in reverse and does not say that it reverts it,
+            as an upgrade that takes out what made the old version build; empty if none has.
+        gone: Whether the release has none of the lines that come with it, or all that go.
         since: First tag that has the commit; empty if none has.
     """
 
@@ -80,12 +82,13 @@ class Landing:
     certain: bool
     reverted_by: str
     undone_by: str
+    gone: bool
     since: str
 
     @property
     def stands(self) -> bool:
-        """Whether the release has the patch."""
-        return not self.reverted_by
+        """Whether nothing speaks against it that the release still has the patch."""
+        return not (self.reverted_by or self.undone_by or self.gone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +126,12 @@ def seek(
 
 
 def _read(diff: bytes, patch_id: str, subject: str, tickets: Iterable[str]) -> Sought:
-    blocks, reverse = fingerprints(diff)
+    blocks, reverse, all_of_it = fingerprints(diff)
     return Sought(
         patch_id=patch_id,
         blocks=blocks,
         reverse=reverse,
-        lines_only=not BEYOND_LINES.search(diff),
+        whole=all_of_it and not BEYOND_LINES.search(diff),
         effect=effect_of(diff),
         subject=subject,
         tickets=frozenset(tickets),
@@ -190,24 +193,34 @@ class Detection:
         applied = self._covering(patch.blocks, release, COVER) | dict.fromkeys(same, 1.0)
         if not applied:
             return None
-        number, reverted = self._last(applied, same, release)
-        undone = [n for n in self._covering(patch.reverse, release, 1) if n > number and reverted is None]
+        number, reverted, undone = self._last(applied, same, patch, release)
         entry = self._history.entry(number)
         by: Literal["patch-id", "block cover"] = "patch-id"
         if not same or number in applied.keys() - same:
             by = "block cover"
         cover = applied.get(number) or max(applied.values())
-        gone = by == "block cover" and self._contents_of(release.commit).has_none_left(patch.effect)
         return Landing(
             commit=entry.commit,
             subject=entry.subject,
             by=by,
             cover=cover,
-            certain=by == "patch-id" or (cover == 1 and patch.lines_only and not gone),
-            reverted_by="" if reverted is None else self._history.entry(reverted).commit,
-            undone_by=self._history.entry(max(undone)).commit if undone else "",
+            certain=by == "patch-id" or (cover == 1 and patch.whole),
+            reverted_by=self._commit(reverted),
+            undone_by=self._commit(undone),
+            gone=self._is_gone(patch, entry.commit, release.commit),
             since=entry.since,
         )
+
+    def _commit(self, number: int | None) -> str:
+        return "" if number is None else self._history.entry(number).commit
+
+    def _is_gone(self, patch: Sought, commit: str, release: str) -> bool:
+        """Whether a release does not show a patch that this commit applied, maybe to files that moved as a whole."""
+        contents = self._contents_of(release)
+        lacking = [path for path in patch.effect.lines if contents.lacks(path)]
+        changed = self._history.paths_of(commit) if lacking else []
+        moved = {path: at for path in lacking for at in changed if tail(path) == tail(at)}
+        return contents.undoes(patch.effect, moved)
 
     def _covering(self, blocks: frozenset[int], release: Release, least: float) -> dict[int, float]:
         """Commits of a release that change this share of the blocks at least, with the share."""
@@ -216,30 +229,37 @@ class Detection:
         return {n: share for n, share in shares.items() if share >= least}
 
     def _last(
-        self,
-        applied: Mapping[int, float],
-        same: AbstractSet[int],
-        release: Release,
-    ) -> tuple[int, int | None]:
-        """The commit by which a release has a patch, or had it last, and the one that took it back if one did.
+        self, applied: Mapping[int, float], same: AbstractSet[int], patch: Sought, release: Release
+    ) -> tuple[int, int | None, int | None]:
+        """The commit by which a release has a patch, or had it last; the one that reverted it, or that undid it.
 
         Args:
             applied: Commit -> share of the patch that it applied.
             same: Those of them that are the patch.
+            patch: The patch.
             release: Their release.
         """
         applies = dict.fromkeys(applied, True)
-        queue = list(applies)
+        self._follow(applies, applied, release)
+        undoing = self._covering(patch.reverse, release, 0).keys() - applies.keys()
+        applies |= dict.fromkeys(undoing, False)
+        self._follow(applies, undoing, release)
+        first = min(applied)
+        last = max((n for n in applies if n > first and not applies[n]), default=None)
+        if standing := [n for n in applies if applies[n] and (last is None or n > last)]:
+            return min(standing, key=lambda n: (n not in same, -applied.get(n, 1), n)), None, None
+        number = max(n for n in applies if applies[n])
+        return (number, None, last) if last in undoing else (number, last, None)
+
+    def _follow(self, applies: dict[int, bool], start: Iterable[int], release: Release) -> None:
+        """Add what takes these commits back, what takes that back, and so on: whether each applies the patch."""
+        queue = list(start)
         while queue:
             n = queue.pop()
             reverting = release.among(self._history.reverting(n))
             new = [one for one in reverting if one > n and one not in applies]
             applies |= dict.fromkeys(new, not applies[n])
             queue += new
-        last = max((n for n in applies if not applies[n]), default=None)
-        if standing := [n for n in applies if applies[n] and (last is None or n > last)]:
-            return min(standing, key=lambda n: (n not in same, -applied.get(n, 1), n)), None
-        return max(n for n in applies if applies[n]), last
 
     def _by_merge(self, patch: Sought, release: Release, base: str) -> Landing | None:
         if self._index is None or not self._contents_of(release.commit).may_have(patch.effect):
@@ -257,6 +277,7 @@ class Detection:
             certain=True,
             reverted_by="",
             undone_by="",
+            gone=False,
             since=entry.since,
         )
 

@@ -45,7 +45,7 @@ def require_whole(mirror: Mirror, tips: Sequence[str], known: Sequence[str]) -> 
     Args:
         mirror: The clone.
         tips: Commits.
-        known: Commits whose histories are not looked at again.
+        known: Commits whose histories are not looked at again, but for what the first new commits changed.
 
     Returns:
         Objects that are missing all the same from a clone that names no server, `FEW` at most: snapshots of
@@ -96,9 +96,15 @@ def _promisor(mirror: Mirror) -> str:
 
 
 def _missing(mirror: Mirror, revisions: Sequence[str]) -> frozenset[str]:
-    words = ("rev-list", "--objects", "--missing=print", "--stdin")
-    listed = reading(mirror, *words, lines=revisions).decode(errors="replace").splitlines()
-    return frozenset(line[1:] for line in listed if line.startswith("?"))
+    """What is missing of new commits, and of the trees of known ones that they are compared with."""
+    edges = reading(mirror, "rev-list", "--boundary", "--stdin", lines=revisions).decode().split()
+    before = [line[1:] for line in edges if line.startswith("-")]
+    found = set[str]()
+    for words, some in (((), revisions), (("--no-walk",), before)):
+        asked = ("rev-list", "--objects", "--missing=print", *words, "--stdin")
+        listed = reading(mirror, *asked, lines=some).decode(errors="replace") if some else ""
+        found |= {line[1:] for line in listed.splitlines() if line.startswith("?")}
+    return frozenset(found)
 
 
 def _fetch(mirror: Mirror, remote: str, missing: frozenset[str]) -> str:

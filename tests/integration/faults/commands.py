@@ -33,7 +33,7 @@ class Command:
         name: For people.
         words: Its arguments; `{deb}` is the package in its next version, `{build}` the folder of a build of it.
         before: Version of the package that hosts get before it; empty if there is no suite yet.
-        after: Version that they get after it.
+        after: Version that they get after it; empty if there is no suite any more.
         base: The repository that it begins with.
         many: How many files are many to it: see hook.Fault.
         small: Bytes up to which a package is small to it.
@@ -70,6 +70,7 @@ COMMANDS = (
     Command(name="rollback", words=("rollback", "stable"), before="2", after="1"),
     Command(name="remove", words=("remove", "stable", f"{PACKAGE}=2"), before="2", after="1"),
     Command(name="refresh", words=("refresh", "stable"), before="2", after="2"),
+    Command(name="retire", words=("retire", "stable"), before="2", after=""),
     Command(
         name="gc", words=("gc", "--keep", "1"), before="3", after="3", base=OLD, gone="pool/main/a/aardvark"
     ),

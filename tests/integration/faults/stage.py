@@ -197,10 +197,15 @@ class Desk:
     def installs(self, command: Command, method: str, by_hash: str) -> str:
         """Version that a host gets by a real update and install, having seen what the command begins with.
 
-        If the repository has sources, the host gets those of the same version.
+        If the repository has sources, the host gets those of the same version. Empty if it is told that there is no
+        such suite any more.
         """
         host = self._hosts[method]
         host.remember(self._lists(method, command.base))
+        if not (self.root / "dists/stable").exists():
+            refused = host.apt("update", "-eany", check=False)
+            assert "no longer has a Release file" in refused.complaint, refused.complaint
+            return ""
         host.update(f"-oAcquire::By-Hash={by_hash}", *command.reads)
         version = host.install(PACKAGE)
         if SOURCES_TOO in command.reads:
@@ -221,7 +226,7 @@ class Desk:
     def version(self) -> str:
         """Version of the package that `stable` points to, as the state says; empty if there is no such suite."""
         state = Repository.open(self.root).state
-        pointer = state.pointer("stable")
+        pointer = state.unverified_pointer("stable")
         if pointer is None:
             return ""
         packages = state.packages(state.snapshot(pointer.snapshot).components["main"]["amd64"])

@@ -12,17 +12,17 @@ import pytest
 from commands import ADD, COMMANDS, FULL, PACKAGE, Command
 from hook import How
 from stage import BY_HASH, METHODS, TOOL, Desk, journal_of
-from sweep import Sweep, share
+from sweep import ERRORS, Sweep, share
 from test_kill import hosts_get_one_state, the_same_command_completes_it
 
 from apt_host import write_deb
 from bigtop_builder.errors import PublishError
 from bigtop_builder.run import Completed, run
 
-POINTS = 12
 BIG = 24 << 20
 """Bytes of a package that a small disk has no room for."""
 UNTRUE = "nothing was switched"
+UNTRUE_OF_GC = "or removed"
 
 
 class Failure(NamedTuple):
@@ -40,6 +40,7 @@ def test_an_error_at_any_call_is_told_the_old_or_the_new_state_stands_and_the_sa
 ) -> None:
     def attempt(desk: Desk, failure: Failure) -> None:
         desk.lay_out(command.base)
+        held = files(desk)
         ended = desk.run(command, at=failure.call, how=failure.how, lasting=failure.lasting)
         way = (METHODS[failure.call % 2], BY_HASH[failure.call // 2 % 2])
         hosts_get_one_state(desk, command, [way])
@@ -47,6 +48,7 @@ def test_an_error_at_any_call_is_told_the_old_or_the_new_state_stands_and_the_sa
         if ended.status:
             it_is_told(ended.status, ended.said, failure.how)
             assert stands == command.before or UNTRUE not in ended.said, f"untrue: {ended.said}"
+            assert UNTRUE_OF_GC not in ended.said or files(desk) >= held, f"untrue: {ended.said}"
         else:
             assert stands == command.after, f"said to be done: {ended.said}"
         the_same_command_completes_it(desk, command, way)
@@ -56,8 +58,13 @@ def test_an_error_at_any_call_is_told_the_old_or_the_new_state_stands_and_the_sa
         hows: tuple[tuple[How, bool], ...] = (("EIO", False), ("ENOSPC", True))
         return [Failure(command.name, call, *how) for call, how in product(range(calls), hows)]
 
-    chosen = sweep.chosen(sweep.at_a_desk(failures), share(POINTS, command), salt=f"error {command.name}")
+    chosen = sweep.chosen(sweep.at_a_desk(failures), share(ERRORS, command), salt=f"error {command.name}")
     sweep.over(f"error, {command.name}", chosen, attempt)
+
+
+def files(desk: Desk) -> set[Path]:
+    """Paths of what a gc removes."""
+    return {path for top in ("snapshots", "by-hash", "pool") for path in (desk.root / top).rglob("*")}
 
 
 def it_is_told(status: int, said: str, how: str) -> None:
@@ -66,6 +73,7 @@ def it_is_told(status: int, said: str, how: str) -> None:
     assert "error: " in said
     assert "way out: " in said
     assert "Traceback" not in said
+    assert "state/tmp" not in said, said
 
 
 def with_mount(desk: Desk, before: str, words: list[str], after: str = "") -> Completed:

@@ -9,9 +9,7 @@ import pytest
 from commands import COMMANDS, Command
 from hook import How
 from stage import BY_HASH, METHODS, Desk, journal_of
-from sweep import Sweep, share
-
-POINTS = 24
+from sweep import KILLS, Sweep, share
 
 
 class Kill(NamedTuple):
@@ -49,7 +47,7 @@ def test_killed_at_any_call_it_leaves_the_old_or_the_new_state_and_the_same_comm
         the_same_command_completes_it(desk, command, ways[kill.call % len(ways)])
 
     points = sweep.at_a_desk(lambda desk: kills(desk, command))
-    chosen = sweep.chosen(points, share(POINTS, command), salt=f"kill {command.name}")
+    chosen = sweep.chosen(points, share(KILLS, command), salt=f"kill {command.name}")
     sweep.over(f"kill, {command.name}", chosen, attempt)
 
 

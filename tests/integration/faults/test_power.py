@@ -9,11 +9,9 @@ import pytest
 from commands import COMMANDS, Command
 from disk import Disk, Keep, Tree, contents, lay
 from stage import BY_HASH, Desk, journal_of
-from sweep import SEED, Sweep, share
+from sweep import DOUBLE, LOSSES, SEED, Sweep, share
 from test_kill import Kill, hosts_get_one_state, kills, the_same_command_completes_it
 
-LOSSES = 12
-DOUBLE = 12
 MIXTURES = 3
 """Random choices of what was lost, besides all and nothing."""
 

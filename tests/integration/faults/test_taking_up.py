@@ -4,19 +4,18 @@
 import pytest
 from commands import COMMANDS, PACKAGE, Command
 from stage import BY_HASH, METHODS, Desk
-from sweep import Sweep
+from sweep import TAKEN_UP, Sweep
 from test_kill import Kill, kills
 
 from bigtop_builder.repository.publish import Repository
 
-POINTS = 6
 OTHER = "zebra"
 FIRST = next(one for one in COMMANDS if one.name == "first")
 
 
 def names(desk: Desk) -> list[str]:
     state = Repository.open(desk.root).state
-    pointer = state.pointer("stable")
+    pointer = state.unverified_pointer("stable")
     assert pointer
     index = state.snapshot(pointer.snapshot).components["main"]["amd64"]
     return [one.name for one in state.packages(index)]
@@ -51,5 +50,5 @@ def test_whoever_publishes_next_takes_up_what_was_signed_first(sweep: Sweep, twi
     points = sweep.at_a_desk(lambda desk: kills(desk, FIRST))
     # Before the wrapper nothing is signed: most of the sample is of the last calls.
     late = points[len(points) // 2 :]
-    chosen = sweep.chosen(points if sweep.exhaustive else late, POINTS // 2, salt=f"take up {twice}")
+    chosen = sweep.chosen(points if sweep.exhaustive else late, TAKEN_UP // 2, salt=f"take up {twice}")
     sweep.over(f"take up, {twice=}", chosen, attempt)

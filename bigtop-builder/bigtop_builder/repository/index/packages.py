@@ -52,7 +52,7 @@ def stanza_of(deb: Deb, filename: str) -> Stanza:
         filename=filename,
         size=deb.size,
         sha256=deb.sha256,
-        text="".join(_field(name, value) for name, value in fields.items()),
+        text="".join(field_text(name, value) for name, value in fields.items()),
     )
 
 
@@ -73,5 +73,6 @@ def parse_stanzas(text: str) -> Iterator[Stanza]:
         )
 
 
-def _field(name: str, value: str) -> str:
+def field_text(name: str, value: str) -> str:
+    """A field of a stanza; a value of several lines begins on the next one."""
     return f"{name}:{value}\n" if value.startswith("\n") else f"{name}: {value}\n"

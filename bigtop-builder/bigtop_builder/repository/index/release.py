@@ -10,9 +10,6 @@ from bigtop_builder.artifact import parse_control
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.layout import COPY, IndexFile
 
-CLEARSIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
-SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
-
 
 def release_text(
     *,
@@ -41,13 +38,11 @@ def release_text(
 
 
 def parse_release(text: str, *, source: str) -> dict[str, str]:
-    """Fields of a Release or InRelease file; the signature is not looked at.
+    """Fields of a Release file.
 
     Raises:
         PublishError: There is no Release text in it.
     """
-    if text.startswith(CLEARSIGNED):
-        text = text.partition("\n\n")[2].partition(SIGNATURE)[0].replace("\n- ", "\n").removeprefix("- ")
     fields = parse_control(text.rstrip("\n"), source=source)
     if "Date" not in fields:
         raise PublishError(f"{source} is no Release file: it has no Date", hint=COPY)
@@ -60,8 +55,15 @@ def release_date(fields: Mapping[str, str]) -> datetime:
 
 
 def parse_date(text: str) -> datetime:
-    """A date as Release has it, UTC."""
-    return parsedate_to_datetime(text).astimezone(UTC)
+    """A date as Release has it, UTC.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"there is no date {text!r} in UTC") from error
 
 
 def _stamp(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.index.packages import Stanza, field_text
 from bigtop_builder.source_package import SourcePackage
 
 OURS = frozenset({"Source", "Package", "Directory", "Files", "Status"})
@@ -65,10 +65,7 @@ def source_stanza(source: SourcePackage, component: str) -> SourceStanza:
         filename=f"{folder}/{source.dsc.name}",
         size=source.dsc.size,
         sha256=source.dsc.sha256,
-        text="".join(
-            f"{name}:{value}\n" if value.startswith("\n") else f"{name}: {value}\n"
-            for name, value in fields.items()
-        ),
+        text="".join(field_text(name, value) for name, value in fields.items()),
         files=tuple(
             PoolFile(filename=f"{folder}/{one.name}", size=one.size, sha256=one.sha256)
             for one in source.files

@@ -153,8 +153,8 @@ class Store(Protocol):
     def scratch(self) -> AbstractContextManager[Path]:
         """A folder of this machine for files to be put later; gone afterwards, at the latest by the next run."""
 
-    def delete(self, folder: str) -> None:
-        """Remove a folder with all below it, if it is there."""
+    def clear(self, folder: str) -> None:
+        """Make room for a folder that is put next and nothing leads to, if a killed publisher left some of it."""
 
     def remove(self, paths: Collection[str]) -> None:
         """Remove files and aliases, and folders that are empty then; what is not there is none.
@@ -173,6 +173,16 @@ class Store(Protocol):
 
         Raises:
             PublishError: Another publisher switched the suite meanwhile, or the store cannot be written.
+        """
+
+    def take_down(self, suite: str) -> None:
+        """Remove what clients see as `dists/<suite>`: from the first step on they find no suite; durable on return.
+
+        Args:
+            suite: The suite; nothing is done if it is not there.
+
+        Raises:
+            PublishError: The store cannot be written.
         """
 
     def lock(self) -> AbstractContextManager[None]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from bigtop_builder.errors import InputError, PublishError
 from bigtop_builder.repository.store import Listed
@@ -26,6 +27,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SCHEME = "s3://"
+LEASE = "state/lock"
+"""What says who may publish: of writes it alone asks nobody."""
+READS = frozenset({"GET", "HEAD"})
 URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*?))?/*")
 PARALLEL = 32
 CHUNK = 1 << 20
@@ -81,6 +85,11 @@ def headers(path: str) -> dict[str, str]:
     }
 
 
+def condition(match: str | None) -> dict[str, str]:
+    """Parameters of a write over an object with this ETag; over none if empty, over anything if None."""
+    return {} if match is None else {"IfMatch": match} if match else {"IfNoneMatch": "*"}
+
+
 def digest(sha256: str) -> str:
     """A hash in hexadecimal as S3 wants it."""
     return b64encode(bytes.fromhex(sha256)).decode()
@@ -110,6 +119,8 @@ class Bucket:
         self.parallel = parallel
         self._attempts = attempts
         self._seconds = seconds
+        self.allow: Callable[[], None] = lambda: None
+        """Called before each request that writes, when it is signed; what it raises keeps it from being sent."""
 
     @property
     def name(self) -> str:
@@ -143,7 +154,14 @@ class Bucket:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             )
-            return boto3.session.Session(botocore_session=self._session).client("s3", config=config)
+            client = boto3.session.Session(botocore_session=self._session).client("s3", config=config)
+        client.meta.events.register("before-send.s3", self._before_send)
+        return client
+
+    def _before_send(self, request: Any, **_: Any) -> None:
+        """As botocore calls it for each attempt: a request that is tried again is signed again."""
+        if request.method not in READS and not urlsplit(request.url).path.endswith(f"/{LEASE}"):
+            self.allow()
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do something for each item, `parallel` at a time; the first error ends it, and is raised."""
@@ -215,32 +233,36 @@ class Bucket:
         Raises:
             Unmet: Something else stands there.
         """
-        condition = {} if match is None else {"IfMatch": match} if match else {"IfNoneMatch": "*"}
         sha256 = hashlib.sha256(data).hexdigest()
         known = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}, **headers(path), **words}
-        return str(self.call("put_object", path, Body=data, **known, **condition)["ETag"])
+        return str(self.call("put_object", path, Body=data, **known, **condition(match))["ETag"])
 
-    def store(self, path: str, data: bytes, sha256: str) -> None:
-        """Write an object in one request, whatever stands there.
+    def store(self, path: str, data: bytes, sha256: str, *, match: str | None = None) -> None:
+        """Write an object in one request, as `write` does it, by the shortest way.
 
         Args:
             path: The object.
             data: Its bytes.
             sha256: What they must be.
+            match: As in `write`.
+
+        Raises:
+            Unmet: Something else stands there.
         """
         known = headers(path)
-        if self._courier:
+        if self._courier and not match:
             sent = {
                 "Content-Type": known["ContentType"],
                 "Cache-Control": known["CacheControl"],
                 "x-amz-meta-sha256": sha256,
                 "x-amz-checksum-sha256": digest(sha256),
+                **({} if match is None else {"if-none-match": "*"}),
             }
-            reply = self._courier.send("PUT", self.prefix + path, sent, data, sha256)
+            reply = self._courier.send("PUT", self.prefix + path, sent, data, sha256, allow=self.allow)
             if reply and reply.status == OK:
                 return
         noted = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}}
-        self.call("put_object", path, Body=data, **noted, **known)
+        self.write(path, data, match=match, **noted)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store, with the headers of its new path."""

@@ -9,7 +9,7 @@ success is answered with None, and the caller asks through boto3, which knows ab
 import logging
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Self
@@ -83,7 +83,14 @@ class Courier:
         )
 
     def send(
-        self, method: str, key: str, headers: Mapping[str, str], body: bytes = b"", sha256: str = EMPTY
+        self,
+        method: str,
+        key: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        sha256: str = EMPTY,
+        *,
+        allow: Callable[[], None] = lambda: None,
     ) -> Reply | None:
         """Make one request.
 
@@ -93,6 +100,7 @@ class Courier:
             headers: Headers besides those of the signature.
             body: Bytes to send.
             sha256: Hash of what the body must be. The store checks it with the signature.
+            allow: Called when all is signed; what it raises keeps the request from being sent.
 
         Returns:
             The answer; None if it was neither 200 nor 404, or did not come.
@@ -103,6 +111,7 @@ class Courier:
         request = AWSRequest(method=method, url=self._origin + path, headers=dict(headers))
         request.context["sha256"] = sha256
         self._signer.add_auth(request)
+        allow()
         connection = self._connection()
         try:
             connection.request(method, path, body or None, dict(request.headers.items()))

@@ -3,7 +3,8 @@
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,24 @@ class Copying:
     sync: bool
 
 
+@contextmanager
+def _named(temporary: str, place: str) -> Iterator[None]:
+    """Have errors name the place that a file is to have, not where it is until then."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in {None, temporary} or error.filename2 == temporary:
+            error.filename = place  # calls on a descriptor know none
+        raise
+
+
 def write(one: Write) -> None:
     """Make the file beside its place."""
+    with _named(one.temporary, one.place):
+        _make(one)
+
+
+def _make(one: Write) -> None:
     content = one.content
     if isinstance(content, Staged):
         if one.modified is not None:
@@ -72,21 +89,19 @@ def write(one: Write) -> None:
             os.utime(descriptor, (one.modified, one.modified))
         if one.sync:
             os.fsync(descriptor)
-    except OSError as error:
-        error.filename = error.filename or one.place  # calls on a descriptor know none
-        raise
     finally:
         os.close(descriptor)
 
 
 def rename(one: Write) -> None:
     """Put it into its place."""
-    try:
-        os.replace(one.temporary, one.place)  # noqa: PTH105
-    except FileNotFoundError:
-        with suppress(FileExistsError):  # another process made it
-            os.mkdir(os.path.dirname(one.place))  # noqa: PTH102, PTH120
-        os.replace(one.temporary, one.place)  # noqa: PTH105
+    with _named(one.temporary, one.place):
+        try:
+            os.replace(one.temporary, one.place)  # noqa: PTH105
+        except FileNotFoundError:
+            with suppress(FileExistsError):  # another process made it
+                os.mkdir(os.path.dirname(one.place))  # noqa: PTH102, PTH120
+            os.replace(one.temporary, one.place)  # noqa: PTH105
 
 
 def bring(one: Write) -> None:
@@ -103,16 +118,14 @@ def _fill(descriptor: int, data: bytes | memoryview) -> None:
 
 def stage(one: Copying) -> Staged:
     """Copy a file and hash it on its way."""
-    descriptor = os.open(one.to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        sha256 = _copy(one.path, descriptor)
-        if one.sync:
-            os.fsync(descriptor)
-    except OSError as error:
-        error.filename = error.filename or one.place
-        raise
-    finally:
-        os.close(descriptor)
+    with _named(one.to, one.place):
+        descriptor = os.open(one.to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            sha256 = _copy(one.path, descriptor)
+            if one.sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     return Staged(Path(one.to), sha256)
 
 

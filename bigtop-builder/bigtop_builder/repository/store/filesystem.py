@@ -19,6 +19,7 @@ from bigtop_builder.cores import MANY, on_all_cores
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged
+from bigtop_builder.repository.store.deeds import NOTHING, Deeds
 from bigtop_builder.repository.store.files import (
     Copying,
     Write,
@@ -39,6 +40,9 @@ SUITES = "dists"
 LOCK = "state/lock"
 LOCK_SECONDS = 600
 LOCK_PAUSE = 0.05
+UNSETTLED = (
+    "what was switched last may not be on the disk yet: make room or mend it, and run the command again"
+)
 LOCK_TOLD = 1.0
 """Seconds of waiting after which it is said for whom."""
 
@@ -55,6 +59,7 @@ class FilesystemStore:
         self.root = root
         self._sync = sync
         self._serial = itertools.count()
+        self._deeds = Deeds()
 
     @property
     def name(self) -> str:
@@ -211,8 +216,8 @@ class FilesystemStore:
             with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as name:
                 yield Path(name)
 
-    def delete(self, folder: str) -> None:
-        """Remove a folder with all below it, if it is there."""
+    def clear(self, folder: str) -> None:
+        """Remove a folder with all below it, if it is there: links in it may be others than those that come."""
         with self._complaints(), suppress(FileNotFoundError):
             shutil.rmtree(self.root / folder)
 
@@ -224,6 +229,7 @@ class FilesystemStore:
                 place = f"{self.root}/{path}"
                 with suppress(FileNotFoundError, NotADirectoryError):
                     os.unlink(place)  # noqa: PTH108  # paths are text here: see Write
+                    self._deeds.removed()
                     folders.add(os.path.dirname(place))  # noqa: PTH120
             left = self._without_empty(folders)
             if self._sync and len(left) >= MANY:
@@ -260,6 +266,11 @@ class FilesystemStore:
         """Rename a new symlink over the old one: clients see the old folder or the new one, never neither."""
         with self._complaints("hosts see the state before or the one after, whole: run the command again"):
             self._put({f"{SUITES}/{suite}": Alias(release)}, None)
+            self._deeds.switched(suite)
+
+    def take_down(self, suite: str) -> None:
+        """Unlink the suite."""
+        self.remove([f"{SUITES}/{suite}"])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -273,7 +284,7 @@ class FilesystemStore:
             held = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._acquire(held)
-            with self._cleared():
+            with self._cleared(), self._deeds.told():
                 yield
         finally:
             os.close(held)
@@ -324,7 +335,7 @@ class FilesystemStore:
         """Make the suites durable where a publisher may have been killed just after it switched one."""
         if self._sync and (self.root / TEMPORARY).is_dir():
             for folder in (self.root / SUITES, self.root):
-                with self._complaints(), suppress(FileNotFoundError):
+                with self._complaints(UNSETTLED), suppress(FileNotFoundError):
                     sync_folder(str(folder))
 
     def _empty(self) -> None:
@@ -337,12 +348,14 @@ class FilesystemStore:
 
     @contextmanager
     def _complaints(
-        self, hint: str = "nothing was switched: make room or mend the rights, and run the command again"
+        self, hint: str = f"{NOTHING}: make room or mend the rights, and run the command again"
     ) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise PublishError(f"{error.filename or self.root}: {error.strerror}", hint=hint) from error
+            temporary = str(error.filename or "").startswith(f"{self.root}/{TEMPORARY}")
+            place = self.root if temporary or not error.filename else error.filename
+            raise PublishError(f"{place}: {error.strerror}", hint=hint) from error
 
 
 def _listed(entry: "os.DirEntry[str]", cut: int) -> Listed:

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from bigtop_builder.errors import PublishError
+from bigtop_builder.repository.store.deeds import NOTHING
 
 ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 UNMET = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 UNKNOWN = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"})
-AGAIN = "nothing was switched: run the command again"
+AGAIN = f"{NOTHING}: run the command again"
 HINTS = {
     "NoSuchBucket": "make the bucket, or name another one",
     "AccessDenied": "let the credentials in use do s3:GetObject, PutObject, DeleteObject, ListBucket and "

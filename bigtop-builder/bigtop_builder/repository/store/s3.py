@@ -2,14 +2,18 @@
 """A repository on S3. There are no links: an alias is left out, and `switch` copies what a suite's path needs.
 
 The last step of a switch is a conditional write of InRelease, over the one that the publisher read. So even one who
-lost the lock without noticing cannot undo another's publish.
+lost the lock without noticing cannot undo another's publish. Before each request that writes the lease is looked at,
+and what a request can spoil that comes too late is said in docs/decisions/0010-late-requests.md.
 """
 
+import json
 import logging
+import re
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,8 +23,9 @@ from pathlib import Path
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged, Upload
 from bigtop_builder.repository.store.bucket import Bucket, Found
+from bigtop_builder.repository.store.deeds import Deeds
 from bigtop_builder.repository.store.download import fetch
-from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Lease
+from bigtop_builder.repository.store.lease import SECONDS, WAIT_SECONDS, Condemned, Lease
 from bigtop_builder.repository.store.refusal import AGAIN, Refused, Unmet
 from bigtop_builder.repository.store.upload import abort, upload
 
@@ -30,6 +35,12 @@ PROBE = "state/probe"
 PROBED = b"What this store does with conditions and checksums is tried out here.\n"
 SIGNED = "InRelease"
 OTHERS = ("Release", "Release.gpg")
+INDEX = re.compile(rb"^ ([0-9a-f]{64}) [0-9]+ (\S+)$", re.MULTILINE)
+"""An index in a Release file: its sha256 and its path."""
+SERIAL = re.compile(rb"^X-Serial: ([0-9]+)$", re.MULTILINE)
+CONDEMNED = "state/condemned"
+ADDRESSED = re.compile(r"(by-hash|snapshots|state/(blocks|verdicts|manifests|builds))/")
+"""Paths that have the same bytes whoever writes them. No others are written over what somebody else wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +72,8 @@ class S3Store:
         self._lease_seconds = lease_seconds
         self._patience = patience
         self._lease: Lease | None = None
+        self._condemned: dict[str, Condemned] = {}
+        self._deeds = Deeds()
 
     @property
     def name(self) -> str:
@@ -99,13 +112,13 @@ class S3Store:
         return False
 
     def read(self, path: str) -> bytes | None:
-        """An object's bytes; None if there is none."""
-        found = self._bucket.get(path)
+        """An object's bytes; None if there is none, or a gc before may still remove it."""
+        found = None if path in self._condemned else self._bucket.get(path)
         return found.data if found else None
 
     def size(self, path: str) -> int | None:
-        """Bytes of an object; None if there is none."""
-        found = self._bucket.head(path)
+        """Bytes of an object; None if there is none, or a gc before may still remove it."""
+        found = None if path in self._condemned else self._bucket.head(path)
         return found.size if found else None
 
     def sha256(self, path: str) -> str:
@@ -117,8 +130,8 @@ class S3Store:
         return path
 
     def held(self, paths: Iterable[str]) -> dict[str, Held]:
-        """What is known of those files that are there, asked for many at a time."""
-        wanted = list(dict.fromkeys(paths))
+        """What is known of those files that are there and stay, asked for many at a time."""
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._condemned]
         found = self._bucket.each(self._bucket.head, wanted)
         return {
             path: Held(size=one.size, sha256=one.sha256)
@@ -152,8 +165,9 @@ class S3Store:
         """Upload files, 32 at a time. Aliases are left out, and times are the store's own.
 
         Raises:
-            PublishError: The store refused one, or one is not what its hash says.
+            PublishError: The store refused one, one is not what its hash says, or a gc before may still remove it.
         """
+        self._require_spared(files)
         wanted = {
             path: Upload(one.path, one.sha256) if isinstance(one, Staged) else one
             for path, one in files.items()
@@ -161,7 +175,19 @@ class S3Store:
         }
         self._check()
         if wanted:
-            upload(self._bucket, wanted, verifies=self.abilities.verifies)
+            able = self.abilities
+            alone = frozenset(path for path in wanted if able.conditional and not ADDRESSED.match(path))
+            upload(self._bucket, wanted, verifies=able.verifies, alone=alone)
+
+    def _require_spared(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if one := self._condemned.get(path):
+                raise PublishError(
+                    f"{self.name}/{path} was being removed by {one.by}, who did not come to an end",
+                    details="A request of that one may still be on its way, and would remove it again.",
+                    hint=f"nothing was switched: run the command again after {one.end:%H:%M} UTC; "
+                    "repo gc can be run before",
+                )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -169,23 +195,38 @@ class S3Store:
         with tempfile.TemporaryDirectory(prefix="bigtop-builder-") as name:
             yield Path(name)
 
-    def delete(self, folder: str) -> None:
-        """Remove all objects below a folder."""
-        self._check()
-        self._bucket.remove(one.path for one in self._bucket.below(folder))
+    def clear(self, folder: str) -> None:
+        """Nothing: what is put comes in the place of what a killed publisher left under the same names."""
 
     def remove(self, paths: Collection[str]) -> None:
-        """Remove objects, 32 at a time."""
+        """Remove objects, 32 at a time, after it was said which: where the lease is lost, nobody builds on them."""
         self._check()
-        self._bucket.remove(paths)
+        doomed = [path for path in paths if not path.startswith("dists/")]
+        with self._condemning(self._lease, doomed) if self._lease and doomed else nullcontext():
+            self._bucket.remove(paths)
+            self._deeds.removed(len(paths))
+
+    @contextmanager
+    def _condemning(self, lease: Lease, paths: Sequence[str]) -> Iterator[None]:
+        """Let the lease say what is being removed, until it is."""
+        files = f"{CONDEMNED}/{uuid.uuid4().hex}.json"
+        self._bucket.write(files, json.dumps({"format": 1, "paths": paths}).encode())
+        lease.condemn(files)
+        yield
+        lease.spare(files)
+        named = {one.files for one in lease.inherited}
+        self._bucket.remove({f"{CONDEMNED}/{name}" for name in self.names(CONDEMNED)} - named)
 
     def switch(self, suite: str, release: str, *, files: Mapping[str, str], before: bytes | None) -> None:
         """Copy a suite's files to its path: by-hash files first, then the named ones, InRelease last.
+
+        If that fails the named ones are put back, so that hosts without by-hash can go on too.
 
         Raises:
             PublishError: Another publisher switched the suite meanwhile, or the store failed.
         """
         folder = f"dists/{suite}"
+        self._require_spared(files.values())
         self._check()
         standing = self._bucket.get(f"{folder}/{SIGNED}")
         if (standing.data if standing else None) != before:
@@ -193,13 +234,41 @@ class S3Store:
         signed = self.read(f"{release}/{SIGNED}")
         if signed is None:
             raise PublishError(f"{self.name}/{release}/{SIGNED} is missing", hint=AGAIN)
-        by_hash = {path for path in files if "by-hash/" in path}
-        for stage in (by_hash, files.keys() - by_hash):
-            self._bucket.each(lambda path: self._bucket.copy(files[path], f"{folder}/{path}"), stage)
-        self._bucket.each(lambda name: self._bucket.copy(f"{release}/{name}", f"{folder}/{name}"), OTHERS)
-        self._check()
+        by_hash = {path: place for path, place in files.items() if "by-hash/" in path}
+        named = {path: place for path, place in files.items() if path not in by_hash}
+        self._copy(folder, by_hash)
         _await_next_second(standing)
-        self._sign(suite, f"{folder}/{SIGNED}", signed, standing)
+        try:
+            self._copy(folder, named)
+            self._copy(folder, {name: f"{release}/{name}" for name in OTHERS})
+            if self._lease:
+                self._lease.confirm()
+            self._sign(suite, f"{folder}/{SIGNED}", signed, standing)
+        except PublishError:
+            self._put_back(folder, release, named)
+            raise
+        self._deeds.switched(suite)
+
+    def _copy(self, folder: str, files: Mapping[str, str]) -> None:
+        self._bucket.each(lambda path: self._bucket.copy(files[path], f"{folder}/{path}"), files)
+
+    def _put_back(self, folder: str, release: str, named: Collection[str]) -> None:
+        """Bring the named files back to what the suite's InRelease says, if the store lets that be done."""
+        try:
+            standing = self._bucket.get(f"{folder}/{SIGNED}")
+            serial = SERIAL.search(standing.data) if standing else None
+            if standing and serial:
+                known = {path.decode(): sha256.decode() for sha256, path in INDEX.findall(standing.data)}
+                self._copy(folder, {path: f"by-hash/SHA256/{known[path]}" for path in known.keys() & named})
+                before = f"{release.rpartition('/')[0]}/{serial[1].decode()}"
+                self._copy(folder, {name: f"{before}/{name}" for name in OTHERS})
+        except PublishError as error:
+            log.warning(
+                "%s/%s: hosts that do not use by-hash cannot update until the command is run again: %s",
+                self.name,
+                folder,
+                error.brief,
+            )
 
     def _sign(self, suite: str, path: str, signed: bytes, standing: Found | None) -> None:
         match = (standing.etag if standing else "") if self.abilities.conditional else None
@@ -209,6 +278,16 @@ class S3Store:
             # A first attempt may have come through though its answer was lost.
             if self.read(path) != signed:
                 raise self._overtaken(suite) from error
+
+    def take_down(self, suite: str) -> None:
+        """Remove InRelease, which ends the suite, then its indices.
+
+        Release goes before it: a client that finds no InRelease asks for that, and then for its signature.
+        """
+        folder = f"dists/{suite}"
+        for name in ("Release", SIGNED):
+            self.remove([f"{folder}/{name}"])
+        self.remove([one.path for one in self._bucket.below(folder)])
 
     def _overtaken(self, suite: str) -> PublishError:
         return PublishError(f"{self.name}: another publisher switched {suite} meanwhile", hint=AGAIN)
@@ -231,11 +310,20 @@ class S3Store:
             patience=self._patience,
         )
         try:
-            with self._lease.held():
+            with self._deeds.told(), self._lease.held():
+                self._bucket.allow = self._lease.check
+                self._condemned = dict(self._doomed(self._lease.inherited))
                 self._clear()
                 yield
         finally:
             self._lease = None
+            self._condemned = {}
+            self._bucket.allow = lambda: None
+
+    def _doomed(self, inherited: Iterable[Condemned]) -> Iterator[tuple[str, Condemned]]:
+        for one in inherited:
+            if found := self._bucket.get(one.files):
+                yield from ((path, one) for path in json.loads(found.data)["paths"])
 
     def _clear(self) -> None:
         for path, ticket in self._bucket.unfinished():

@@ -16,8 +16,8 @@ from bigtop_builder.artifact import changed
 from bigtop_builder.errors import PublishError
 from bigtop_builder.log import transfers
 from bigtop_builder.repository.store import Upload
-from bigtop_builder.repository.store.bucket import CHUNK, Bucket, digest, headers
-from bigtop_builder.repository.store.refusal import AGAIN
+from bigtop_builder.repository.store.bucket import CHUNK, Bucket, condition, digest, headers
+from bigtop_builder.repository.store.refusal import AGAIN, Unmet
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ LARGE = 2 * PART
 SMALL = 1 << 20
 LONG = 64 << 20
 """Bytes of an upload that people are told of."""
+LOOKS = 3
+"""How often a write is tried over what stands there: an answer may be lost, and the write be found."""
 Told = Callable[[int], None]
 
 
@@ -68,7 +70,12 @@ class Large:
 
 
 def upload(
-    bucket: Bucket, files: Mapping[str, bytes | Upload], *, verifies: bool, quiet: bool = False
+    bucket: Bucket,
+    files: Mapping[str, bytes | Upload],
+    *,
+    verifies: bool,
+    alone: frozenset[str] = frozenset(),
+    quiet: bool = False,
 ) -> None:
     """Write files; on return each is whole in the store.
 
@@ -76,19 +83,25 @@ def upload(
         bucket: Where to.
         files: Path -> bytes, or a file of this machine.
         verifies: The store compares what it gets with the hashes it is given. If not, all is read back.
+        alone: Paths that are written over nothing, or over what stood there while this publisher had the lease.
         quiet: Show no progress: something else is shown meanwhile.
 
     Raises:
-        PublishError: A file changed, or the store failed or altered one; the path is named.
+        PublishError: A file changed, the store failed or altered one, or another publisher wrote it meanwhile; the
+            path is named.
     """
     with bucket.complaints(""):
         sizes = {path: _size(content) for path, content in files.items()}
     large = {path: one for path, one in files.items() if isinstance(one, Upload) and sizes[path] > LARGE}
     with _telling(bucket, {} if quiet else sizes) as told, _in_parts(bucket, large, sizes) as opened:
         pieces = [partial(_piece, bucket, one, part, told) for one in opened for part in one.parts]
-        small = [partial(_single, bucket, path, files[path], told) for path in files if path not in large]
+        small = [
+            partial(_single, bucket, path, files[path], told, alone=path in alone)
+            for path in files
+            if path not in large
+        ]
         bucket.each(lambda work: work(), [*pieces, *small])
-        bucket.each(partial(_complete, bucket), opened)
+        bucket.each(lambda one: _complete(bucket, one, alone=one.path in alone), opened)
     if not verifies:
         bucket.each(partial(_read_back, bucket), files.items())
 
@@ -101,19 +114,42 @@ def _sha256(content: bytes | Upload) -> str:
     return content.sha256 if isinstance(content, Upload) else hashlib.sha256(content).hexdigest()
 
 
-def _single(bucket: Bucket, path: str, content: bytes | Upload, told: Told) -> None:
-    if isinstance(content, bytes):
-        bucket.store(path, content, _sha256(content))
-        told(len(content))
-        return
-    with bucket.complaints(path), content.path.open("rb") as file:
-        size = content.path.stat().st_size
-        if size <= SMALL:
-            bucket.store(path, file.read(), content.sha256)
-        else:
-            noted = {"ChecksumSHA256": digest(content.sha256), "Metadata": {"sha256": content.sha256}}
-            bucket.call("put_object", path, Body=file, **noted, **headers(path))
+def _single(bucket: Bucket, path: str, content: bytes | Upload, told: Told, *, alone: bool) -> None:
+    size = _size(content)
+
+    def send(match: str | None) -> None:
+        if isinstance(content, bytes):
+            bucket.store(path, content, _sha256(content), match=match)
+            return
+        with bucket.complaints(path), content.path.open("rb") as file:
+            if size <= SMALL:
+                bucket.store(path, file.read(), content.sha256, match=match)
+            else:
+                noted = {"ChecksumSHA256": digest(content.sha256), "Metadata": {"sha256": content.sha256}}
+                bucket.call("put_object", path, Body=file, **noted, **headers(path), **condition(match))
+
+    _over_ours(bucket, path, send, alone=alone)
     told(size)
+
+
+def _over_ours(bucket: Bucket, path: str, send: Callable[[str | None], None], *, alone: bool) -> None:
+    """Write over nothing, or over what a publisher before left, and never over what one after this has written.
+
+    What is found is of one before: `Bucket.allow` is asked between the look and the write.
+
+    Raises:
+        PublishError: Another publisher has written it meanwhile.
+    """
+    match = "" if alone else None
+    for _ in range(LOOKS):
+        try:
+            send(match)
+        except Unmet:
+            found = bucket.head(path)
+            match = found.etag if found else ""
+        else:
+            return
+    raise PublishError(f"{bucket.name}/{path}: another publisher has written it meanwhile", hint=AGAIN)
 
 
 @contextmanager
@@ -187,15 +223,18 @@ def _piece(bucket: Bucket, one: Large, part: Part, told: Told) -> None:
     told(part.size)
 
 
-def _complete(bucket: Bucket, one: Large) -> None:
+def _complete(bucket: Bucket, one: Large, *, alone: bool) -> None:
     parts = [
         {"PartNumber": part.number, "ETag": one.etags[part.number], "ChecksumSHA256": part.checksum}
         for part in one.parts
     ]
+
+    def send(match: str | None) -> None:
+        words = {"UploadId": one.ticket, "MultipartUpload": {"Parts": parts}, **condition(match)}
+        bucket.call("complete_multipart_upload", one.path, **words)
+
     try:
-        bucket.call(
-            "complete_multipart_upload", one.path, UploadId=one.ticket, MultipartUpload={"Parts": parts}
-        )
+        _over_ours(bucket, one.path, send, alone=alone)
     except PublishError:
         # A first attempt may have come through though its answer was lost.
         found = bucket.head(one.path)
