@@ -5,7 +5,7 @@ A result is a folder `<step id>/<stamp>/` with `result.json` beside the files it
 `objects/<aa>/<sha256>`: what several results have is stored once. It is made in a temporary folder and renamed,
 so a torn one is never found. The stamp is part of the name because a component may come back to an older step
 id under a newer serial. Beside this folder there may be a depot, which machines share
-(docs/decisions/0010-build-cache.md).
+(docs/decisions/0012-build-cache.md).
 """
 
 import hashlib

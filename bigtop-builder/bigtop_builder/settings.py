@@ -79,7 +79,7 @@ class Settings(Value):
     shared_cache: str = Field(
         "",
         description="Where machines share build results, beside `cache_dir`: a folder that all see, or "
-        "`s3://bucket/prefix`. Who may write there decides what is built from it: docs/decisions/0010-build-cache.md",
+        "`s3://bucket/prefix`. Who may write there decides what is built from it: docs/decisions/0012-build-cache.md",
     )
     keys_dir: Path = Field(
         default_factory=lambda: (
