@@ -116,7 +116,7 @@ def test_of_a_long_upload_is_told_how_far_it_is(
     monkeypatch.setattr(uploads, "LONG", 1_000_000)
     store.put({f"pool/{number}.deb": content for number in range(3)})
     assert f"uploading 3 files, 2 MB, to {URL}" in caplog.text
-    monkeypatch.setattr(story, "_terminal", lambda: Console(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(story, "terminal", lambda: Console(file=screen, force_terminal=True, width=100))
     store.put({f"pool/{number}.deb": content for number in range(3)})
     shown = re.findall(r"([0-9.]+)/([0-9.]+) MB", screen.getvalue())
     assert "main" in screen.getvalue()
