@@ -26,9 +26,16 @@ since_option = click.option(
 )
 
 
-def written(files: Sequence[str], *, dry_run: bool) -> list[str]:
-    """Lines that say which files were written."""
-    if not files:
-        return ["nothing to write"]
-    said = f"{'would write' if dry_run else 'wrote'} {counted(len(files), 'file')}:"
-    return [said, *(f"  {file}" for file in files)]
+SHOWN = 10
+"""Files that an answer for people names; --json has all."""
+
+
+def written(files: Sequence[str], *, dry_run: bool, removed: Sequence[str] = ()) -> list[str]:
+    """Lines that say which files were written, and which were removed."""
+    verbs = ("would write", "would remove") if dry_run else ("wrote", "removed")
+    lines: list[str] = []
+    for verb, some in zip(verbs, (files, removed), strict=True):
+        if some:
+            more = [f"  and {len(some) - SHOWN} more, which --json names"] if len(some) > SHOWN else []
+            lines += [f"{verb} {counted(len(some), 'file')}:", *(f"  {one}" for one in some[:SHOWN]), *more]
+    return lines or ["nothing to write"]

@@ -75,6 +75,11 @@ class Change:
         """The files that change, by name."""
         return tuple(map(self.name, self.real()))
 
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Those of them that go."""
+        return tuple(self.name(path) for path, content in self.real().items() if content is None)
+
     def real(self) -> dict[Path, bytes | None]:
         """What differs from what is there, by path."""
         return {

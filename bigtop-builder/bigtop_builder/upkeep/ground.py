@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the patches of a target lie on in a release: Bigtop's tree, or a source with upstream's patches."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,15 @@ from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
 from bigtop_builder.patches.component import upstream_series
-from bigtop_builder.patches.queue import TREE, Patch, load_entry
+from bigtop_builder.patches.queue import TREE, Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import make_tree
 from bigtop_builder.upkeep.source_tree import SourceTree, source_tree
 from bigtop_builder.workspace import Project, Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,49 @@ def refused(stage: Stage, release: str, *, hint: str) -> TreeError:
         f"patch {stage.patch.id} does not apply on {release}{place}",
         details=found.text if found else "",
         hint=hint,
+    )
+
+
+def require_series(
+    target: str,
+    path: Path,
+    patches: Iterable[Patch],
+    *,
+    judged: Container[str],
+    hint: str,
+    project: Project,
+    settings: Settings,
+) -> None:
+    """Raise unless patches apply where they stand in a series. Where the source is not here, that is told.
+
+    Args:
+        target: `bigtop` or a component.
+        path: The recipe.
+        patches: The series, as it is to be.
+        judged: Ids of those that must apply; the others are passed over if they do not.
+        hint: The way out.
+        project: Has the queue.
+        settings: Site settings.
+
+    Raises:
+        TreeError: One of `judged` does not apply.
+    """
+    try:
+        with grounds(target, str(path), project=project, settings=settings) as (ground,):
+            for stage in walk(ground, patches):
+                if stage.applied.tree is None and stage.patch.id in judged:
+                    raise refused(stage, ground.release, hint=hint)
+    except SourceError as error:
+        log.warning("not tried on %s: %s; %s", path.stem, error.brief, error.hint)
+
+
+def users_of(project: Project, entry: Entry, file: Path) -> tuple[str, ...]:
+    """Releases whose recipes list a patch and get it from this file."""
+    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
+    return tuple(
+        recipe.release
+        for recipe in recipes
+        if entry.id in recipe.patches and (diff := entry.diff_for(recipe.release)) and diff.path == file
     )
 
 

@@ -21,6 +21,8 @@ from bigtop_builder.upkeep.worktree import WorkTree, git_at, mail_of
 
 log = logging.getLogger(__name__)
 
+NAMELESS = "patch"
+"""What a patch is called of whose subject no name can be made."""
 SERIES = "series"
 ENDINGS = (".patch", ".diff")
 NUMBERED = re.compile(r"\d{4}-")
@@ -158,7 +160,7 @@ def read_commits(repository: Path, revisions: str, target: str, name: str = "") 
             hint = f"fetch what {repository} lacks: a shallow or partial clone has not all of it"
             yield Fault(source=source, reason=reason, hint=hint)
             continue
-        made = name or name_of(mail.subject)
+        made = name or name_of(mail.subject) or NAMELESS
         made = f"{made}-{commit[:8]}" if made in seen else made  # a second commit for one ticket, or a revert
         seen.add(made)
         yield _checked(mail, mail.diff, source, target, made, commit)
@@ -191,7 +193,7 @@ def read_changes(folder: Path, target: str, name: str, *, mail: Mail, commit: st
     said = replace(found, subject=mail.subject or found.subject, body=mail.body or found.body)
     if mail.author:
         said = replace(said, author=mail.author, email=mail.email)
-    return _checked(said, said.diff, source, target, name or name_of(said.subject), "")
+    return _checked(said, said.diff, source, target, name or name_of(said.subject) or NAMELESS, "")
 
 
 def _of_file(path: Path, target: str, name: str) -> Iterator[Read]:
@@ -214,7 +216,7 @@ def _of_mail(path: Path, data: bytes, target: str, name: str, *, line: int) -> R
     except InputError as error:
         return Fault(source=source, reason=error.brief, hint=error.hint)
     numbered = (line or NUMBERED.match(path.name)) and mail.subject
-    made = name_of(mail.subject) if numbered else name_of_file(path.name)
+    made = (name_of(mail.subject) or NAMELESS) if numbered else name_of_file(path.name)
     if not mail.subject:
         mail = replace(mail, subject=made.replace("-", " "))
     return _checked(mail, data, source, target, name or made, commit_of(data))

@@ -19,7 +19,7 @@ from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
 from bigtop_builder.upkeep.unfinished import unfinished
-from bigtop_builder.upkeep.worktree import CONFLICTS, OWNER, Marker, Placed, WorkTree, authorship
+from bigtop_builder.upkeep.worktree import CONFLICTS, OWNER, SERIES, Marker, Placed, WorkTree, authorship
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)
@@ -157,13 +157,16 @@ def _commit(ground: Ground, rows: Sequence[_Row]) -> tuple[str, tuple[Placed, ..
 
 def _marker(ground: Ground, base: str, placed: tuple[Placed, ...]) -> Marker:
     tip = placed[-1].commit if placed else base
-    return Marker(release=ground.release, target=ground.target, base=base, tip=tip, patches=placed)
+    listed = tuple(one for one in ground.recipe.patches if one.partition("/")[0] == ground.target)
+    return Marker(
+        release=ground.release, target=ground.target, base=base, tip=tip, patches=placed, listed=listed
+    )
 
 
 def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
     """The work tree, with objects of its own: the cache may go at any time. It is renamed when it is whole."""
     with unfinished(place) as torn:
-        run(["git", "init", "--quiet", "--template=", "--initial-branch=series", torn])
+        run(["git", "init", "--quiet", "--template=", f"--initial-branch={SERIES}", torn])
         tree = WorkTree(folder=torn)
         info = torn / ".git" / "info"
         info.mkdir(exist_ok=True)
@@ -174,7 +177,7 @@ def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
             )
             pack.seek(0)
             run(["git", "-C", torn, "index-pack", "--stdin"], stdin=pack)
-        tree.git("update-ref", "refs/heads/series", marker.tip)
+        tree.git("update-ref", f"refs/heads/{SERIES}", marker.tip)
         tree.git("update-ref", "refs/tags/base", marker.base)
         tree.git("reset", "--quiet", "--hard", marker.tip)
         tree.marker_path.write_text(marker.to_json())
