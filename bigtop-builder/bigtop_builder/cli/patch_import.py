@@ -15,10 +15,13 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import Given, subject_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
-from bigtop_builder.schema import counted
+from bigtop_builder.patches.queue import TREE, known
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.schema import counted, nearest
 from bigtop_builder.upkeep.importing import Import, bring
 from bigtop_builder.upkeep.incoming import Incoming, Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.worktree import WorkTree
+from bigtop_builder.workspace import Project
 
 STATES = ("local-only", "to-forward", "ticket", "pr-open", "merged", "closed")
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
@@ -94,6 +97,8 @@ def new_(
     project, settings = setting_up(context)
     require_id(patch_id, "the patch's name")
     target, _, name = patch_id.partition("/")
+    _require_target(target, project)
+    _require_other(folder, project)
     given = _given(title, ticket, why, drop_when, state, state_why, ai)
     mail = _said(folder, commit=commit, message=message, author=author, given=given, target=target, name=name)
     read = read_changes(folder, target, name, mail=mail, commit=commit)
@@ -115,6 +120,7 @@ def new_(
 )
 @click.option("--name", default="", help="Name of the patch, where it is one.")
 @click.option("--keep-going", is_flag=True, help="Import what can be read, though something else cannot.")
+@click.option("--no-check", is_flag=True, help="Let each RELEASE list them though they may not apply.")
 @release_option
 @facts_options
 @dry_run_option
@@ -136,15 +142,18 @@ def import_(
     ai: str,
     *,
     keep_going: bool,
+    no_check: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Import patches from SOURCE: a file, a folder of .patch and .diff, a quilt series, or another queue.
 
     All of them are imported or none, unless --keep-going is given. Authors, dates and order are kept: that of an
-    mbox, of a series, of the numbers that file names begin with, or of the recipes beside another queue.
+    mbox, of a series, of the numbers that file names begin with, or of the recipes beside another queue. They must
+    apply to each RELEASE, one after the other, unless --no-check is given.
     """
-    project, _ = setting_up(context)
+    project, settings = setting_up(context)
+    _require_target(target, project)
     given = _given(title, ticket, why, drop_when, state, state_why, ai)
     read = _reading(source, commits, target, name)
     if given != Given() and any(isinstance(one, Incoming) and one.files for one in read):
@@ -159,6 +168,7 @@ def import_(
         keep_going=keep_going,
         dry_run=dry_run,
         project=project,
+        settings=None if no_check else settings,
     )
     _tell(done, as_json=as_json, dry_run=dry_run)
 
@@ -175,6 +185,28 @@ def _given(
         state_why=state_why,
         ai=ai,
     )
+
+
+def _require_target(target: str, project: Project) -> None:
+    """Raise if nothing in the project knows such a target: it is misspelt, or no recipe builds it yet."""
+    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
+    built = {component.name for recipe in recipes for component in recipe.components}
+    targets = sorted({TREE, *built, *(one.partition("/")[0] for one in known(project.patches))})
+    if target and built and target not in targets:
+        raise InputError(
+            f"no recipe of {project.root} builds {target!r}, so nothing can be a patch to it",
+            hint=nearest(target, targets),
+        )
+
+
+def _require_other(folder: Path, project: Project) -> None:
+    """Raise if the changes that are to become a patch are those of the project itself."""
+    top = WorkTree.at(folder).folder
+    if project.root.resolve().is_relative_to(top):
+        raise InputError(
+            f"{top} is the project's own repository: its changes are no patch",
+            hint="name a clone that has the changes: --from FOLDER",
+        )
 
 
 def _said(

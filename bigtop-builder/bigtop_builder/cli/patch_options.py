@@ -6,7 +6,11 @@ from pathlib import Path
 
 import click
 
-from bigtop_builder.schema import counted
+from bigtop_builder.errors import InputError
+from bigtop_builder.patches.listed import is_chosen
+from bigtop_builder.patches.queue import known
+from bigtop_builder.schema import counted, nearest
+from bigtop_builder.workspace import Project
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 dir_option = click.option(
@@ -24,6 +28,19 @@ apart_option = click.option(
 since_option = click.option(
     "--since", is_flag=True, help="Let new diffs be for all later releases too: since-<release>.patch."
 )
+
+
+def chosen(words: Sequence[str], project: Project) -> tuple[str, ...]:
+    """The patches of the queue that are named by id or target; none if nothing is named.
+
+    Raises:
+        InputError: A word names none.
+    """
+    ids = known(project.patches)
+    targets = {one.partition("/")[0] for one in ids}
+    if unknown := [one for one in words if one not in ids and one not in targets]:
+        raise InputError(f"no patch {unknown[0]!r} in {project.patches}", hint=nearest(unknown[0], ids))
+    return tuple(one for one in ids if is_chosen(one, words)) if words else ()
 
 
 SHOWN = 10
