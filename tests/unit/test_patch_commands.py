@@ -14,7 +14,7 @@ from bigtop_builder.errors import BuilderError
 from bigtop_builder.patches.queue import known
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
-from bigtop_builder.workspace import Project
+from bigtop_builder.workspace import Project, find_project
 from small_queue import ADA, commit_all, git, numbered, small_project
 
 Say = Callable[..., str]
@@ -165,3 +165,82 @@ def test_lint_and_status_take_a_target(clone: Path, say: Say) -> None:
     assert refused(say, "lint", "bigtop").brief.startswith("lint found ")
     assert "no patch 'bigtpo'" in refused(say, "lint", "bigtpo").brief
     assert "no patch 'bigtpo'" in refused(say, "status", "bigtpo").brief
+
+
+def test_a_project_whose_queue_is_empty_is_found_after_a_clone(
+    small: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BIGTOP_BUILDER_PROJECT", raising=False)
+    git(small.root, "init", "--quiet")
+    (small.root / ".gitignore").write_text("/bigtop/\n")
+    commit_all(small.root, "Begin")
+    run(["git", "clone", "--quiet", small.root, tmp_path / "cloned"], env=ADA)
+    assert not (tmp_path / "cloned/patches").exists()
+    assert find_project(tmp_path / "cloned/recipes").root == tmp_path / "cloned"
+
+
+def test_a_file_that_is_missing_in_an_excluded_path_stops_no_edit(
+    small: Project, clone: Path, say: Say, tmp_path: Path
+) -> None:
+    (clone / "docs").mkdir()
+    (clone / "docs/large").write_text("large\n")
+    commit = commit_all(clone, "Add docs")
+    recipe = small.recipes / "1.0.0.toml"
+    old = load_recipe("1.0.0", small.recipes)[0].bigtop.commit
+    recipe.write_text(recipe.read_text().replace(old, commit).replace("../bigtop", str(tmp_path / "whole")))
+    run(["git", "clone", "--quiet", "--bare", clone, tmp_path / "whole"], env=ADA)
+    git(tmp_path / "whole", "remote", "remove", "origin")
+    git(tmp_path / "whole", "repack", "--quiet", "-ad")
+    blob = git(clone, "rev-parse", "HEAD:docs/large").text
+    lacking(tmp_path / "whole", blob)
+    folder = Path(say("edit", "1.0.0", "bigtop").splitlines()[0])
+    assert (folder / "build.gradle").is_file()
+    assert not (folder / "docs").exists()
+    (folder / "README").write_text("read me twice\n")
+    commit_all(folder, "Say it twice")
+    assert "new       bigtop/say-it-twice" in say("export", "1.0.0", "bigtop")
+
+
+def lacking(repository: Path, blob: str) -> None:
+    """Let a repository lack an object."""
+    pack = next((repository / "objects/pack").glob("*.pack"))
+    data = pack.read_bytes()
+    for file in list(pack.parent.iterdir()):
+        file.unlink()
+    run(["git", "-C", repository, "unpack-objects", "-q"], stdin=data, env=ADA)
+    (repository / "objects" / blob[:2] / blob[2:]).unlink()
+
+
+def test_a_rebase_without_bigtop_fails_as_other_commands_do_without_it(
+    small: Project, clone: Path, say: Say
+) -> None:
+    say(
+        "import",
+        as_mail(clone, build_gradle=numbered((6, "six"))),
+        "--target",
+        "bigtop",
+        "--release",
+        "1.0.0",
+    )
+    shutil.move(small.root / "bigtop", small.root / "moved")
+    assert refused(say, "rebase", "1.0.0", "--onto", "2.0.0").exit_code == 4
+
+
+def test_a_rebase_ends_with_its_totals_and_names_few_of_many_files(
+    small: Project, clone: Path, say: Say, tmp_path: Path
+) -> None:
+    for number in range(1, 13):
+        as_mail(clone, **{f"new{number}": "a line\n"}).rename(
+            tmp_path / f"mails/{number:02}-it-{number}.patch"
+        )
+    as_mail(clone, build_gradle=numbered((20, "my twenty"))).rename(tmp_path / "mails/13-clash.patch")
+    say("import", tmp_path / "mails", "--target", "bigtop", "--release", "1.0.0")
+    options = ["--project", str(small.root), "patch", "rebase", "1.0.0", "--onto", "2.0.0"]
+    done = CliRunner().invoke(cli, options, env={**ADA, "BIGTOP_BUILDER_CACHE_DIR": str(tmp_path / "cache")})
+    assert isinstance(done.exception, BuilderError)
+    assert done.exception.brief == "1 could not be carried to 2.0.0: bigtop/clash"
+    lines = done.stdout.splitlines()
+    assert "13 patches: 12 clean, 1 conflict (1 place)" in lines
+    assert "wrote 13 files:" in lines
+    assert lines[-1] == "  and 3 more, which --json names"
+    assert any(line.startswith("the recipe lists now: ") and line.endswith(" and 2 more") for line in lines)
