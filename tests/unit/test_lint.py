@@ -203,6 +203,15 @@ def test_a_patch_that_is_not_in_the_queues_form_is_noted(queue: Queue) -> None:
     assert (found.rule, found.level) == ("form", "note")
 
 
+def test_the_way_out_names_a_release_that_lists_the_patch(queue: Queue) -> None:
+    path = queue.put("bigtop/count")
+    path.write_bytes(path.read_bytes().replace(b"[PATCH]", b"[PATCH 1/2]"))
+    assert only(queue.lint("bigtop/count", "bigtop/count")).hint == (
+        "bigtop-builder patch refresh 1.0.0 bigtop/count writes it anew"
+    )
+    assert "RELEASE" not in only(queue.lint("bigtop/count")).hint
+
+
 def test_latin_1_is_an_error_in_the_mail_and_a_note_in_a_hunk(queue: Queue) -> None:
     path = queue.put("bigtop/count", queue.diff({"pom.xml": BEFORE.replace(b"2\n", b"zw\xf6i\n", 1)}))
     found = only(queue.lint("bigtop/count"))

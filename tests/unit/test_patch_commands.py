@@ -80,6 +80,15 @@ def test_what_is_imported_must_apply_to_a_release_that_lists_it(
     assert load_recipe("2.0.0", small.recipes)[0].patches == ("bigtop/change-it",)
 
 
+def test_all_that_does_not_apply_is_named_at_once(clone: Path, say: Say, tmp_path: Path) -> None:
+    as_mail(clone, build_gradle=numbered((20, "my twenty"))).rename(tmp_path / "mails/1-one.patch")
+    as_mail(clone, gone_gradle=numbered((6, "six"), last=12)).rename(tmp_path / "mails/2-two.patch")
+    as_mail(clone, README="read me twice\n").rename(tmp_path / "mails/3-three.patch")
+    said = refused(say, "import", tmp_path / "mails", "--target", "bigtop", "--release", "2.0.0")
+    assert said.brief == "2 of 3 patches do not apply on 2.0.0"
+    assert [line.split()[1] for line in said.details.splitlines()] == ["bigtop/one", "bigtop/two"]
+
+
 def test_another_queue_is_tried_with_the_diff_for_that_release(
     small: Project, clone: Path, say: Say, tmp_path: Path
 ) -> None:
@@ -234,7 +243,8 @@ def test_a_rebase_ends_with_its_totals_and_names_few_of_many_files(
             tmp_path / f"mails/{number:02}-it-{number}.patch"
         )
     as_mail(clone, build_gradle=numbered((20, "my twenty"))).rename(tmp_path / "mails/13-clash.patch")
-    say("import", tmp_path / "mails", "--target", "bigtop", "--release", "1.0.0")
+    said = say("import", tmp_path / "mails", "--target", "bigtop", "--release", "1.0.0")
+    assert "bigtop-builder patch lint bigtop says which facts are missing\n" in said
     options = ["--project", str(small.root), "patch", "rebase", "1.0.0", "--onto", "2.0.0"]
     done = CliRunner().invoke(cli, options, env={**ADA, "BIGTOP_BUILDER_CACHE_DIR": str(tmp_path / "cache")})
     assert isinstance(done.exception, BuilderError)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.patch_options import dry_run_option, written
+from bigtop_builder.cli.patch_options import SHOWN, dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import Given, subject_of
 from bigtop_builder.patches.mail import Mail
@@ -260,8 +260,9 @@ def _named(read: list[Read], name: str) -> list[Read]:
 def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
-    if ids := " ".join(one.id for one in done.patches if one.bare):
-        lines.append(f"bigtop-builder patch lint {ids} says which facts are missing")
+    if ids := [one.id for one in done.patches if one.bare]:
+        words = ids if len(ids) <= SHOWN else dict.fromkeys(one.partition("/")[0] for one in ids)
+        lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {
         "patches": [{"id": one.id, "source": one.source, "what": one.what} for one in done.patches],
         "failed": [{"source": one.source, "reason": one.reason, "hint": one.hint} for one in done.faults],

@@ -15,6 +15,7 @@ from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.evidence import Finding
 from bigtop_builder.upkeep.rebase import Report, rebase
 from bigtop_builder.upkeep.status import make_matrix
+from bigtop_builder.upkeep.worktree import some
 
 
 @click.command("rebase", epilog="Example: bigtop-builder patch rebase 3.1.1 hadoop --onto 3.2.1")
@@ -51,7 +52,7 @@ def rebase_(
         commands = [f"bigtop-builder patch edit {onto} {target} --from {release}" for target in targets]
         untried = not report.moves and type(report.failures[0].error)
         raise (untried or CheckFailed)(
-            f"{len(bad)} could not be carried to {onto}: {named(bad)}",
+            f"{len(bad)} could not be carried to {onto}: {some(bad)}",
             hint="; ".join([*commands, *(one.error.hint for one in report.failures if one.error.hint)]),
         )
 

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.patches.diff import FileDiff, scan_diff
@@ -16,7 +17,7 @@ from bigtop_builder.patches.style import style
 from bigtop_builder.schema import nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
-REWRITE = "bigtop-builder patch refresh RELEASE writes it anew"
+REWRITE = "patch refresh writes it anew"
 WHOLE_ID = 40
 
 __all__ = ["Finding", "lint"]
@@ -36,7 +37,13 @@ def lint(
     for diff in entry.diffs:
         found += _diff(entry, diff)
         found += _twins(entry, diff, others)
-    return tuple(sorted(set(found)))
+    release = next((one for one, listed in (orders or {}).items() if entry.id in listed), "")
+    way = (
+        f"bigtop-builder {REWRITE.replace('refresh', f'refresh {release} {entry.id}')}"
+        if release
+        else REWRITE
+    )
+    return tuple(sorted({replace(one, hint=one.hint.replace(REWRITE, way)) for one in found}))
 
 
 def _facts(entry: Entry) -> Iterator[Finding]:

@@ -23,6 +23,9 @@ from bigtop_builder.workspace import Project, Workspace
 
 log = logging.getLogger(__name__)
 
+SHOWN = 10
+"""Patches that an error names."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -126,11 +129,20 @@ def require_series(
     """
     try:
         with grounds(target, str(path), project=project, settings=settings) as (ground,):
-            for stage in walk(ground, patches):
-                if stage.applied.tree is None and stage.patch.id in judged:
-                    raise refused(stage, ground.release, hint=hint)
+            stages = [one for one in walk(ground, patches) if one.patch.id in judged]
+            bad = [refused(one, ground.release, hint=hint) for one in stages if one.applied.tree is None]
     except SourceError as error:
         log.warning("not tried on %s: %s; %s", path.stem, error.brief, error.hint)
+        return
+    if len(bad) > 1:
+        more = [f"and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+        raise TreeError(
+            f"{len(bad)} of {len(stages)} patches do not apply on {ground.release}",
+            details="\n".join([*(one.brief for one in bad[:SHOWN]), *more]),
+            hint=hint,
+        )
+    if bad:
+        raise bad[0]
 
 
 def users_of(project: Project, entry: Entry, file: Path) -> tuple[str, ...]:

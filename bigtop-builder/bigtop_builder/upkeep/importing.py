@@ -214,8 +214,8 @@ def _require_applied(
             path,
             [*series_of(project, recipe, target), *more],
             judged={one.id for one in more},
-            hint=f"make it in a work tree of that release: bigtop-builder patch edit {path.stem} {target}; "
-            "patch import --no-check brings it as it is",
+            hint=f"make them in a work tree of that release: bigtop-builder patch edit {path.stem} {target}; "
+            "patch import --no-check brings them as they are",
             project=project,
             settings=settings,
         )

@@ -117,7 +117,8 @@ def _stayed(stage: Stage, ground: Ground) -> _Row:
             stage,
             ground.release,
             hint=f"bigtop-builder patch edit {ground.release} {ground.target} --from {ground.release} merges it from "
-            "what its diff names, and leaves conflicts to you; another release after --from is one that it fits",
+            "what its diff names, and leaves conflicts to you; another release after --from is one that it fits; "
+            f"what bigtop-builder patch lint {stage.patch.id} names is to be mended in its file first",
         )
     patch = stage.patch
     placed = Placed(id=patch.id, commit="", file=patch.path.name, sha256=patch.sha256)
