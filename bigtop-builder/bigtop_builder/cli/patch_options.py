@@ -44,13 +44,7 @@ def chosen(words: Sequence[str], project: Project) -> tuple[str, ...]:
 
 
 SHOWN = 10
-"""Files or patches that a line for people names; --json has all."""
-
-
-def named(words: Sequence[str]) -> str:
-    """Words for one line that people read: few of many."""
-    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return f"{', '.join(words[:SHOWN])}{more}"
+"""Files or patches that an answer for people names; --json has all."""
 
 
 def written(files: Sequence[str], *, dry_run: bool, removed: Sequence[str] = ()) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.patch_options import dry_run_option, named, since_option, written
+from bigtop_builder.cli.patch_options import dry_run_option, since_option, written
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.drop import drop
@@ -93,7 +93,7 @@ def _lines(report: Report, *, dry_run: bool) -> list[str]:
         lines += [f"  {line}" for line in failure.error.details.splitlines()]
     lines += _totals(report)
     if report.listed:
-        lines.append(f"the recipe lists now: {named(report.listed)}")
+        lines.append(f"the recipe lists now: {some(report.listed)}")
     return [*lines, *written(report.written, dry_run=dry_run)]
 
 
