@@ -2,7 +2,6 @@
 """`patch export`: the commits of a work tree back into the queue; what did not really change is not touched."""
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +14,15 @@ from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import PREFIX, Given, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import name_of, own_file, own_path, require_id
+from bigtop_builder.patches.naming import own_file, own_path
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, PatchFacts, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
-from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.ground import require_series, series_of, users_of
-from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, SERIES, Marker, Placed, WorkTree, some
+from bigtop_builder.upkeep.owners import owners_of, require_branch, require_settled
+from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, some
 from bigtop_builder.workspace import Project
-
-MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
-FOLDED = ("fixup!", "squash!", "amend!")
-"""How the subject of a commit begins that git is to fold into another one (git-commit(1), --fixup)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +119,11 @@ def export(
             apart=apart,
             since=since,
         )
-        _require_branch(tree)
-        owners = _owners(work, tree.commits(marker.base))
+        require_branch(tree)
+        owners = owners_of(tree, marker)
         listed = [one for one in recipe.patches if one.partition("/")[0] == target]
         _require_same_list(work, owners, listed)
-        _require_settled(tree, owners)
+        require_settled(tree, owners)
         done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
         gone = [one for one in listed if one not in owners and _placed(marker, one)]
         kept = inserted(list(owners), [one for one in listed if one not in gone or not drop], among=listed)
@@ -161,21 +156,6 @@ def _marker(tree: WorkTree, recipe: Recipe, target: str) -> Marker:
 
 def _placed(marker: Marker, patch_id: str) -> Placed | None:
     return next((one for one in marker.patches if one.id == patch_id), None)
-
-
-def _require_branch(tree: WorkTree) -> None:
-    """Raise if HEAD is elsewhere than at the series, and does not have all of its commits."""
-    here = tree.git("symbolic-ref", "--quiet", "--short", "HEAD", check=False).text
-    if here == SERIES:
-        return
-    lacks = tree.git("rev-list", f"HEAD..refs/heads/{SERIES}", "--", check=False)
-    if not lacks.returncode and lacks.text:
-        raise InputError(
-            f"{tree.folder} is {f'on branch {here}' if here else 'on no branch (detached HEAD)'}, and "
-            f"{counted(len(lacks.text.split()), 'commit')} of its branch {SERIES} would be left out",
-            hint=f"git -C {tree.folder} switch {SERIES}; if what is checked out is meant, first "
-            f"git -C {tree.folder} branch --force {SERIES} HEAD",
-        )
 
 
 def _second(work: _Work) -> str:
@@ -212,65 +192,6 @@ def _require_same_list(work: _Work, owners: dict[str, str], listed: Sequence[str
 
 def _is_there(work: _Work, patch_id: str) -> bool:
     return (work.project.patches / patch_id / FACTS).is_file()
-
-
-def _owners(work: _Work, commits: Sequence[str]) -> dict[str, str]:
-    """Patch id -> its commit, in the order of the commits."""
-    found: dict[str, str] = {}
-    known = {one.commit: one.id for one in work.marker.patches}
-    said = {commit: work.tree.trailer(commit, OWNER) or known.get(commit, "") for commit in commits}
-    for commit, named in said.items():
-        patch_id = _id_of(work, commit, named)
-        if patch_id in found:
-            raise InputError(
-                f"commits {found[patch_id][:12]} and {commit[:12]} of {work.tree.folder} are both patch {patch_id!r}",
-                hint="squash them with git rebase -i, or give one another trailer `Patch: "
-                f"{work.marker.target}/NAME`",
-            )
-        found[patch_id] = commit
-    return found
-
-
-def _id_of(work: _Work, commit: str, named: str) -> str:
-    """The patch that a commit is: as it is named, else after its subject."""
-    target, folder = work.marker.target, work.tree.folder
-    subject = work.tree.git("show", "-s", "--format=%s", commit).text
-    if subject.startswith(FOLDED):
-        raise InputError(
-            f"commit {commit[:12]} of {folder} is to be folded into another one: {subject}",
-            hint=f"git -C {folder} rebase -i --autosquash {work.marker.base[:12]}",
-        )
-    name = name_of(subject)
-    if not named and not name:
-        raise InputError(
-            f"commit {commit[:12]} of {folder}: no name can be made of its subject {subject!r}",
-            hint=f"give it a trailer `Patch: {target}/NAME` with git commit --amend",
-        )
-    patch_id = named or f"{target}/{name}"
-    require_id(patch_id, f"commit {commit[:12]} of {folder}")
-    if patch_id.partition("/")[0] != target:
-        raise InputError(
-            f"commit {commit[:12]} says that it is patch {patch_id!r}, which is not to {target}",
-            hint="change its trailer `Patch:` with git commit --amend",
-        )
-    return patch_id
-
-
-def _require_settled(tree: WorkTree, owners: dict[str, str]) -> None:
-    found = []
-    for patch_id, commit in owners.items():
-        named = tree.trailer(commit, CONFLICTS)
-        if named or MARKS.search(tree.git(*DIFF, f"{commit}^", commit).stdout):
-            found.append(
-                f"{commit[:12]} {patch_id}: {some(named.split(', ')) if named else 'it has markers'}"
-            )
-    if found:
-        raise InputError(
-            f"{len(found)} of {len(owners)} commits of {tree.folder} have conflicts in them",
-            details="\n".join(found),
-            hint="settle each (git rebase -i, stop at it, mend, git commit --amend), and take the trailer "
-            "`Conflicts:` out of its message",
-        )
 
 
 def _written(work: _Work, patch_id: str, commit: str) -> Exported:
