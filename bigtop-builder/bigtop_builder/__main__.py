@@ -17,6 +17,8 @@ from bigtop_builder.interrupt import Interruption, Signals
 
 log = logging.getLogger(__name__)
 
+KEPT = "what was finished is kept; the same command goes on from there"
+"""Said of a command that was interrupted, unless it left a note of its own on the interruption."""
 INTERRUPTED = 130
 """Exit status of a command ended by Ctrl-C: 128 + SIGINT (bash(1), EXIT STATUS)."""
 
@@ -46,6 +48,10 @@ def command() -> NoReturn:
             sys.exit(error.exit_code)
         sys.stderr.write(f"{usage}\n" if usage else "")
         way_out = f"{error.ctx.command_path} --help" if error.ctx else "bigtop-builder --help"
+        if isinstance(error, click.NoSuchOption) and error.ctx:
+            name, words = error.option_name, error.ctx.command_path.split(" ", 1)
+            if any(name in option.opts for option in cli.params):
+                way_out = f"{name} goes before the command: {f' {name} … '.join(words)}"
         complain(InputError(error.format_message(), hint=way_out))
     except click.ClickException as error:
         error.show()
@@ -65,9 +71,10 @@ def command() -> NoReturn:
 def interrupted(error: BaseException) -> NoReturn:
     """Say that a signal ended the command, if there is still a terminal to say it to, and leave with its status."""
     status = error.code if isinstance(error, Interruption) and isinstance(error.code, int) else INTERRUPTED
+    said = getattr(error.__cause__ or error, "__notes__", [KEPT])  # click lets Ctrl-C be the cause of its own
     by = "" if status == INTERRUPTED else f" by {signal.Signals(status - 128).name}"
     with suppress(OSError):
-        sys.stderr.write(f"interrupted{by}: what was finished is kept; the same command goes on from there\n")
+        sys.stderr.write(f"interrupted{by}: {'; '.join(said)}\n")
     sys.exit(status)
 
 

@@ -198,6 +198,9 @@ def require_writable(path: Path, *, why: str, hint: str) -> None:
 def find_project(start: Path | None = None) -> Project:
     """The project that a folder belongs to: it or the nearest parent that holds `recipes/`.
 
+    There are recipes in it, or `patches/` is beside it: git keeps no empty folder, so a clone of a project without
+    a patch has no `patches/`.
+
     `BIGTOP_BUILDER_PROJECT` names another one. Without any, the recipes that came with the tool are used.
 
     Raises:
@@ -208,7 +211,8 @@ def find_project(start: Path | None = None) -> Project:
         return project_at(Path(named), f"BIGTOP_BUILDER_PROJECT={named}")
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / "recipes").is_dir() and (folder / "patches").is_dir():
+        recipes = folder / "recipes"
+        if recipes.is_dir() and ((folder / "patches").is_dir() or any(recipes.glob("*.toml"))):
             return Project(folder)
     return bundled_project()
 

@@ -120,4 +120,4 @@ def test_hadoop_patches_are_carried_over_and_conflicts_name_the_commit_behind_th
         run(["git", "-C", hadoop, "merge-base", "--is-ancestor", clash.commit, tip])
     done = edit("3.0.1", "hadoop", project=queue, settings=settings)
     assert len(done.patches) == len([one for one in report.moves if one.tree])
-    assert export("3.0.1", "hadoop", project=queue).written == ()
+    assert export("3.0.1", "hadoop", project=queue, settings=settings).written == ()

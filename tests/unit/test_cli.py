@@ -352,6 +352,13 @@ def test_a_project_that_nobody_named_is_told(
     assert line not in call("source", "verify", "1.0.0", at=None).err
 
 
+@pytest.mark.parametrize(("option", "word"), [("--project", "x"), ("-v", "")])
+def test_an_option_of_the_whole_program_says_where_it_goes(call: Call, option: str, word: str) -> None:
+    done = call("patch", "status", option, *filter(None, [word]))
+    assert done.status == 2
+    assert f"way out: {option} goes before the command: bigtop-builder {option} … patch status\n" in done.err
+
+
 def test_the_miniature_becomes_a_project_of_ones_own(call: Call, tmp_path: Path) -> None:
     own = tmp_path / "own"
     done = call("quickstart", "--only-project", "--dir", str(own))

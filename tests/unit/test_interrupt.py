@@ -3,6 +3,7 @@
 
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,19 @@ def test_a_forked_worker_is_ended_by_a_signal_as_any_process() -> None:
         "        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)"
     )
     assert ended(work) == (0, "-15\nclosed\nanswer", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_change_of_the_queue_that_is_cut_off_is_told_as_none(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    work = f"""
+        from pathlib import Path
+        from bigtop_builder.upkeep.change import changing
+        from bigtop_builder.workspace import Project
+        with changing(Project(Path({str(tmp_path)!r}))):
+            os.kill(os.getpid(), {int(number)})
+            time.sleep(9)
+"""
+    assert ended(work)[2].endswith(": nothing was changed; run the same command again")

@@ -160,9 +160,14 @@ def test_mail_headers_and_description_are_missed(queue: Queue) -> None:
     path = queue.put("bigtop/count")
     path.write_bytes(queue.change())
     found = queue.lint("bigtop/count")
-    texts = [one.text for one in found if one.rule == "header"]
-    assert [text.split("`")[1] for text in texts] == ["Date", "From", "Subject"]
-    assert {one.rule for one in found} == {"header", "description", "trailers", "form"}
+    assert [one.text for one in found if one.level == "error"] == [
+        "no header: `From`, `Date`, `Subject` and a description are missing"
+    ]
+    path.write_bytes(b"Subject: Count\n\n" + queue.change())
+    found = queue.lint("bigtop/count")
+    (header,) = (one.text for one in found if one.rule == "header")
+    assert header == "`From`, `Date` are missing, or half of it"
+    assert "description" in {one.rule for one in found}
 
 
 def test_a_malformed_header_is_found_with_its_line(queue: Queue) -> None:
@@ -197,6 +202,15 @@ def test_a_patch_that_is_not_in_the_queues_form_is_noted(queue: Queue) -> None:
     path.write_bytes(path.read_bytes().replace(b"---\n\n", b"---\n pom.xml | 2 +-\n\n", 1))
     found = only(queue.lint("bigtop/count"))
     assert (found.rule, found.level) == ("form", "note")
+
+
+def test_the_way_out_names_a_release_that_lists_the_patch(queue: Queue) -> None:
+    path = queue.put("bigtop/count")
+    path.write_bytes(path.read_bytes().replace(b"[PATCH]", b"[PATCH 1/2]"))
+    assert only(queue.lint("bigtop/count", "bigtop/count")).hint == (
+        "bigtop-builder patch refresh 1.0.0 bigtop/count writes it anew"
+    )
+    assert "RELEASE" not in only(queue.lint("bigtop/count")).hint
 
 
 def test_latin_1_is_an_error_in_the_mail_and_a_note_in_a_hunk(queue: Queue) -> None:
@@ -234,9 +248,10 @@ def test_what_dpkg_source_cannot_do_is_found(queue: Queue, files: dict[str, byte
     assert path.read_bytes().split(b"\n")[found.line - 1].startswith((b"diff --git", b"GIT binary patch"))
 
 
-def test_a_tree_patch_may_make_an_empty_file(queue: Queue) -> None:
-    queue.put("bigtop/count", queue.diff({"empty": b""}))
-    assert queue.lint("bigtop/count") == ()
+@pytest.mark.parametrize("file", ["empty", "pom.xml"])
+def test_no_patch_to_bigtop_may_leave_an_empty_file_either(queue: Queue, file: str) -> None:
+    queue.put("bigtop/count", queue.diff({file: b""}))
+    assert only(queue.lint("bigtop/count")).rule == "empty-file"
 
 
 def test_renames_and_modes_pass(queue: Queue) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.facts import Given
+from bigtop_builder.patches.lint import lint
+from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import load_entry
 from bigtop_builder.recipe import load_recipe
@@ -82,6 +84,12 @@ def listed(project: Project, release: str = "1.0.0") -> tuple[str, ...]:
     return load_recipe(release, project.recipes)[0].patches
 
 
+def relist(project: Project, *ids: str, release: str = "1.0.0") -> None:
+    """Let a recipe list these patches and no others, as a colleague would."""
+    path = project.recipes / f"{release}.toml"
+    path.write_text(with_patches(path.read_text(), ids))
+
+
 def snapshot(project: Project) -> dict[str, tuple[bytes, int]]:
     """Content and modification time of all files of the queue and the recipes."""
     return {
@@ -97,11 +105,26 @@ def opened(project: Project, settings: Settings, release: str = "1.0.0", since: 
 
 
 def exported(project: Project, release: str = "1.0.0", **options: bool) -> Export:
-    return export(release, "bigtop", project=project, **options)
+    settings = Settings(cache_dir=project.root.parent / "cache")
+    return export(release, "bigtop", project=project, settings=settings, **options)
 
 
 def outcome(done: Export) -> dict[str, str]:
     return {one.id.partition("/")[2]: one.what for one in done.patches}
+
+
+def amended(project: Project, settings: Settings, subject: str = "") -> None:
+    """Let the newest commit of a work tree be another one."""
+    place = opened(project, settings).folder
+    (place / "build.gradle").write_text(numbered((6, "six"), (30, "thirty, amended")))
+    message = ("-m", f"{subject}\n\nPatch: bigtop/three") if subject else ("--no-edit",)
+    git(place, "commit", "--quiet", "--all", "--amend", *message)
+
+
+def fresh(place: Path) -> None:
+    """Let a work tree have a commit that is no patch yet."""
+    (place / "README").write_text("read me twice\n")
+    commit_all(place, "Fresh")
 
 
 def refusal(project: Project, **options: bool) -> BuilderError:
@@ -359,12 +382,12 @@ def test_a_work_tree_of_another_release_or_of_nobody_is_refused(
 ) -> None:
     place = opened(three, settings).folder
     with pytest.raises(InputError, match=r"holds the patches to bigtop of 1\.0\.0, not") as refused:
-        export("2.0.0", "bigtop", place, project=three)
+        export("2.0.0", "bigtop", place, project=three, settings=settings)
     assert f"patch export 1.0.0 bigtop --dir {place}" in refused.value.hint
     with pytest.raises(InputError, match="was not made by patch edit"):
-        export("1.0.0", "bigtop", clone, project=three)
+        export("1.0.0", "bigtop", clone, project=three, settings=settings)
     with pytest.raises(InputError, match="is no git work tree"):
-        export("1.0.0", "bigtop", three.root / "absent", project=three)
+        export("1.0.0", "bigtop", three.root / "absent", project=three, settings=settings)
 
 
 def test_a_diff_that_was_changed_on_both_sides_is_refused(three: Project, settings: Settings) -> None:
@@ -379,6 +402,7 @@ def test_a_diff_that_was_changed_on_both_sides_is_refused(three: Project, settin
 
 
 def test_a_changed_diff_can_be_for_one_release_alone(three: Project, settings: Settings) -> None:
+    relist(three, "bigtop/three", release="2.0.0")
     place = opened(three, settings).folder
     (place / "build.gradle").write_text(numbered((6, "six"), (30, "thirty, here")))
     git(place, "commit", "--quiet", "--all", "--amend", "--no-edit")
@@ -387,6 +411,116 @@ def test_a_changed_diff_can_be_for_one_release_alone(three: Project, settings: S
     entry = load_entry(three.patches, "bigtop/three")
     assert b"thirty, here" in entry.at("1.0.0").diff
     assert b"thirty, here" not in entry.at("2.0.0").diff
+
+
+def test_a_diff_that_no_other_release_uses_is_not_split(three: Project, settings: Settings) -> None:
+    amended(three, settings)
+    assert exported(three, apart=True).written == ("patches/bigtop/three/default.patch",)
+
+
+def test_all_diffs_of_a_reworded_patch_say_the_same(three: Project, settings: Settings) -> None:
+    relist(three, "bigtop/three", release="2.0.0")
+    amended(three, settings, "BIGTOP-1. Say it better")
+    exported(three, apart=True)
+    entry = load_entry(three.patches, "bigtop/three")
+    assert [diff.path.name for diff in entry.diffs] == ["1.0.0.patch", "default.patch"]
+    assert b"thirty, amended" not in entry.diffs[1].data
+    assert not [one for one in lint(entry) if one.rule == "title"]
+
+
+def test_a_patch_that_left_the_recipe_meanwhile_is_not_put_back(three: Project, settings: Settings) -> None:
+    place = opened(three, settings).folder
+    fresh(place)
+    relist(three, "bigtop/one", "bigtop/two")
+    said = refusal(three)
+    assert "does not list bigtop/three any more" in said.brief
+    assert f"git -C {place} rebase -i" in said.hint
+    shutil.rmtree(three.patches / "bigtop/three")
+    assert refusal(three).brief == said.brief
+    git(place, "rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
+    assert outcome(exported(three)) == {"one": "unchanged", "two": "unchanged", "fresh": "new"}
+    assert listed(three) == ("bigtop/one", "bigtop/two", "bigtop/fresh")
+
+
+def test_a_patch_whose_folder_is_gone_is_named(three: Project, settings: Settings) -> None:
+    opened(three, settings)
+    shutil.rmtree(three.patches / "bigtop/three")
+    assert refusal(three).brief.endswith("has no such patch any more")
+
+
+def test_an_order_that_was_changed_meanwhile_is_not_taken_back(three: Project, settings: Settings) -> None:
+    fresh(opened(three, settings).folder)
+    relist(three, "bigtop/two", "bigtop/one", "bigtop/three")
+    said = refusal(three)
+    assert "in another order" in said.brief
+    assert "--dir OTHER" in said.hint
+
+
+def test_what_others_listed_meanwhile_stays(three: Project, settings: Settings, clone: Path) -> None:
+    fresh(opened(three, settings).folder)
+    add(three, settings, clone, "theirs", {"gone.gradle": numbered((6, "six"), last=12)})
+    assert outcome(exported(three))["fresh"] == "new"
+    assert set(listed(three)) == {f"bigtop/{one}" for one in ("one", "two", "three", "theirs", "fresh")}
+
+
+def test_a_series_that_would_not_apply_is_not_exported(three: Project, settings: Settings) -> None:
+    place = opened(three, settings).folder
+    (place / "build.gradle").write_text(numbered((6, "six, again"), (30, "thirty")))
+    commit_all(place, "Say it again")
+    file = three.patches / "bigtop/one/default.patch"
+    file.write_text(file.read_text().replace("+six", "+sechs"))
+    said = refusal(three)
+    assert said.brief == "patch bigtop/say-it-again does not apply on 1.0.0: build.gradle, hunk 1"
+    assert "git cherry-pick" in said.hint
+
+
+def test_an_empty_file_is_not_exported(three: Project, settings: Settings) -> None:
+    place = opened(three, settings).folder
+    (place / "empty").touch()
+    commit_all(place, "Make nothing")
+    assert "`patch` makes no empty file" in refusal(three).details
+
+
+@pytest.mark.parametrize(
+    "words", [("checkout", "--quiet", "HEAD~1"), ("switch", "--quiet", "-c", "side", "HEAD~1")]
+)
+def test_commits_of_the_series_that_are_not_checked_out_are_not_left_out(
+    three: Project, settings: Settings, words: tuple[str, ...]
+) -> None:
+    place = opened(three, settings).folder
+    git(place, *words)
+    said = refusal(three)
+    assert "1 commit of its branch series would be left out" in said.brief
+    assert f"git -C {place} switch series" in said.hint
+    git(place, "branch", "--force", "series", "HEAD")
+    assert outcome(exported(three))["three"] == "left"
+
+
+@pytest.mark.parametrize("kind", ["fixup", "squash", "amend"])
+def test_commits_that_are_to_be_folded_are_refused(three: Project, settings: Settings, kind: str) -> None:
+    place = opened(three, settings).folder
+    (place / "README").write_text("read me twice\n")
+    commit_all(place, f"{kind}! BIGTOP-1. Change three\n\nPatch: bigtop/three")
+    said = refusal(three)
+    assert "is to be folded into another one" in said.brief
+    assert "rebase -i --autosquash" in said.hint
+
+
+def test_a_subject_that_makes_no_name_asks_for_one(three: Project, settings: Settings) -> None:
+    place = opened(three, settings).folder
+    (place / "README").write_text("read me twice\n")
+    commit_all(place, "\u65e5\u672c")
+    said = refusal(three)
+    assert "no name can be made of its subject" in said.brief
+    assert "Patch: bigtop/NAME" in said.hint
+
+
+def test_files_that_go_are_told_apart(three: Project, settings: Settings) -> None:
+    place = opened(three, settings).folder
+    git(place, "rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
+    done = exported(three, drop=True)
+    assert done.written == ("recipes/1.0.0.toml",)
+    assert done.removed == ("patches/bigtop/two/default.patch", "patches/bigtop/two/patch.toml")
 
 
 def test_a_folder_in_use_is_not_overwritten_and_an_exported_one_is_made_anew(

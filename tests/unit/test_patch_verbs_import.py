@@ -363,8 +363,9 @@ def test_names_are_made_of_tickets_and_words() -> None:
         name_of("HADOOP-18583. Fix loading of OpenSSL 3.x (#5256)")
         == "HADOOP-18583-fix-loading-of-openssl-3.x-5256"
     )
-    assert name_of("[SPARK-1][CORE] Ünicode") == "SPARK-1-core-nicode"
-    assert name_of("!!!") == "patch"
+    assert name_of("[SPARK-1][CORE] Ünicode") == "SPARK-1-core-unicode"
+    assert name_of("Gr\u00f6\u00dfe, caf\u00e9") == "grosse-cafe"
+    assert name_of("!!!") == ""
     assert name_of_file("0001-fix-it.patch") == "fix-it"
     assert name_of_file("patch12-fix-it.diff") == "fix-it"
     assert name_of_file("HIVE-1.2.patch.txt") == "HIVE-1.2.patch"

@@ -115,7 +115,7 @@ def test_a_diff_that_was_settled_for_the_new_release_is_merged_from_itself(
     git(place, "add", "FRESH")
     git(place, "commit", "--quiet", "--all", "--amend", "--no-edit")
     git(place, "rebase", "--quiet", "--onto", "HEAD", f"series~{position}", "series")
-    export("2.0.0", "bigtop", project=queue)
+    export("2.0.0", "bigtop", project=queue, settings=settings)
     upstream = queue.root / "bigtop"
     text = (upstream / "build.gradle").read_text()
     (upstream / "build.gradle").write_text(text.replace("thirty-three", "33").replace("thirty-four", "34"))
@@ -210,7 +210,7 @@ def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project,
     log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
     assert [line.partition(" ")[2] for line in log] == [f"Do {name}" for name in FILES if name != "is-there"]
     with pytest.raises(InputError, match=r"2 of 6 commits of .* have conflicts") as refused:
-        export("2.0.0", "bigtop", project=queue)
+        export("2.0.0", "bigtop", project=queue, settings=settings)
     assert [line.partition(" ")[2] for line in refused.value.details.splitlines()] == [
         "bigtop/clashes: build.gradle",
         "bigtop/file-is-gone: gone.gradle",
@@ -222,9 +222,12 @@ def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project,
     settled = base.replace("twenty, upstream", "twenty of both")
     settle(done.folder, log[3].split()[0], "Do clashes\n\nPatch: bigtop/clashes", build_gradle=settled)
     with pytest.raises(InputError, match=r"1 of 6 commits of .* have conflicts"):
-        export("2.0.0", "bigtop", project=queue)
+        export("2.0.0", "bigtop", project=queue, settings=settings)
     git(done.folder, "rebase", "--quiet", "--onto", "HEAD~2", "HEAD~1")
-    assert "patches/bigtop/clashes/2.0.0.patch" in export("2.0.0", "bigtop", project=queue).written
+    assert (
+        "patches/bigtop/clashes/2.0.0.patch"
+        in export("2.0.0", "bigtop", project=queue, settings=settings).written
+    )
     assert b"+twenty of both" in load_entry(queue.patches, "bigtop/clashes").at("2.0.0").diff
     assert b"+my twenty" in load_entry(queue.patches, "bigtop/clashes").at("1.0.0").diff
     assert listed(queue) == ["as-it-is", "moves", "merges", "clashes", "after-all"]
@@ -238,11 +241,11 @@ def test_a_settled_diff_can_be_for_all_later_releases(queue: Project, settings: 
     text = git(done.folder, "show", f"{here}~1:build.gradle").text + "\n"
     settle(done.folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
     git(done.folder, "reset", "--quiet", "--hard", "HEAD~2")
-    found = export("2.0.0", "bigtop", since=True, project=queue)
+    found = export("2.0.0", "bigtop", since=True, project=queue, settings=settings)
     assert "patches/bigtop/clashes/since-2.0.0.patch" in found.written
     assert not list(queue.patches.glob("*/*/2.0.0.patch"))
     assert b"+more" in load_entry(queue.patches, "bigtop/clashes").at("9.0.0").diff
-    assert export("2.0.0", "bigtop", since=True, project=queue).written == ()
+    assert export("2.0.0", "bigtop", since=True, project=queue, settings=settings).written == ()
 
 
 def test_a_range_for_all_later_releases_does_not_stand_beside_another(
@@ -257,7 +260,7 @@ def test_a_range_for_all_later_releases_does_not_stand_beside_another(
     folder = queue.patches / "bigtop/clashes"
     (folder / "since-3.0.0.patch").write_bytes((folder / "default.patch").read_bytes())
     with pytest.raises(InputError, match=r"since-2\.0\.0\.patch cannot stand beside .*since-3\.0\.0\.patch"):
-        export("2.0.0", "bigtop", since=True, project=queue)
+        export("2.0.0", "bigtop", since=True, project=queue, settings=settings)
     assert not (folder / "since-2.0.0.patch").exists()
 
 
@@ -369,14 +372,21 @@ def test_a_series_that_does_not_apply_any_more_is_mended_where_it_is(
     git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
     (upstream / "build.gradle").write_text(numbered((20, "my twenty")))
     commit_all(upstream, "Say my twenty")
-    bring(read_commits(upstream, "HEAD", "bigtop", "mine"), given=Given(), releases=("2.0.0",), project=queue)
+    bring(
+        read_commits(upstream, "HEAD", "bigtop", "mine"),
+        given=Given(),
+        releases=("2.0.0",),
+        project=queue,
+    )
     done = edit("2.0.0", "bigtop", since="2.0.0", project=queue, settings=settings)
     assert done.conflicts == {"bigtop/mine": ("build.gradle",)}
     text = git(upstream, "show", "rel/2.0.0:build.gradle").text + "\n"
     mended = text.replace("twenty, upstream", "twenty of both")
     settle(done.folder, "series", "Say my twenty\n\nPatch: bigtop/mine", build_gradle=mended)
-    assert export("2.0.0", "bigtop", project=queue).written == ("patches/bigtop/mine/default.patch",)
-    assert export("2.0.0", "bigtop", project=queue).written == ()
+    assert export("2.0.0", "bigtop", project=queue, settings=settings).written == (
+        "patches/bigtop/mine/default.patch",
+    )
+    assert export("2.0.0", "bigtop", project=queue, settings=settings).written == ()
 
 
 def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
@@ -391,7 +401,12 @@ def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
     (queue.recipes / "1.0.0.toml").write_text(with_patches(text, []))
     (upstream / "build.gradle").write_text(numbered((31, "line 31\nwritten twice")))
     commit_all(upstream, "Say it twice")
-    bring(read_commits(upstream, "HEAD", "bigtop", "x"), given=Given(), releases=("1.0.0",), project=queue)
+    bring(
+        read_commits(upstream, "HEAD", "bigtop", "x"),
+        given=Given(),
+        releases=("1.0.0",),
+        project=queue,
+    )
     (clash,) = move(carried(queue, settings), "x").clashes
     assert (clash.subject, clash.lacks) == ("BIGTOP-40. For this release alone", True)
     assert "never had" in clash.told()[-1]

@@ -48,8 +48,8 @@ COMMANDS = {
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder that holds recipes/ (<release>.toml and .lock), patches/ (local patches) and repo/ "
-    "(repository.toml) [default: BIGTOP_BUILDER_PROJECT, else this folder or a parent with recipes/ and "
-    "patches/, else what came with the tool].",
+    "(repository.toml) [default: BIGTOP_BUILDER_PROJECT, else this folder or a parent with "
+    "recipes/*.toml, else what came with the tool].",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show each command that is run.")
 @click.version_option(__version__, "-V", "--version", prog_name="bigtop-builder")

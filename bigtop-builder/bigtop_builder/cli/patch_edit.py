@@ -86,7 +86,7 @@ def export_(
 
     What did not really change is not touched: a second export writes nothing.
     """
-    project, _ = setting_up(context)
+    project, settings = setting_up(context)
     done = export(
         release,
         target,
@@ -96,6 +96,7 @@ def export_(
         since=since,
         dry_run=dry_run,
         project=project,
+        settings=settings,
     )
     lines = [f"{one.what:9} {one.id}{f'  {one.file}' if one.file else ''}" for one in done.patches]
     if done.reordered:
@@ -104,7 +105,8 @@ def export_(
         lines.append("left: no commit of these is here; --drop takes them out")
     if any(one.what == "new" for one in done.patches):
         lines.append("new: their patch.toml lacks facts that bigtop-builder patch lint names")
-    answer(asdict(done), as_json=as_json, text="\n".join([*lines, *written(done.written, dry_run=dry_run)]))
+    said = written(done.written, dry_run=dry_run, removed=done.removed)
+    answer(asdict(done), as_json=as_json, text="\n".join([*lines, *said]))
 
 
 @click.command("refresh", epilog="Example: bigtop-builder patch refresh 3.5.0 hadoop")

@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.patch_options import dry_run_option, written
+from bigtop_builder.cli.patch_options import SHOWN, dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import Given, subject_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
-from bigtop_builder.schema import counted
+from bigtop_builder.patches.queue import TREE, known
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.schema import counted, nearest
 from bigtop_builder.upkeep.importing import Import, bring
 from bigtop_builder.upkeep.incoming import Incoming, Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.worktree import WorkTree
+from bigtop_builder.workspace import Project
 
 STATES = ("local-only", "to-forward", "ticket", "pr-open", "merged", "closed")
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
@@ -94,6 +97,8 @@ def new_(
     project, settings = setting_up(context)
     require_id(patch_id, "the patch's name")
     target, _, name = patch_id.partition("/")
+    _require_target(target, project)
+    _require_other(folder, project)
     given = _given(title, ticket, why, drop_when, state, state_why, ai)
     mail = _said(folder, commit=commit, message=message, author=author, given=given, target=target, name=name)
     read = read_changes(folder, target, name, mail=mail, commit=commit)
@@ -115,6 +120,7 @@ def new_(
 )
 @click.option("--name", default="", help="Name of the patch, where it is one.")
 @click.option("--keep-going", is_flag=True, help="Import what can be read, though something else cannot.")
+@click.option("--no-check", is_flag=True, help="Let each RELEASE list them though they may not apply.")
 @release_option
 @facts_options
 @dry_run_option
@@ -136,15 +142,18 @@ def import_(
     ai: str,
     *,
     keep_going: bool,
+    no_check: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Import patches from SOURCE: a file, a folder of .patch and .diff, a quilt series, or another queue.
 
     All of them are imported or none, unless --keep-going is given. Authors, dates and order are kept: that of an
-    mbox, of a series, of the numbers that file names begin with, or of the recipes beside another queue.
+    mbox, of a series, of the numbers that file names begin with, or of the recipes beside another queue. They must
+    apply to each RELEASE, one after the other, unless --no-check is given.
     """
-    project, _ = setting_up(context)
+    project, settings = setting_up(context)
+    _require_target(target, project)
     given = _given(title, ticket, why, drop_when, state, state_why, ai)
     read = _reading(source, commits, target, name)
     if given != Given() and any(isinstance(one, Incoming) and one.files for one in read):
@@ -159,6 +168,7 @@ def import_(
         keep_going=keep_going,
         dry_run=dry_run,
         project=project,
+        settings=None if no_check else settings,
     )
     _tell(done, as_json=as_json, dry_run=dry_run)
 
@@ -175,6 +185,28 @@ def _given(
         state_why=state_why,
         ai=ai,
     )
+
+
+def _require_target(target: str, project: Project) -> None:
+    """Raise if nothing in the project knows such a target: it is misspelt, or no recipe builds it yet."""
+    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
+    built = {component.name for recipe in recipes for component in recipe.components}
+    targets = sorted({TREE, *built, *(one.partition("/")[0] for one in known(project.patches))})
+    if target and built and target not in targets:
+        raise InputError(
+            f"no recipe of {project.root} builds {target!r}, so nothing can be a patch to it",
+            hint=nearest(target, targets),
+        )
+
+
+def _require_other(folder: Path, project: Project) -> None:
+    """Raise if the changes that are to become a patch are those of the project itself."""
+    top = WorkTree.at(folder).folder
+    if project.root.resolve().is_relative_to(top):
+        raise InputError(
+            f"{top} is the project's own repository: its changes are no patch",
+            hint="name a clone that has the changes: --from FOLDER",
+        )
 
 
 def _said(
@@ -228,8 +260,9 @@ def _named(read: list[Read], name: str) -> list[Read]:
 def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
-    if ids := " ".join(one.id for one in done.patches if one.bare):
-        lines.append(f"bigtop-builder patch lint {ids} says which facts are missing")
+    if ids := [one.id for one in done.patches if one.bare]:
+        words = ids if len(ids) <= SHOWN else dict.fromkeys(one.partition("/")[0] for one in ids)
+        lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {
         "patches": [{"id": one.id, "source": one.source, "what": one.what} for one in done.patches],
         "failed": [{"source": one.source, "reason": one.reason, "hint": one.hint} for one in done.faults],

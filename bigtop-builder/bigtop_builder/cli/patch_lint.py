@@ -8,22 +8,23 @@ from pathlib import Path
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
+from bigtop_builder.cli.patch_options import chosen
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.lint import Finding
 from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
 from bigtop_builder.recipe import load_recipe
-from bigtop_builder.schema import counted, nearest
+from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.workspace import Project
 
 
 @click.command(epilog="Example: bigtop-builder patch lint bigtop/rat-plugin")
-@click.argument("patches", nargs=-1)
+@click.argument("words", nargs=-1, metavar="[TARGET|TARGET/NAME]...")
 @json_option
 @click.pass_context
-def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> None:
-    """Say what is wrong with PATCHES (all by default), by file and line. Exit code 1 if any of it is an error.
+def lint(context: click.Context, words: tuple[str, ...], *, as_json: bool) -> None:
+    """Say what is wrong with patches, all by default, by file and line. Exit code 1 if any of it is an error.
 
     Facts that are missing, mail and trailers that disagree with patch.toml, diffs that dpkg-source would refuse or
     drop in silence, patches that touch the same lines, and what the component's upstream asks of a patch. A note
@@ -31,9 +32,7 @@ def lint(context: click.Context, patches: tuple[str, ...], *, as_json: bool) -> 
     """
     project, _ = setting_up(context)
     mend(project)
-    ids = known(project.patches)
-    if unknown := [one for one in patches if one not in ids]:
-        raise InputError(f"no patch {unknown[0]!r} in {project.patches}", hint=nearest(unknown[0], ids))
+    ids, patches = known(project.patches), chosen(words, project)
     entries, found = _read(project, ids)
     recipes = {path.stem: load_recipe(path.stem, project.recipes)[0] for path in _recipes(project)}
     orders = {name: recipe.patches for name, recipe in recipes.items()}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch rebase` and `drop`: patches go to another release, or from one that has them."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -9,10 +10,12 @@ import click
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import dry_run_option, since_option, written
 from bigtop_builder.errors import CheckFailed
+from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.evidence import Finding
 from bigtop_builder.upkeep.rebase import Report, rebase
 from bigtop_builder.upkeep.status import make_matrix
+from bigtop_builder.upkeep.worktree import some
 
 
 @click.command("rebase", epilog="Example: bigtop-builder patch rebase 3.1.1 hadoop --onto 3.2.1")
@@ -47,8 +50,9 @@ def rebase_(
     if bad:
         targets = sorted({one.patch.target for one in report.conflicts})
         commands = [f"bigtop-builder patch edit {onto} {target} --from {release}" for target in targets]
-        raise CheckFailed(
-            f"{len(bad)} could not be carried to {onto}: {', '.join(bad)}",
+        untried = not report.moves and type(report.failures[0].error)
+        raise (untried or CheckFailed)(
+            f"{len(bad)} could not be carried to {onto}: {some(bad)}",
             hint="; ".join([*commands, *(one.error.hint for one in report.failures if one.error.hint)]),
         )
 
@@ -88,9 +92,18 @@ def _lines(report: Report, *, dry_run: bool) -> list[str]:
     for failure in report.failures:
         lines += [f"failed           all patches to {failure.target}: {failure.error.brief}"]
         lines += [f"  {line}" for line in failure.error.details.splitlines()]
+    lines += _totals(report)
     if report.listed:
-        lines.append(f"the recipe lists now: {', '.join(report.listed)}")
+        lines.append(f"the recipe lists now: {some(report.listed)}")
     return [*lines, *written(report.written, dry_run=dry_run)]
+
+
+def _totals(report: Report) -> list[str]:
+    """How many patches have which outcome, and in how many places they clash."""
+    counts = Counter(one.outcome for one in report.moves)
+    places = {"conflict": f" ({counted(sum(len(one.clashes) for one in report.moves), 'place')})"}
+    said = [f"{count} {outcome}{places.get(outcome, '')}" for outcome, count in counts.items()]
+    return [f"{counted(len(report.moves), 'patch')}: {', '.join(said)}"] if said else []
 
 
 def _value(report: Report) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
+from bigtop_builder.cli.patch_options import chosen
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
@@ -24,7 +25,7 @@ LEGEND = {
 
 
 @click.command(epilog="Example: bigtop-builder patch status --release 3.5.0")
-@click.argument("patches", nargs=-1)
+@click.argument("words", nargs=-1, metavar="[TARGET|TARGET/NAME]...")
 @click.option("--release", "releases", multiple=True, help="Only this release; repeatable.")
 @click.option(
     "--again", is_flag=True, help="Find out all of it anew; without it, what holds is taken as recorded."
@@ -39,14 +40,14 @@ LEGEND = {
 @click.pass_context
 def status(
     context: click.Context,
-    patches: tuple[str, ...],
+    words: tuple[str, ...],
     releases: tuple[str, ...],
     *,
     again: bool,
     verify: bool,
     as_json: bool,
 ) -> None:
-    """Show what PATCHES (all by default) are on each release.
+    """Show what patches, all by default, are on each release.
 
     clean, offset (lines have moved), conflict, upstream (that release has it), unknown (its source is not on this
     machine), - (not for that release). A * marks the patches that the recipe lists. What is found is recorded in
@@ -55,6 +56,7 @@ def status(
     """
     project, settings = setting_up(context)
     mend(project)
+    patches = chosen(words, project)
     fresh = verify or again or bool(patches)
     matrix = make_matrix(project, settings, patches=patches, releases=releases, fresh=fresh)
     if not verify and (written := record(matrix)):

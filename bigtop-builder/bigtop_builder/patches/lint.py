@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.patches.diff import FileDiff, scan_diff
@@ -16,7 +17,7 @@ from bigtop_builder.patches.style import style
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
-REWRITE = "bigtop-builder patch refresh RELEASE writes it anew"
+REWRITE = "patch refresh writes it anew"
 WHOLE_ID = 40
 
 __all__ = ["Finding", "lint"]
@@ -40,7 +41,13 @@ def lint(
     for diff in entry.diffs:
         found += _diff(entry, diff)
         found += _twins(entry, diff, others)
-    return tuple(sorted(set(found)))
+    release = next((one for one, listed in (orders or {}).items() if entry.id in listed), "")
+    way = (
+        f"bigtop-builder {REWRITE.replace('refresh', f'refresh {release} {entry.id}')}"
+        if release
+        else REWRITE
+    )
+    return tuple(sorted({replace(one, hint=one.hint.replace(REWRITE, way)) for one in found}))
 
 
 def _facts(entry: Entry) -> Iterator[Finding]:
@@ -113,6 +120,7 @@ def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
         return
     yield from _mail(entry, mail, data, diff.path)
     yield from _bytes(data, files, diff.path)
+    yield from _empty(files, diff.path)
     if entry.target != TREE:
         yield from _unbuildable(files, diff.path)
     yield from style(entry, mail, files, diff.path)
@@ -127,18 +135,22 @@ def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
 def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding]:
     """Headers and description, and whether they agree with `patch.toml`."""
     say = _at(path)
-    for header, value in (
-        ("From", mail.author and mail.email),
-        ("Date", mail.date != NO_DATE),
-        ("Subject", mail.subject),
-    ):
-        if not value:
-            yield say(
-                1,
-                "header",
-                f"there is no `{header}`, or half of it",
-                "write who, when or what in the first lines, as git format-patch does",
-            )
+    headers = {
+        "From": mail.author and mail.email,
+        "Date": mail.date != NO_DATE,
+        "Subject": mail.subject,
+    }
+    bare = not any((*headers.values(), mail.body))
+    if lacking := [f"`{header}`" for header, value in headers.items() if not value]:
+        text = f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing, or half of it"
+        yield say(
+            1,
+            "header",
+            f"no header: {', '.join(lacking)} and a description are missing" if bare else text,
+            "write who, when and what in the first lines, as git format-patch does",
+        )
+    if bare:  # a plain diff: one remark says it all
+        return
     if not mail.body:
         hint = "say below the subject what was wrong and what the patch does about it"
         yield say(1, "description", "it has no description", hint)
@@ -188,16 +200,16 @@ def _bytes(data: bytes, files: Sequence[FileDiff], path: Path) -> Iterator[Findi
             )
 
 
-def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
-    """What dpkg-source does not do as git does (dpkg-source(1), Format: 3.0 (quilt))."""
-    say, seen = _at(path), set[str]()
+def _empty(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
+    """Files that `patch` would not leave as the diff says; no patch to any target may have them."""
+    say, filled = _at(path), {file.path for file in files if file.hunks}
     for file in files:
-        if file.kind == "new" and not file.hunks:
+        if file.kind == "new" and not file.hunks and file.path not in filled:
             hint = "give it a line, if only a comment; or make it in debian/rules"
             yield say(
                 file.line,
                 "empty-file",
-                f"{file.path}: a new empty file, which dpkg-source does not make",
+                f"{file.path}: a new empty file, which `patch` does not make",
                 hint,
             )
         if file.kind == "change" and any(hunk.new_start == hunk.new_count == 0 for hunk in file.hunks):
@@ -205,6 +217,12 @@ def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
             yield say(
                 file.line, "empty-file", f"{file.path}: it becomes empty, and patch then removes it", hint
             )
+
+
+def _unbuildable(files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
+    """What dpkg-source does not do as git does (dpkg-source(1), Format: 3.0 (quilt))."""
+    say, seen = _at(path), set[str]()
+    for file in files:
         if "160000" in (file.old_mode, file.new_mode):
             yield say(
                 file.line,

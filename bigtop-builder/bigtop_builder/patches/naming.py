@@ -2,6 +2,7 @@
 """Ids of patches, and the names that are made of subjects and file names."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,21 +18,30 @@ ID: TypeAdapter[str] = TypeAdapter(PatchId)
 
 
 def name_of(subject: str) -> str:
-    """A patch's name made of its subject: `HADOOP-18583. Fix loading` -> `HADOOP-18583-fix-loading`."""
-    words = re.findall(r"[A-Z][A-Z0-9]+-\d+|[A-Za-z0-9]+(?:[.+][A-Za-z0-9]+)*", subject)
+    """A patch's name made of its subject: `HADOOP-18583. Fix loading` -> `HADOOP-18583-fix-loading`; may be empty."""
+    words = re.findall(r"[A-Z][A-Z0-9]+-\d+|[A-Za-z0-9]+(?:[.+][A-Za-z0-9]+)*", _bare(subject))
     name = ""
     for word in words:
         word = word if re.fullmatch(r"[A-Z][A-Z0-9]+-\d+", word) else word.lower()  # noqa: PLW2901  # a ticket stays
         if len(name) + len(word) >= LONGEST:
             break
         name = f"{name}-{word}" if name else word
-    return name or "patch"
+    return name
+
+
+def _bare(text: str) -> str:
+    """Text without the marks of its letters: `café` -> `cafe`."""
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+        if not unicodedata.combining(letter)
+    )
 
 
 def name_of_file(file: str) -> str:
     """A patch's name made of its file's: `0001-fix.patch` and `patch12-fix.diff` -> `fix`."""
     bare = ENDING.sub("", file)
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", NUMBERED.sub("", bare)).strip("-.")
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", NUMBERED.sub("", _bare(bare))).strip("-.")
     return name or "patch"
 
 

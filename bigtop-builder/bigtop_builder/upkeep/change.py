@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.folder_lock import locked
-from bigtop_builder.interrupt import finish
+from bigtop_builder.interrupt import Interruption, finish
 from bigtop_builder.upkeep.unfinished import sweep
 from bigtop_builder.workspace import Project, require_writable
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 UNDO = ".undo"
 JOURNAL = "journal.json"
+UNCHANGED = "nothing was changed; run the same command again"
+"""Said of a command that was interrupted before its change was whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,11 @@ class Change:
         """The files that change, by name."""
         return tuple(map(self.name, self.real()))
 
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Those of them that go."""
+        return tuple(self.name(path) for path, content in self.real().items() if content is None)
+
     def real(self) -> dict[Path, bytes | None]:
         """What differs from what is there, by path."""
         return {
@@ -104,9 +111,16 @@ def changing(project: Project, *, dry_run: bool = False) -> Iterator[Change]:
         _put_back(project.patches, told=True)
         _sweep_work_trees(project)
         change = Change(root=project.root.resolve())
-        yield change
-        if (contents := change.real()) and not dry_run:
-            _put_in_place(project, contents)
+        try:
+            yield change
+            contents = {} if dry_run else change.real()
+            if contents:
+                _put_in_place(project, contents)
+        except (KeyboardInterrupt, Interruption) as end:
+            end.add_note(UNCHANGED)
+            raise
+        if contents:
+            finish(lambda: _forget(project.patches))
 
 
 def mend(project: Project) -> None:
@@ -134,7 +148,6 @@ def _put_in_place(project: Project, contents: dict[Path, bytes | None]) -> None:
     except BaseException:
         finish(lambda: _put_back(project.patches))
         raise
-    finish(lambda: _forget(project.patches))
 
 
 def _keep(project: Project, contents: dict[Path, bytes | None]) -> None:

@@ -2,8 +2,8 @@
 """`patch export`: the commits of a work tree back into the queue; what did not really change is not touched."""
 
 import hashlib
-import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +14,15 @@ from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import PREFIX, Given, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import name_of, own_file, own_path, require_id
-from bigtop_builder.patches.queue import DEFAULT, FACTS, PatchFacts, load_entry
+from bigtop_builder.patches.naming import own_file, own_path
+from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, PatchFacts, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import series_of
-from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, Marker, Placed, WorkTree, some
+from bigtop_builder.upkeep.ground import require_series, series_of, users_of
+from bigtop_builder.upkeep.owners import owners_of, require_branch, require_settled
+from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, some
 from bigtop_builder.workspace import Project
-
-MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,13 @@ class Export:
         patches: In their new order.
         reordered: Whether the recipe's order is another one now.
         written: Files that were written.
+        removed: Files that went.
     """
 
     patches: tuple[Exported, ...]
     reordered: bool
     written: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,7 @@ class _Work:
     tree: WorkTree
     marker: Marker
     recipe: Recipe
+    path: Path
     change: Change
     apart: bool
     since: bool
@@ -80,6 +83,7 @@ def export(
     since: bool = False,
     dry_run: bool = False,
     project: Project,
+    settings: Settings,
 ) -> Export:
     """Write the commits of a work tree back.
 
@@ -92,10 +96,12 @@ def export(
         since: Let what would be for this release alone be for all later ones too.
         dry_run: Write nothing.
         project: Has the queue.
+        settings: Site settings.
 
     Raises:
-        InputError: The work tree is another recipe's or not clean, two commits are one patch, or a diff was
-            changed in the queue since.
+        InputError: The work tree is another recipe's or not clean, two commits are one patch, or a diff or the
+            recipe's list was changed since.
+        TreeError: What the queue would have does not apply to the release.
     """
     with changing(project, dry_run=dry_run) as change:
         recipe, path = load_recipe(release, project.recipes)
@@ -108,23 +114,29 @@ def export(
             tree=tree,
             marker=marker,
             recipe=recipe,
+            path=path,
             change=change,
             apart=apart,
             since=since,
         )
-        owners = _owners(work, tree.commits(marker.base))
-        _require_settled(tree, owners)
-        done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
+        require_branch(tree)
+        owners = owners_of(tree, marker)
         listed = [one for one in recipe.patches if one.partition("/")[0] == target]
+        _require_same_list(work, owners, listed)
+        require_settled(tree, owners)
+        done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
         gone = [one for one in listed if one not in owners and _placed(marker, one)]
         kept = inserted(list(owners), [one for one in listed if one not in gone or not drop], among=listed)
         wanted = in_order([one for one in recipe.patches if one not in gone or not drop], target, kept)
         change.write(path, with_patches(path.read_text(encoding="utf-8"), wanted))
         done += [_left(work, one, path, drop=drop) for one in gone]
+        if change.names:
+            _require_applied(work, kept, {one.id: one.file for one in done}, settings)
         told = Export(
             patches=tuple(done),
             reordered=[one for one in kept if one in listed] != [one for one in listed if one in kept],
-            written=change.names,
+            written=tuple(name for name in change.names if name not in change.gone),
+            removed=change.gone,
         )
     if not dry_run:
         _mark(work, owners)
@@ -146,45 +158,40 @@ def _placed(marker: Marker, patch_id: str) -> Placed | None:
     return next((one for one in marker.patches if one.id == patch_id), None)
 
 
-def _owners(work: _Work, commits: Sequence[str]) -> dict[str, str]:
-    """Patch id -> its commit, in the order of the commits."""
-    found: dict[str, str] = {}
-    known = {one.commit: one.id for one in work.marker.patches}
-    said = {commit: work.tree.trailer(commit, OWNER) or known.get(commit, "") for commit in commits}
-    for commit, named in said.items():
-        subject = work.tree.git("show", "-s", "--format=%s", commit).text
-        patch_id = named or f"{work.marker.target}/{name_of(subject)}"
-        require_id(patch_id, f"commit {commit[:12]} of {work.tree.folder}")
-        if patch_id.partition("/")[0] != work.marker.target:
-            raise InputError(
-                f"commit {commit[:12]} says that it is patch {patch_id!r}, which is not to {work.marker.target}",
-                hint="change its trailer `Patch:` with git commit --amend",
-            )
-        if patch_id in found:
-            raise InputError(
-                f"commits {found[patch_id][:12]} and {commit[:12]} of {work.tree.folder} are both patch {patch_id!r}",
-                hint="squash them with git rebase -i, or give one another trailer `Patch: "
-                f"{work.marker.target}/NAME`",
-            )
-        found[patch_id] = commit
-    return found
+def _second(work: _Work) -> str:
+    """The way out where the queue went on without the work tree."""
+    command = f"bigtop-builder patch edit {work.marker.release} {work.marker.target} --dir OTHER"
+    return f"bring your change to a second work tree with git cherry-pick: {command}"
 
 
-def _require_settled(tree: WorkTree, owners: dict[str, str]) -> None:
-    found = []
-    for patch_id, commit in owners.items():
-        named = tree.trailer(commit, CONFLICTS)
-        if named or MARKS.search(tree.git(*DIFF, f"{commit}^", commit).stdout):
-            found.append(
-                f"{commit[:12]} {patch_id}: {some(named.split(', ')) if named else 'it has markers'}"
-            )
-    if found:
+def _require_same_list(work: _Work, owners: dict[str, str], listed: Sequence[str]) -> None:
+    """Raise if the recipe's list was changed since in a way that the commits would take back."""
+    were, folder = work.marker.listed, work.tree.folder
+    if were is None:
+        return
+    if out := [one for one in owners if one in were and one not in listed]:
         raise InputError(
-            f"{len(found)} of {len(owners)} commits of {tree.folder} have conflicts in them",
-            details="\n".join(found),
-            hint="settle each (git rebase -i, stop at it, mend, git commit --amend), and take the trailer "
-            "`Conflicts:` out of its message",
+            f"{work.path} was changed since this work tree was made: it does not list {some(out)} any more, and "
+            f"{folder} has {'its commit' if len(out) == 1 else 'their commits'}",
+            hint=f"take them out here too: git -C {folder} rebase -i {work.marker.base[:12]}, or list them again",
         )
+    if lost := [one for one in listed if one in owners and not _is_there(work, one) and one in were]:
+        raise InputError(
+            f"{work.path} lists {some(lost)}, and {work.project.patches} has no such patch any more",
+            hint="bring back what was removed there, or take it out of the recipe too",
+        )
+    now = [one for one in listed if one in were and one in owners]
+    then = [one for one in were if one in now]
+    if now not in (then, [one for one in owners if one in now]):
+        raise InputError(
+            f"{work.path} was changed since this work tree was made: it has {some(now)} in another order",
+            details=f"now:  {' '.join(now)}\nthen: {' '.join(then)}",
+            hint=_second(work),
+        )
+
+
+def _is_there(work: _Work, patch_id: str) -> bool:
+    return (work.project.patches / patch_id / FACTS).is_file()
 
 
 def _written(work: _Work, patch_id: str, commit: str) -> Exported:
@@ -199,14 +206,15 @@ def _written(work: _Work, patch_id: str, commit: str) -> Exported:
     if placed and not _changed(work, placed, commit):
         return Exported(id=patch_id, what="unchanged", commit=commit)
     folder = work.project.patches / patch_id
-    if not (folder / FACTS).is_file():
+    if not _is_there(work, patch_id):
         return _new(work, patch_id, commit, mail)
     entry, release = load_entry(work.project.patches, patch_id), work.recipe.release
     file = folder / (placed.file if placed else DEFAULT)
-    if work.apart or (work.since and file == own_path(entry, release)):
+    apart = work.apart and set(users_of(work.project, entry, file)) - {release}
+    if apart or (work.since and file == own_path(entry, release)):
         file = own_file(entry, release, since=work.since)
     there = file.read_bytes() if file.is_file() else b""
-    facts = _facts(work, patch_id, there, mail)
+    facts = _facts(work, entry, file, mail)
     text = write_mail(replace(mail, trailers=trailers_of(facts, mail)))
     if text == there:
         return Exported(id=patch_id, what="unchanged", commit=commit)
@@ -218,8 +226,7 @@ def _written(work: _Work, patch_id: str, commit: str) -> Exported:
     if placed and there and hashlib.sha256(there).hexdigest() != placed.sha256 and file.name == placed.file:
         raise InputError(
             f"{file} was changed in the queue since this work tree was made, and commit {commit[:12]} changes it too",
-            hint="bring your change to a second work tree with git cherry-pick: bigtop-builder patch edit "
-            f"{work.marker.release} {work.marker.target} --dir OTHER",
+            hint=_second(work),
         )
     work.change.write(file, text)
     return Exported(id=patch_id, what="changed", commit=commit, file=_short(work, file))
@@ -260,15 +267,22 @@ def _changed(work: _Work, placed: Placed, commit: str) -> bool:
     return work.tree.applied(old.diff, f"{commit}^") != work.tree.git("rev-parse", f"{commit}^{{tree}}").text
 
 
-def _facts(work: _Work, patch_id: str, there: bytes, mail: Mail) -> PatchFacts:
-    """The facts: their title follows a subject that was reworded, and the release is among theirs."""
-    entry = load_entry(work.project.patches, patch_id)
+def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
+    """The facts: their title follows a subject that was reworded, and the release is among theirs.
+
+    A patch has one title, so its other diffs get the new subject too.
+    """
     path, facts, release = entry.folder / FACTS, entry.facts, work.recipe.release
-    before = read_mail(there, source=patch_id).subject if there else ""
+    used = next((one for one in entry.diffs if one.path == file), entry.diff_for(release))
+    before = read_mail(used.data, source=str(used.path)).subject if used else ""
     title = PREFIX.sub("", mail.subject)
     changes: dict[str, Any] = {}
     if title and before not in {"", mail.subject} and facts.title in {before, PREFIX.sub("", before)}:
         changes["title"] = title
+        for diff in entry.diffs:
+            other = read_mail(diff.data, source=str(diff.path))
+            if diff.path != file and other.subject == before:
+                work.change.write(diff.path, write_mail(replace(other, subject=mail.subject)))
     if facts.releases and release not in facts.releases:
         changes["releases"] = [*facts.releases, release]
     work.change.write(path, with_facts(path.read_text(encoding="utf-8"), changes))
@@ -283,6 +297,34 @@ def _new(work: _Work, patch_id: str, commit: str, mail: Mail) -> Exported:
     work.change.write(folder / FACTS, facts_text(facts))
     work.change.write(file, write_mail(replace(mail, trailers=trailers_of(facts, mail))))
     return Exported(id=patch_id, what="new", commit=commit, file=_short(work, file))
+
+
+def _require_applied(work: _Work, ids: Sequence[str], files: Mapping[str, str], settings: Settings) -> None:
+    """Raise unless what the queue will have applies, one after the other.
+
+    What the recipe lists and `patch edit --from` left out of the work tree need not: upstream has it.
+    """
+    left_out = set(work.marker.listed or ()) - {one.id for one in work.marker.patches}
+    series = [_will_be(work, one, files.get(one, "")) for one in ids]
+    require_series(
+        work.marker.target,
+        work.path,
+        series,
+        judged=set(ids) - left_out,
+        hint=f"it is as the queue has it now with your commits in it; {_second(work)}; a patch that is `left` goes "
+        "with --drop",
+        project=work.project,
+        settings=settings,
+    )
+
+
+def _will_be(work: _Work, patch_id: str, file: str) -> Patch:
+    """A patch as the queue will have it for this release; `file` is what was written of it, empty for nothing."""
+    if not file:
+        return load_entry(work.project.patches, patch_id).at(work.recipe.release)
+    path, text = work.change.root / file, work.change.read(work.project.patches / patch_id / FACTS) or b""
+    facts = PatchFacts.model_validate(tomllib.loads(text.decode()))
+    return Patch(id=patch_id, path=path, diff=work.change.read(path) or b"", facts=facts)
 
 
 def _left(work: _Work, patch_id: str, path: Path, *, drop: bool) -> Exported:
@@ -305,7 +347,9 @@ def _mark(work: _Work, owners: dict[str, str]) -> None:
     )
     left = tuple(one for one in work.marker.patches if one.id in in_queue and one.id not in owners)
     tip = list(owners.values())[-1] if owners else work.marker.base
-    marker = work.marker.model_copy(update={"patches": (*placed, *left), "tip": tip})
+    marker = work.marker.model_copy(
+        update={"patches": (*placed, *left), "tip": tip, "listed": tuple(in_queue)}
+    )
     if marker != work.marker:
         write_whole(work.tree.marker_path, marker.to_json())
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the patches of a target lie on in a release: Bigtop's tree, or a source with upstream's patches."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,13 +13,18 @@ from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
 from bigtop_builder.patches.component import upstream_series
-from bigtop_builder.patches.queue import TREE, Patch, load_entry
+from bigtop_builder.patches.queue import TREE, Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import make_tree
 from bigtop_builder.upkeep.source_tree import SourceTree, source_tree
 from bigtop_builder.workspace import Project, Workspace
+
+log = logging.getLogger(__name__)
+
+SHOWN = 10
+"""Patches that an error names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +112,58 @@ def refused(stage: Stage, release: str, *, hint: str) -> TreeError:
         f"patch {stage.patch.id} does not apply on {release}{place}",
         details=found.text if found else "",
         hint=hint,
+    )
+
+
+def require_series(
+    target: str,
+    path: Path,
+    patches: Iterable[Patch],
+    *,
+    judged: Container[str],
+    hint: str,
+    project: Project,
+    settings: Settings,
+) -> None:
+    """Raise unless patches apply where they stand in a series. Where the source is not here, that is told.
+
+    Args:
+        target: `bigtop` or a component.
+        path: The recipe.
+        patches: The series, as it is to be.
+        judged: Ids of those that must apply; the others are passed over if they do not.
+        hint: The way out.
+        project: Has the queue.
+        settings: Site settings.
+
+    Raises:
+        TreeError: One of `judged` does not apply.
+    """
+    try:
+        with grounds(target, str(path), project=project, settings=settings) as (ground,):
+            stages = [one for one in walk(ground, patches) if one.patch.id in judged]
+            bad = [refused(one, ground.release, hint=hint) for one in stages if one.applied.tree is None]
+    except SourceError as error:
+        log.warning("not tried on %s: %s; %s", path.stem, error.brief, error.hint)
+        return
+    if len(bad) > 1:
+        more = [f"and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+        raise TreeError(
+            f"{len(bad)} of {len(stages)} patches do not apply on {ground.release}",
+            details="\n".join([*(one.brief for one in bad[:SHOWN]), *more]),
+            hint=hint,
+        )
+    if bad:
+        raise bad[0]
+
+
+def users_of(project: Project, entry: Entry, file: Path) -> tuple[str, ...]:
+    """Releases whose recipes list a patch and get it from this file."""
+    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
+    return tuple(
+        recipe.release
+        for recipe in recipes
+        if entry.id in recipe.patches and (diff := entry.diff_for(recipe.release)) and diff.path == file
     )
 
 

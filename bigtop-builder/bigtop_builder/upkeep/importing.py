@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch new` and `patch import`: patches that were read come into the queue and the recipes, all or none."""
 
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bigtop_builder.errors import InputError, SourceError
+from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import Given, facts_text, new_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
@@ -17,11 +16,9 @@ from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import grounds, refused, series_of, walk
+from bigtop_builder.upkeep.ground import require_series, series_of
 from bigtop_builder.upkeep.incoming import Fault, Incoming, Read
 from bigtop_builder.workspace import Project
-
-log = logging.getLogger(__name__)
 
 IDS = re.compile(
     rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?|(?:dis)?similarity index \d+%)\n", re.MULTILINE
@@ -81,7 +78,7 @@ def bring(
         keep_going: Bring those that can be read, though others cannot.
         dry_run: Write nothing.
         project: Has the queue.
-        settings: Given where patches must apply to those releases, as a new one must.
+        settings: Given where patches must apply to those releases.
 
     Raises:
         InputError: A patch cannot be read or its id is taken, or no such recipe.
@@ -207,24 +204,28 @@ def _require_applied(
 ) -> None:
     """Raise unless the new patches apply on top of those that the recipe lists."""
     for target in dict.fromkeys(one.id.partition("/")[0] for one in known):
-        more = tuple(
-            _patch(one, change, project)
+        more = [
+            _patch(one, change, project, recipe.release)
             for one in known
             if one.id.partition("/")[0] == target and one.id not in recipe.patches
+        ]
+        require_series(
+            target,
+            path,
+            [*series_of(project, recipe, target), *more],
+            judged={one.id for one in more},
+            hint=f"make them in a work tree of that release: bigtop-builder patch edit {path.stem} {target}; "
+            "patch import --no-check brings them as they are",
+            project=project,
+            settings=settings,
         )
-        try:
-            with grounds(target, str(path), project=project, settings=settings) as (ground,):
-                for stage in walk(ground, (*series_of(project, recipe, target), *more)):
-                    if stage.applied.tree is None and stage.patch in more:
-                        edit = f"bigtop-builder patch edit {path.stem} {target}"
-                        raise refused(
-                            stage, recipe.release, hint=f"make it in a work tree of that release: {edit}"
-                        )
-        except SourceError as error:
-            log.warning("not tried on %s: %s; %s", recipe.release, error.brief, error.hint)
 
 
-def _patch(one: Incoming, change: Change, project: Project) -> Patch:
+def _patch(one: Incoming, change: Change, project: Project, release: str) -> Patch:
+    """What the queue will have of a patch for a release: its own files, those of another queue, or the mail."""
+    queue = Path(one.source).parents[1] if one.files else project.patches
+    if (queue / one.id / FACTS).is_file():
+        return load_entry(queue, one.id).at(release)
     path = project.patches / one.id / DEFAULT
     facts = new_facts(one.id.partition("/")[0], one.mail.subject, given=Given(), releases=())
     return Patch(id=one.id, path=path, diff=change.read(path) or b"", facts=facts)

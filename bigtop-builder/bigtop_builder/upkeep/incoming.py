@@ -17,10 +17,12 @@ from bigtop_builder.patches.mail import Mail, commit_of, read_mail, split_mails
 from bigtop_builder.patches.naming import name_of, name_of_file, require_id
 from bigtop_builder.patches.queue import FACTS, known, load_entry, release_order
 from bigtop_builder.schema import read_toml
-from bigtop_builder.upkeep.worktree import WorkTree, git_at, mail_of
+from bigtop_builder.upkeep.worktree import Git, WorkTree, git_at, mail_of
 
 log = logging.getLogger(__name__)
 
+NAMELESS = "patch"
+"""What a patch is called of whose subject no name can be made."""
 SERIES = "series"
 ENDINGS = (".patch", ".diff")
 NUMBERED = re.compile(r"\d{4}-")
@@ -142,26 +144,31 @@ def read_commits(repository: Path, revisions: str, target: str, name: str = "") 
             hint=f"a commit, or a range such as A..B: see git -C {repository} log",
         )
     seen: set[str] = set()
-    empty = git("hash-object", "-t", "tree", "--stdin", stdin=b"").text
     for row in listed.text.splitlines():
         commit, *parents = row.split()
         source = f"{repository} {commit[:12]}"
-        if len(parents) > 1:
-            yield Fault(source=source, reason=f"{source}: it is a merge", hint="name its commits one by one")
+        mail = _of_commit(git, repository, commit, parents)
+        if isinstance(mail, Fault):
+            yield mail
             continue
-        try:
-            mail = mail_of(git, commit, parent=parents[0] if parents else empty)
-        except TreeError as error:
-            reason = (
-                f"{source}: git cannot read it: {error.details.strip().rpartition(chr(10))[2] or error.brief}"
-            )
-            hint = f"fetch what {repository} lacks: a shallow or partial clone has not all of it"
-            yield Fault(source=source, reason=reason, hint=hint)
-            continue
-        made = name or name_of(mail.subject)
+        made = name or name_of(mail.subject) or NAMELESS
         made = f"{made}-{commit[:8]}" if made in seen else made  # a second commit for one ticket, or a revert
         seen.add(made)
         yield _checked(mail, mail.diff, source, target, made, commit)
+
+
+def _of_commit(git: Git, repository: Path, commit: str, parents: Sequence[str]) -> Mail | Fault:
+    """A commit as a mail; that of a first commit makes all its files."""
+    source = f"{repository} {commit[:12]}"
+    if len(parents) > 1:
+        return Fault(source=source, reason=f"{source}: it is a merge", hint="name its commits one by one")
+    empty = git("hash-object", "-t", "tree", "--stdin", stdin=b"").text
+    try:
+        return mail_of(git, commit, parent=parents[0] if parents else empty)
+    except TreeError as error:
+        said = error.details.strip().rpartition("\n")[2] or error.brief
+        hint = f"fetch what {repository} lacks: a shallow or partial clone has not all of it"
+        return Fault(source=source, reason=f"{source}: git cannot read it: {said}", hint=hint)
 
 
 def read_changes(folder: Path, target: str, name: str, *, mail: Mail, commit: str = "") -> Read:
@@ -179,8 +186,11 @@ def read_changes(folder: Path, target: str, name: str, *, mail: Mail, commit: st
     """
     tree = WorkTree.at(folder)
     if commit:
-        found = tree.mail(tree.resolve(commit))
-        source = f"commit {commit} of {folder}"
+        parents = tree.git("rev-list", "--parents", "--max-count=1", tree.resolve(commit)).text.split()
+        read = _of_commit(tree.git, folder, parents[0], parents[1:])
+        if isinstance(read, Fault):
+            return read
+        found, source = read, f"commit {commit} of {folder}"
     else:
         found = replace(mail, diff=tree.changes())
         source = f"the changes in {folder}"
@@ -191,7 +201,7 @@ def read_changes(folder: Path, target: str, name: str, *, mail: Mail, commit: st
     said = replace(found, subject=mail.subject or found.subject, body=mail.body or found.body)
     if mail.author:
         said = replace(said, author=mail.author, email=mail.email)
-    return _checked(said, said.diff, source, target, name or name_of(said.subject), "")
+    return _checked(said, said.diff, source, target, name or name_of(said.subject) or NAMELESS, "")
 
 
 def _of_file(path: Path, target: str, name: str) -> Iterator[Read]:
@@ -214,7 +224,7 @@ def _of_mail(path: Path, data: bytes, target: str, name: str, *, line: int) -> R
     except InputError as error:
         return Fault(source=source, reason=error.brief, hint=error.hint)
     numbered = (line or NUMBERED.match(path.name)) and mail.subject
-    made = name_of(mail.subject) if numbered else name_of_file(path.name)
+    made = (name_of(mail.subject) or NAMELESS) if numbered else name_of_file(path.name)
     if not mail.subject:
         mail = replace(mail, subject=made.replace("-", " "))
     return _checked(mail, data, source, target, name or made, commit_of(data))

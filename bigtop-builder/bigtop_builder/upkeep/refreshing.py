@@ -3,17 +3,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.listed import is_chosen, require_listed
 from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
 from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import SUFFIX, Entry, load_entry
+from bigtop_builder.patches.queue import load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, users_of, walk
 from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
@@ -78,8 +77,8 @@ def refresh(
 
 
 def _way_out(stage: Stage, ground: Ground) -> str:
-    merge = f"bigtop-builder patch rebase RELEASE --onto {ground.release}"
-    return f"mend {stage.patch.path}, or let {merge} merge it from a release that it fits"
+    merge = f"bigtop-builder patch edit {ground.release} {ground.target} --from {ground.release}"
+    return f"mend {stage.patch.path}, or let {merge} merge it from what its diff names"
 
 
 def _anew(ground: Ground, stage: Stage) -> bytes:
@@ -95,22 +94,12 @@ def _refreshed(
     ground: Ground, stage: Stage, text: bytes, change: Change, project: Project, *, apart: bool
 ) -> Refreshed:
     entry = load_entry(project.patches, stage.patch.id)
-    file = own_file(entry, ground.release) if apart else stage.patch.path
+    users = [one for one in users_of(project, entry, stage.patch.path) if one != ground.release]
+    file = own_file(entry, ground.release) if apart and users else stage.patch.path
     change.write(file, text)
     return Refreshed(
         id=stage.patch.id,
         moved=tuple(f"{one.file}, hunk {one.hunk}: {one.lines:+d} lines" for one in stage.applied.moved),
         file=change.name(file),
-        others=() if file.name == f"{ground.release}{SUFFIX}" else _others(entry, file, ground, project),
+        others=tuple(users) if file == stage.patch.path else (),
     )
-
-
-def _others(entry: Entry, file: Path, ground: Ground, project: Project) -> tuple[str, ...]:
-    """Other recipes that list the patch and get it from the same file."""
-    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
-    users = (
-        recipe.release
-        for recipe in recipes
-        if entry.id in recipe.patches and (diff := entry.diff_for(recipe.release)) and diff.path == file
-    )
-    return tuple(release for release in users if release != ground.release)

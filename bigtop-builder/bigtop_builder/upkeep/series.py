@@ -5,21 +5,31 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, TreeError
+from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import Entry, Patch
+from bigtop_builder.patches.queue import TREE, Entry, Patch
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
 from bigtop_builder.upkeep.unfinished import unfinished
-from bigtop_builder.upkeep.worktree import CONFLICTS, OWNER, Marker, Placed, WorkTree, authorship
+from bigtop_builder.upkeep.worktree import (
+    CONFLICTS,
+    OWNER,
+    SERIES,
+    Marker,
+    Placed,
+    WorkTree,
+    authorship,
+    some,
+)
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)
@@ -107,7 +117,8 @@ def _stayed(stage: Stage, ground: Ground) -> _Row:
             stage,
             ground.release,
             hint=f"bigtop-builder patch edit {ground.release} {ground.target} --from {ground.release} merges it from "
-            "what its diff names, and leaves conflicts to you; another release after --from is one that it fits",
+            "what its diff names, and leaves conflicts to you; another release after --from is one that it fits; "
+            f"what bigtop-builder patch lint {stage.patch.id} names is to be mended in its file first",
         )
     patch = stage.patch
     placed = Placed(id=patch.id, commit="", file=patch.path.name, sha256=patch.sha256)
@@ -141,29 +152,60 @@ def _moved(one: Move, entry: Entry, ground: Ground, *, again: bool) -> _Row:
 def _commit(ground: Ground, rows: Sequence[_Row]) -> tuple[str, tuple[Placed, ...]]:
     """Commits of the base and of each row on top of it."""
     index = ground.index
-    index.complete(ground.tree)
-    tip = base = index.commit(ground.tree, message=f"{ground.target} as {ground.release} has it\n")
+    available = _available(ground, {path for row in rows for path in touched(row.patch.diff)})
+    tip = base = index.commit(available(ground.tree), message=f"{ground.target} as {ground.release} has it\n")
     placed = []
     for row in rows:
         mail = read_mail(row.patch.diff, source=str(row.patch.path))
         marks = ((CONFLICTS, ", ".join(row.conflicts)),) if row.conflicts else ()
         trailers = (*mail.trailers, *marks, (OWNER, row.placed.id))
         said = replace(mail, subject=mail.subject or row.patch.facts.title, trailers=trailers).message
-        words = ("commit-tree", row.tree, "-p", tip, "-F", "-")
+        words = ("commit-tree", available(row.tree), "-p", tip, "-F", "-")
         tip = index(*words, env=authorship(mail), stdin=said.encode()).text
         placed.append(row.placed.model_copy(update={"commit": tip}))
     return base, tuple(placed)
 
 
+def _available(ground: Ground, changed: Collection[str]) -> Callable[[str], str]:
+    """Makes of a tree one whose files are all here.
+
+    Where a clone lacks some, that is the tree without what the recipe excludes and no patch of the series changes:
+    no build reads it.
+
+    Raises:
+        TreeError: Other files are missing too.
+    """
+    try:
+        ground.index.complete(ground.tree)
+    except TreeError:
+        excluded = ground.recipe.bigtop.exclude if ground.target == TREE else ()
+        unread = [one for one in excluded if not any(f"{path}/".startswith(f"{one}/") for path in changed)]
+
+        def bare(tree: str) -> str:
+            ground.index.load(tree)
+            ground.index.remove(*unread)
+            return ground.index.write_tree()
+
+        ground.index.complete(bare(ground.tree))
+        log.warning(
+            "files are missing, so the work tree is without what the recipe excludes: %s", some(unread)
+        )
+        return bare
+    return str
+
+
 def _marker(ground: Ground, base: str, placed: tuple[Placed, ...]) -> Marker:
     tip = placed[-1].commit if placed else base
-    return Marker(release=ground.release, target=ground.target, base=base, tip=tip, patches=placed)
+    listed = tuple(one for one in ground.recipe.patches if one.partition("/")[0] == ground.target)
+    return Marker(
+        release=ground.release, target=ground.target, base=base, tip=tip, patches=placed, listed=listed
+    )
 
 
 def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
     """The work tree, with objects of its own: the cache may go at any time. It is renamed when it is whole."""
     with unfinished(place) as torn:
-        run(["git", "init", "--quiet", "--template=", "--initial-branch=series", torn])
+        run(["git", "init", "--quiet", "--template=", f"--initial-branch={SERIES}", torn])
         tree = WorkTree(folder=torn)
         info = torn / ".git" / "info"
         info.mkdir(exist_ok=True)
@@ -174,7 +216,7 @@ def _lay_out(ground: Ground, place: Path, marker: Marker) -> None:
             )
             pack.seek(0)
             run(["git", "-C", torn, "index-pack", "--stdin"], stdin=pack)
-        tree.git("update-ref", "refs/heads/series", marker.tip)
+        tree.git("update-ref", f"refs/heads/{SERIES}", marker.tip)
         tree.git("update-ref", "refs/tags/base", marker.base)
         tree.git("reset", "--quiet", "--hard", marker.tip)
         tree.marker_path.write_text(marker.to_json())

@@ -22,6 +22,8 @@ from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import Value
 
 MARKER: Final = "bigtop-builder.json"
+SERIES: Final = "series"
+"""The branch of a work tree of ours."""
 OWNER: Final = "Patch"
 """Trailer that says which patch a commit is; it is in work trees only."""
 CONFLICTS: Final = "Conflicts"
@@ -71,6 +73,7 @@ class Marker(Value):
         base: First commit.
         tip: Commit that was made or exported last.
         patches: The series; also patches that have no commit any more, but are still in the recipe.
+        listed: What the recipe listed to the target then, in its order; None in markers of before this was kept.
     """
 
     format: Literal[1] = 1
@@ -79,6 +82,7 @@ class Marker(Value):
     base: str
     tip: str
     patches: tuple[Placed, ...]
+    listed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +184,7 @@ class WorkTree:
         if self.git("merge-base", "--is-ancestor", base, tip, check=False).returncode:
             raise InputError(
                 f"{tip} of {self.folder} does not come from its base {base[:12]}",
-                hint="rebase your commits onto that commit, or begin anew with patch edit",
+                hint="rebase your commits onto that commit, or begin anew in another folder: patch edit with --dir",
             )
         listed = self.git("rev-list", "--reverse", "--topo-order", "--parents", f"{base}..{tip}").text
         rows = [line.split() for line in listed.splitlines()]
