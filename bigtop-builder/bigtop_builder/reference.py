@@ -20,7 +20,7 @@ from bigtop_builder.cache import Result
 from bigtop_builder.dsse import Envelope
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
-from bigtop_builder.patches.queue import PatchFacts
+from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.provenance import Predicate
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.definition import Definition

@@ -24,7 +24,8 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.packaging import BOM, PACKAGING, folders_of
 from bigtop_builder.patches.apply import apply
 from bigtop_builder.patches.component import MOST_LOCAL, local_name
-from bigtop_builder.patches.queue import TREE, Patch
+from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Component, Recipe
 
 

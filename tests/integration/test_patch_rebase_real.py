@@ -13,11 +13,11 @@ import pytest
 from bigtop_builder.patches.facts import Given
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.export import export
 from bigtop_builder.upkeep.importing import bring
 from bigtop_builder.upkeep.incoming import read_commits
 from bigtop_builder.upkeep.rebase import rebase
-from bigtop_builder.upkeep.series import edit
 from bigtop_builder.workspace import Project
 
 pytestmark = [
@@ -113,7 +113,7 @@ def test_hadoop_patches_are_carried_over_and_conflicts_name_the_commit_behind_th
     assert {one.id: one.outcome for one in report.moves} == {
         f"hadoop/{commit[:12]}": outcome for commit, outcome in OUTCOMES.items()
     }
-    for clash in (clash for one in report.conflicts for clash in one.clashes):
+    for clash in (clash for one in report.conflicting for clash in one.conflicts):
         assert clash.line > 0
         assert len(clash.commit) == 40
         tip = HADOOP["3.0.0" if clash.lacks else "3.0.1"][1]

@@ -11,7 +11,8 @@ from small_bigtop import SRC, SmallBigtop, block, bom, packaging, recipe_of
 from bigtop_builder.carry import base_tree, mirror_of
 from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.git_index import Index
-from bigtop_builder.patches.queue import Patch, PatchFacts, Upstream
+from bigtop_builder.patches.facts import PatchFacts, Upstream
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree

@@ -10,7 +10,8 @@ from bigtop_builder.bom import parse_bom
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.component import Series, upstream_series
-from bigtop_builder.patches.queue import Patch, PatchFacts, Upstream
+from bigtop_builder.patches.facts import PatchFacts, Upstream
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import survey
 from bigtop_builder.tree import make_tree

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from patch_repository import Repository
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail import (
     NO_DATE,
     Mail,
@@ -23,7 +24,6 @@ from bigtop_builder.patches.mail import (
     trailers_of,
     write_mail,
 )
-from bigtop_builder.patches.queue import PatchFacts
 
 DIFF = b"""\
 diff --git a/greeting b/greeting

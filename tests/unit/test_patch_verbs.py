@@ -19,11 +19,11 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
+from bigtop_builder.upkeep.edit import Edited, edit
 from bigtop_builder.upkeep.export import Export, export
 from bigtop_builder.upkeep.importing import bring
 from bigtop_builder.upkeep.incoming import read_changes, read_commits
-from bigtop_builder.upkeep.refreshing import refresh
-from bigtop_builder.upkeep.series import Edited, edit
+from bigtop_builder.upkeep.refresh import refresh
 from bigtop_builder.workspace import Project
 from small_queue import ADA, OLD, commit_all, git, numbered, small_project
 

@@ -15,12 +15,12 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.drop import drop
+from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, write_evidence
 from bigtop_builder.upkeep.export import export
 from bigtop_builder.upkeep.importing import bring
 from bigtop_builder.upkeep.incoming import read_changes, read_commits, read_source
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
-from bigtop_builder.upkeep.series import edit
 from bigtop_builder.workspace import Project
 from small_queue import ADA, ENV, commit_all, git, numbered, small_project
 
@@ -131,7 +131,7 @@ def test_a_diff_that_was_settled_for_the_new_release_is_merged_from_itself(
 def test_a_conflict_names_hunk_three_sides_and_the_upstream_commit(
     queue: Project, settings: Settings
 ) -> None:
-    (clash,) = move(carried(queue, settings), "clashes").clashes
+    (clash,) = move(carried(queue, settings), "clashes").conflicts
     file = queue.patches / "bigtop/clashes/default.patch"
     assert clash.file == str(file)
     assert file.read_text().splitlines()[clash.line - 1].startswith("@@ -17,7 +17,7 @@")
@@ -142,7 +142,7 @@ def test_a_conflict_names_hunk_three_sides_and_the_upstream_commit(
 
 
 def test_a_file_that_is_gone_names_the_commit_that_removed_it(queue: Project, settings: Settings) -> None:
-    (clash,) = move(carried(queue, settings), "file-is-gone").clashes
+    (clash,) = move(carried(queue, settings), "file-is-gone").conflicts
     assert (clash.path, clash.hunk) == ("gone.gradle", 0)
     assert "deleted" in clash.text
     assert clash.subject == "BIGTOP-7. Remove what nobody builds"
@@ -156,7 +156,7 @@ def test_lines_that_are_gone_name_the_commit_that_took_them(queue: Project, sett
     path = queue.recipes / "2.0.0.toml"
     old = load_recipe("2.0.0", queue.recipes)[0].bigtop.commit
     path.write_text(path.read_text().replace(old, commit))
-    (clash,) = move(carried(queue, settings), "clashes").clashes
+    (clash,) = move(carried(queue, settings), "clashes").conflicts
     assert clash.ours == ()
     assert clash.subject == "BIGTOP-9. Say twenty"
 
@@ -360,7 +360,7 @@ def test_a_plain_diff_that_fits_neither_release_is_told_with_what_is_there(
     one = move(carried(queue, settings, "bigtop/plain"), "plain")
     assert one.outcome == "conflict"
     assert "what it was made on is not known" in one.note
-    (clash,) = one.clashes
+    (clash,) = one.conflicts
     assert (clash.path, clash.hunk) == ("README", 1)
     assert "| read nothing" in clash.text
 
@@ -407,7 +407,7 @@ def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
         releases=("1.0.0",),
         project=queue,
     )
-    (clash,) = move(carried(queue, settings), "x").clashes
+    (clash,) = move(carried(queue, settings), "x").conflicts
     assert (clash.subject, clash.lacks) == ("BIGTOP-40. For this release alone", True)
     assert "never had" in clash.told()[-1]
 
@@ -426,6 +426,6 @@ def test_lines_of_an_earlier_patch_that_is_not_in_the_release_name_that_patch(
     read = [*read_commits(clone, first, "bigtop", "first"), *read_commits(clone, "HEAD", "bigtop", "second")]
     bring(read, given=Given(), releases=("1.0.0",), project=queue)
     assert move(carried(queue, settings), "first").outcome == "conflict"
-    (clash,) = move(carried(queue, settings), "second").clashes
+    (clash,) = move(carried(queue, settings), "second").conflicts
     assert (clash.base, clash.ours, clash.theirs) == (("my own line",), (), ("my other line",))
     assert (clash.commit, clash.subject) == ("", "patch bigtop/first of this queue")

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bigtop_builder.hidden_folder import sweep, unfinished
 from bigtop_builder.run import run
 from bigtop_builder.upkeep.change import changing, mend
-from bigtop_builder.upkeep.unfinished import sweep, unfinished
 from bigtop_builder.workspace import Project
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bigtop_builder.upkeep.unfinished import unfinished
+from bigtop_builder.hidden_folder import unfinished
 with unfinished(Path(sys.argv[1])) as torn:
     (torn / "file").write_text("half a ")
     os.kill(os.getpid(), signal.SIGKILL)

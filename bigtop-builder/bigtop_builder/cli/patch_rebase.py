@@ -46,9 +46,9 @@ def rebase_(
         release, onto, only=only, since=since, dry_run=dry_run, project=project, settings=settings
     )
     answer(_value(report), as_json=as_json, text="\n".join(_lines(report, dry_run=dry_run)))
-    bad = [*(one.id for one in report.conflicts), *(f"all to {one.target}" for one in report.failures)]
+    bad = [*(one.id for one in report.conflicting), *(f"all to {one.target}" for one in report.failures)]
     if bad:
-        targets = sorted({one.patch.target for one in report.conflicts})
+        targets = sorted({one.patch.target for one in report.conflicting})
         commands = [f"bigtop-builder patch edit {onto} {target} --from {release}" for target in targets]
         untried = not report.moves and type(report.failures[0].error)
         raise (untried or CheckFailed)(
@@ -87,8 +87,8 @@ def _lines(report: Report, *, dry_run: bool) -> list[str]:
     lines = []
     for one in report.moves:
         lines.append(f"{one.outcome:16} {one.id}{f'  ({one.note})' if one.note else ''}")
-        for clash in one.clashes:
-            lines += [f"  {line}" for line in clash.told()]
+        for conflict in one.conflicts:
+            lines += [f"  {line}" for line in conflict.told()]
     for failure in report.failures:
         lines += [f"failed           all patches to {failure.target}: {failure.error.brief}"]
         lines += [f"  {line}" for line in failure.error.details.splitlines()]
@@ -99,9 +99,9 @@ def _lines(report: Report, *, dry_run: bool) -> list[str]:
 
 
 def _totals(report: Report) -> list[str]:
-    """How many patches have which outcome, and in how many places they clash."""
+    """How many patches have which outcome, and in how many places they conflict."""
     counts = Counter(one.outcome for one in report.moves)
-    places = {"conflict": f" ({counted(sum(len(one.clashes) for one in report.moves), 'place')})"}
+    places = {"conflict": f" ({counted(sum(len(one.conflicts) for one in report.moves), 'place')})"}
     said = [f"{count} {outcome}{places.get(outcome, '')}" for outcome, count in counts.items()]
     return [f"{counted(len(report.moves), 'patch')}: {', '.join(said)}"] if said else []
 
@@ -114,7 +114,7 @@ def _value(report: Report) -> dict[str, Any]:
                 "outcome": one.outcome,
                 "file": str(one.patch.path),
                 "note": one.note,
-                "clashes": [clash.value for clash in one.clashes],
+                "conflicts": [conflict.value for conflict in one.conflicts],
             }
             for one in report.moves
         ],

@@ -1,19 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing `patch.toml`: that of a new patch, and a changed fact in one that is there, its comments kept."""
+"""`patch.toml`: what it says of a patch, one for a new patch, and a changed fact in one, its comments kept."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import tomlkit
+from pydantic import Field
 
-from bigtop_builder.patches.queue import TREE, PatchFacts
+from bigtop_builder.schema import Value
 
+TREE = "bigtop"
+"""The target of patches to Bigtop itself; any other target is a component."""
 TICKET = re.compile(r"\b(?!CVE-)[A-Z][A-Z0-9]+-\d+\b")
 PREFIX = re.compile(
     r"^(?:\[[A-Za-z][A-Za-z0-9]*-\d+\]\s*|[A-Z][A-Z0-9]+-\d+[.:]?\s+)+(?:\[[A-Z][A-Z0-9, -]*\]\s*)*"
 )
+
+
+class Upstream(Value):
+    """Where a patch stands upstream."""
+
+    state: Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
+    why: str = Field("", description="Reason, needed for `local-only` and `closed`")
+    commit: str = Field("", description="Upstream commit, for `merged`")
+    url: str = Field("", description="Pull request, or where else it was sent")
+
+
+class PatchFacts(Value):
+    """`patch.toml`: what the diff itself does not say."""
+
+    kind: Literal["tree", "component"] = Field(
+        description="`tree`: to Bigtop itself; `component`: to a source"
+    )
+    title: str
+    why: str = Field(description="Why the fleet needs it")
+    ticket: str = Field("", description="Ticket id, as in `BIGTOP-4032`")
+    drop_when: str = Field("", alias="drop-when", description="When it can go")
+    releases: tuple[str, ...] = Field((), description="Recipes it is meant for")
+    upstream: Upstream
+    ai_disclosure: str = Field("", description="Whether generative AI was used, as upstream's forms ask")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.patches.diff import FileDiff, scan_diff
-from bigtop_builder.patches.facts import PREFIX
+from bigtop_builder.patches.facts import PREFIX, TREE
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
-from bigtop_builder.patches.queue import FACTS, TREE, Diff, Entry
+from bigtop_builder.patches.queue import FACTS, Diff, Entry
 from bigtop_builder.patches.style import style
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail_header import (
     Header,
     MalformedMail,
@@ -24,7 +25,6 @@ from bigtop_builder.patches.mail_header import (
     write_address,
     write_date,
 )
-from bigtop_builder.patches.queue import PatchFacts
 
 NO_DATE = datetime.fromtimestamp(0, UTC)
 """The date of a patch that names none."""

@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.facts import TREE, PatchFacts
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.schema import Value, nearest
+from bigtop_builder.schema import nearest
 
 FACTS = "patch.toml"
 SUFFIX = ".patch"
@@ -25,32 +23,6 @@ RELEASE = r"\d+(?:\.\d+)*(?:-[A-Za-z0-9.]+?)?"
 RANGE = re.compile(
     rf"(?P<only>{RELEASE})|(?P<first>{RELEASE})\.\.(?P<last>{RELEASE})|since-(?P<since>{RELEASE})|until-(?P<until>{RELEASE})"
 )
-TREE = "bigtop"
-"""The target of patches to Bigtop itself; any other target is a component."""
-
-
-class Upstream(Value):
-    """Where a patch stands upstream."""
-
-    state: Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
-    why: str = Field("", description="Reason, needed for `local-only` and `closed`")
-    commit: str = Field("", description="Upstream commit, for `merged`")
-    url: str = Field("", description="Pull request, or where else it was sent")
-
-
-class PatchFacts(Value):
-    """`patch.toml`: what the diff itself does not say."""
-
-    kind: Literal["tree", "component"] = Field(
-        description="`tree`: to Bigtop itself; `component`: to a source"
-    )
-    title: str
-    why: str = Field(description="Why the fleet needs it")
-    ticket: str = Field("", description="Ticket id, as in `BIGTOP-4032`")
-    drop_when: str = Field("", alias="drop-when", description="When it can go")
-    releases: tuple[str, ...] = Field((), description="Recipes it is meant for")
-    upstream: Upstream
-    ai_disclosure: str = Field("", description="Whether generative AI was used, as upstream's forms ask")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from typing import Self, TypeVar
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.apply import Applied, apply_series, told
-from bigtop_builder.patches.queue import TREE, Patch
+from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Commit, Value, canonical, digest
 from bigtop_builder.settings import Settings

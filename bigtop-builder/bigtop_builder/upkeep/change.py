@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.folder_lock import locked
+from bigtop_builder.hidden_folder import sweep
 from bigtop_builder.interrupt import Interruption, finish
-from bigtop_builder.upkeep.unfinished import sweep
 from bigtop_builder.workspace import Project, require_writable
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
 from bigtop_builder.patches.component import upstream_series
-from bigtop_builder.patches.queue import TREE, Entry, Patch, load_entry
+from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.queue import Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select

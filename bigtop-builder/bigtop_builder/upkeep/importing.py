@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.facts import Given, facts_text, new_facts
+from bigtop_builder.patches.facts import TREE, Given, facts_text, new_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.queue import DEFAULT, FACTS, TREE, Patch, load_entry
+from bigtop_builder.patches.queue import DEFAULT, FACTS, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings

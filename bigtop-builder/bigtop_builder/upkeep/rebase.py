@@ -22,7 +22,7 @@ from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.clash import Clash, clashes, refusals
+from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, series_of, walk
 from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
@@ -45,7 +45,7 @@ class Move:
         tree: Tree with it; None if it is not in it.
         diff: The new diff of one that merged.
         merge: The three-way merge, if there was one.
-        clashes: What it could not settle.
+        conflicts: What it could not settle.
         note: Why, in words.
     """
 
@@ -55,7 +55,7 @@ class Move:
     tree: str | None
     diff: bytes = field(default=b"", repr=False)
     merge: Merge | None = field(default=None, repr=False)
-    clashes: tuple[Clash, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     note: str = ""
 
     @property
@@ -99,7 +99,7 @@ class Report:
     listed: tuple[str, ...]
 
     @property
-    def conflicts(self) -> tuple[Move, ...]:
+    def conflicting(self) -> tuple[Move, ...]:
         """Those that a maintainer must mend."""
         return tuple(move for move in self.moves if move.outcome == "conflict")
 
@@ -229,13 +229,13 @@ def _move(
     found = _base(new.index, tree, patch, stage)
     if found is None:
         note = "not merged: what it was made on is not known, and it does not apply to the old release either"
-        clashed = refusals(patch, applied.refusals)
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, clashes=clashed)
+        unsettled = refusals(patch, applied.refusals)
+        return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, conflicts=unsettled)
     base, theirs = found
     made_on = old.release if stage and stage.applied.tree else f"before {entry.id}"
     merge = new.index.merge(base, tree, theirs, names=(made_on, new.release, entry.id))
     if merge.conflicts:
-        clashed = clashes(
+        unsettled = conflicts(
             new.index,
             merge,
             patch,
@@ -245,7 +245,7 @@ def _move(
             old_history=old.history,
             earlier=earlier,
         )
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, clashes=clashed)
+        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, conflicts=unsettled)
     if merge.tree == tree:
         note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
         return Move(patch=patch, outcome="already-upstream", before=tree, tree=None, merge=merge, note=note)

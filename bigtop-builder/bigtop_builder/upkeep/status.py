@@ -15,7 +15,8 @@ from pathlib import Path
 from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
 from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.component import shapes_series
-from bigtop_builder.patches.queue import TREE, Entry, Patch, known, load_entry, release_order
+from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.queue import Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.settings import Settings

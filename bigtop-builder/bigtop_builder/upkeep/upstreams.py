@@ -11,7 +11,8 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import apply, told
 from bigtop_builder.patches.component import SeriesPatch, upstream_series
-from bigtop_builder.patches.queue import TREE, Patch
+from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Value
 from bigtop_builder.settings import Settings

@@ -22,7 +22,7 @@ MAX = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clash:
+class Conflict:
     """One hunk of a patch that a release cannot take.
 
     Attributes:
@@ -73,15 +73,15 @@ class Clash:
         return [*lines, f"  {what}: {upstream}"]
 
 
-def refusals(patch: Patch, found: Sequence[Refusal]) -> tuple[Clash, ...]:
+def refusals(patch: Patch, found: Sequence[Refusal]) -> tuple[Conflict, ...]:
     """The places where a patch that cannot be merged does not apply."""
     files = {file.old or file.new: file for file in parse_diff(patch.diff, source=str(patch.path))}
-    clashed = []
+    unsettled = []
     for one in found:
         file = files.get(one.file)
         line = file.hunks[one.hunk - 1].line if file and one.hunk else file.line if file else 0
-        clashed.append(
-            Clash(
+        unsettled.append(
+            Conflict(
                 patch=patch.id,
                 file=str(patch.path),
                 line=line,
@@ -90,7 +90,7 @@ def refusals(patch: Patch, found: Sequence[Refusal]) -> tuple[Clash, ...]:
                 text=one.text or "it does not apply",
             )
         )
-    return tuple(clashed)
+    return tuple(unsettled)
 
 
 class _Past(NamedTuple):
@@ -109,7 +109,7 @@ class _Range:
     new: tuple[int, int]
 
 
-def clashes(
+def conflicts(
     index: Index,
     merge: Merge,
     patch: Patch,
@@ -119,7 +119,7 @@ def clashes(
     history: str,
     old_history: str,
     earlier: Sequence[Patch] = (),
-) -> tuple[Clash, ...]:
+) -> tuple[Conflict, ...]:
     """What a merge could not settle.
 
     Args:
@@ -135,7 +135,7 @@ def clashes(
     files = parse_diff(patch.diff, source=str(patch.path))
     old = index.entries(before, [file.old for file in files if file.old])
     told = history and index.commit(ours, history)
-    found: list[Clash] = []
+    found: list[Conflict] = []
     for path in merge.conflicts:
         stages = merge.stages[path]
         file = _file_of(path, stages.get(BASE), files, old)
@@ -157,11 +157,11 @@ def _file_of(
 
 def _of_file(
     index: Index, merge: Merge, patch: Patch, path: str, file: FileDiff | None, history: str
-) -> Clash:
+) -> Conflict:
     said = " ".join(text for text in merge.messages if path in text) or "conflict"
     name = (file.old or file.new) if file else path
     commit, subject = _last(index, history, "--", *{path, name or path})
-    return Clash(
+    return Conflict(
         patch=patch.id,
         file=str(patch.path),
         line=file.line if file else 0,
@@ -180,7 +180,7 @@ def _of_lines(
     stages: Mapping[int, TreeEntry],
     file: FileDiff,
     past: _Past,
-) -> Iterator[Clash]:
+) -> Iterator[Conflict]:
     base, ours, theirs = (_lines(index, stages[side].oid) for side in (BASE, OURS, THEIRS))
     here = _ranges(index, stages[BASE].oid, stages[OURS].oid)
     there = _ranges(index, stages[BASE].oid, stages[THEIRS].oid)
@@ -193,7 +193,7 @@ def _of_lines(
         wanted = [one for one in wanted if any(_touch(one.old, other.old) for other in met)]
         span = (min(one.old[0] for one in (*met, *wanted)), max(one.old[1] for one in (*met, *wanted)))
         commit, subject, lacks = _upstream(index, past, path, met, base, ours)
-        yield Clash(
+        yield Conflict(
             patch=patch.id,
             file=str(patch.path),
             line=hunk.line,

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bigtop_builder.errors import InputError, TreeError
+from bigtop_builder.hidden_folder import unfinished
 from bigtop_builder.patches.apply import touched
+from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import TREE, Entry, Patch
+from bigtop_builder.patches.queue import Entry, Patch
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
-from bigtop_builder.upkeep.unfinished import unfinished
 from bigtop_builder.upkeep.worktree import (
     CONFLICTS,
     OWNER,
@@ -140,7 +141,7 @@ def _moved(one: Move, entry: Entry, ground: Ground, *, again: bool) -> _Row:
     if one.merge is None:
         raise TreeError(
             f"patch {one.id} cannot be carried to {ground.release}: {one.note}",
-            details="\n".join(clash.text for clash in one.clashes),
+            details="\n".join(conflict.text for conflict in one.conflicts),
             hint=f"mend {one.patch.path}, or take it out of the old recipe's `patches`",
         )
     file = one.patch.path if again else own_file(entry, ground.release)
