@@ -17,9 +17,9 @@ from builds import OWN, Bench
 
 from bigtop_builder.cache import Result, ResultCache
 from bigtop_builder.downloads import Downloads
-from bigtop_builder.executor.component import Site, build
+from bigtop_builder.executor.component import build
 from bigtop_builder.handover import HANDOVER
-from bigtop_builder.release import Place, material
+from bigtop_builder.release import Place, material, site_of
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey
@@ -107,14 +107,7 @@ def without_handover(road: Survey, folder: Path) -> Path:
     """Build herald as if nobody had handed anything over; the folder of its result."""
     step = next(step for step in road.plan().steps if step.name == "herald")
     with Place(road) as place:
-        rooms, image = place.builders
-        site = Site(
-            rooms=rooms,
-            image=image,
-            downloads=Downloads(road.workspace.downloads, road.settings, workdir=road.image),
-            cache=ResultCache(folder / "results"),
-            logs=folder,
-        )
+        site = site_of(road, place, cache=ResultCache(folder / "results"), logs=folder)
         result: Result = build(
             step,
             material(road, step),
