@@ -3,7 +3,6 @@
 
 import gzip
 import lzma
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +16,7 @@ class Pieces:
     """A source that hands its bytes out in two pieces."""
 
     def __init__(self, data: bytes, cut: int) -> None:
-        self._pieces: Iterator[bytes] = iter((data[:cut], data[cut:]))
+        self._pieces = iter((data[:cut], data[cut:]))
 
     def read(self, _size: int, /) -> bytes:
         return next(self._pieces, b"")
