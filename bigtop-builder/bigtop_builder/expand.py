@@ -112,11 +112,12 @@ def _plain(source: Source, suffix: str) -> Iterator[bytes]:
 
 def _expand(source: Source, engine: Engine, feed: int) -> Iterator[bytes]:
     while not engine.eof:
-        data = source.read(feed) if engine.needs_input else b""
+        hungry = engine.needs_input
+        data = source.read(feed) if hungry else b""
         plain = engine.decompress(data, CHUNK)
         if plain:
             yield plain
-        elif not data and not engine.eof:
+        elif hungry and not data and not engine.eof:  # what it had left over may also give nothing
             raise BrokenStreamError("compressed stream ends before its end mark")
     if engine.unused_data or source.read(1):
         raise BrokenStreamError("bytes follow the end of the compressed stream")
