@@ -60,6 +60,14 @@ def releases_of(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("release", ENTRIES[name].facts.releases)
 
 
+SERIES = [Recipe.from_toml(file) for file in sorted(RECIPES.glob("*.toml"))]
+
+
+def listed(name: str) -> bool:
+    """Whether a recipe lists it, and so says what comes before it."""
+    return any(name in recipe.patches for recipe in SERIES)
+
+
 class Bigtop:
     """A release of Bigtop, without patches and with them."""
 
@@ -74,6 +82,13 @@ class Bigtop:
     def workspace(self) -> Workspace:
         """Where its objects go."""
         return Workspace(self.cache)
+
+    def order(self) -> list[str]:
+        """The patches meant for it: those that recipes list in their order, then the others."""
+        meant = [name for name, release in TO_THE_TREE if release == self.recipe.release]
+        lists = [one.patches for one in SERIES if one.release == self.recipe.release]
+        known = list(dict.fromkeys(name for names in lists for name in names if name in meant))
+        return [*known, *(name for name in meant if name not in known)]
 
     def tree(self, *names: str) -> Tree:
         """The tree of a build with these patches."""
@@ -117,16 +132,17 @@ def fixture_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("name", "release"), TO_THE_TREE)
 def test_a_patch_applies_with_its_exact_context(name: str, bigtop: Bigtop) -> None:
+    order = bigtop.order()
+    base = bigtop.tree(*order[: order.index(name)]) if listed(name) else bigtop.tree()
     with Index.temporary(bigtop.mirror, bigtop.workspace.objects) as index:
-        done = check(index, bigtop.recipe.bigtop.commit, ENTRIES[name].at(bigtop.recipe.release).diff)
+        done = check(index, base.id, ENTRIES[name].at(bigtop.recipe.release).diff)
     assert done.refusals == ()
     assert done.tree
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_patches_of_a_release_go_together_in_any_order(bigtop: Bigtop) -> None:
-    names = [name for name, release in TO_THE_TREE if release == bigtop.recipe.release]
-    assert bigtop.tree(*names).id == bigtop.tree(*reversed(names)).id
+def test_the_patches_of_a_release_go_together(bigtop: Bigtop) -> None:
+    assert bigtop.tree(*bigtop.order()).id != bigtop.tree().id
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
@@ -255,7 +271,7 @@ def test_with_our_patches_debians_gradle_configures_without_sudo(
     bigtop: Bigtop, home: Path, tmp_path: Path
 ) -> None:
     require_old_gradle(home, tmp_path)
-    names = [name for name, release in TO_THE_TREE if release == bigtop.recipe.release]
+    names = bigtop.order()
     folder = bigtop.written(tmp_path / "bigtop", *names)
     told = gradle(folder, "all-components", home=home, path=without_sudo(tmp_path))
     assert "stack includes the following components" in told
