@@ -66,7 +66,9 @@ class Bench:
     def running(self, *words: str) -> Iterator["Running"]:
         """A command that runs meanwhile."""
         began = self.cache / f"pid-{time.monotonic_ns()}"
-        shell = ["sh", "-c", f'echo $$ >{began}; exec "$@"', "sh"]
+        # A test that runs in the background ignores SIGINT, and so would its children (signal(7)).
+        heard = ["env", "--default-signal=INT"]
+        shell = ["sh", "-c", f'echo $$ >{began}; exec "$@"', "sh", *heard]
         with ThreadPoolExecutor(1) as pool:
             done = pool.submit(self, *words, shell=shell)
             wait_for(lambda: began.is_file() and bool(began.read_text()))
