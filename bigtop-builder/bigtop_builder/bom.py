@@ -85,6 +85,31 @@ class Bom:
             if component.has_deb and name in self.dependents.get(other, ())
         )
 
+    def nearest(self, name: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `names` that a component is built on, in file order.
+
+        A need that goes through a component outside `names` counts; one that another of them has already does
+        not, unless it is the component's own too.
+
+        Raises:
+            InputError: There is no such component.
+            TreeError: Components need each other in a circle.
+        """
+        wanted = frozenset(names)
+        own = frozenset(self.dependencies_of(name))
+        found: set[str] = set()
+        waiting, seen = [*own], set[str]()
+        while waiting:
+            other = waiting.pop()
+            if other in wanted:
+                found.add(other)
+            elif other not in seen:
+                seen.add(other)
+                waiting += self.dependencies_of(other)
+        needs = self._needs(found)
+        behind = frozenset[str]().union(*(needs[other] for other in found))
+        return tuple(other for other in self.components if other in (found & own) | (found - behind))
+
     def build_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return exactly these components, each after those it needs, otherwise in file order.
 

@@ -211,13 +211,13 @@ def _with_dependencies(grounds: Grounds, selected: Iterable[str]) -> set[str]:
         name = queue.pop()
         if name not in wanted:
             wanted.add(name)
-            queue += [need for need in grounds.tree.bom.dependencies_of(name) if need in built]
+            queue += grounds.tree.bom.nearest(name, built)
     return wanted
 
 
 def _step(grounds: Grounds, component: Component, before: Mapping[str, Step], bump: str) -> Step:
     bom = grounds.tree.bom.components[component.name]
-    after = tuple(name for name in grounds.tree.bom.dependencies_of(component.name) if name in before)
+    after = grounds.tree.bom.nearest(component.name, before)
     source = select(component, grounds.settings) if bom.tarball_source else None
     parts = _parts(grounds, component)
     inputs = _inputs(grounds, component, source, {name: before[name] for name in after}, parts)

@@ -142,6 +142,16 @@ def test_the_build_order_puts_dependencies_first_and_keeps_file_order_otherwise(
     assert ordering("[c: ['a']]", "a", "b", "c", "d").build_order("dcba") == ("b", "c", "a", "d")
 
 
+def test_a_component_is_built_on_what_it_needs_through_one_that_is_not_built() -> None:
+    bom = ordering("[a: ['b', 'd'], b: ['c'], c: ['d']]", "a", "b", "c", "d")
+    assert bom.nearest("d", "abc") == ("a", "c"), "its own needs stand, also where one is behind another"
+    assert bom.nearest("d", "ab") == ("a", "b")
+    assert bom.nearest("c", "a") == ("a",)
+    assert bom.nearest("a", "bcd") == ()
+    bom = ordering("[a: ['b'], b: ['d'], c: ['d'], a: ['b', 'c']]", "a", "b", "c", "d")
+    assert bom.nearest("d", "ab") == ("b",), "a reaches d through c too, and b's id holds it already"
+
+
 def test_the_build_order_is_of_exactly_the_names_given_and_looks_through_others(stack: Bom) -> None:
     assert stack.build_order(["sea", "tools"]) == ("tools", "sea")
     assert ordering("[c: ['b'], b: ['a']]", "a", "b", "c", "d").build_order(["a", "c", "d"]) == (
