@@ -169,12 +169,7 @@ class Bucket:
         if self.parallel == 1 or len(todo) <= 1:
             return [work(item) for item in todo]
         with ThreadPoolExecutor(min(self.parallel, len(todo))) as pool:
-            futures = [pool.submit(work, item) for item in todo]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            return list(pool.map(work, todo))  # at an error it cancels what has not begun
 
     def call(self, operation: str, path: str, **words: Any) -> Mapping[str, Any]:
         """One request about a path.
