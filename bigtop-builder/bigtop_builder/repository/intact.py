@@ -84,12 +84,11 @@ class Files:
     def _indices(self, suite: str, snapshot: Snapshot) -> Iterator[_File]:
         """Files of the indices that clients may ask for."""
         for folder, index in snapshot.indices():
-            for name, entry in index.files.items():
-                if layout.is_written(name, self.settings.forms):
-                    hashes = layout.by_hash("SHA256", entry.sha256), layout.by_hash("SHA512", entry.sha512)
-                    for one in (name, *hashes):
-                        path = f"{layout.suite_folder(suite)}/{folder}/{one}"
-                        yield _File(path=path, size=entry.size, sha256=entry.sha256, suite=suite)
+            for name, entry in index.written(self.settings.forms):
+                hashes = layout.by_hash("SHA256", entry.sha256), layout.by_hash("SHA512", entry.sha512)
+                for one in (name, *hashes):
+                    path = f"{layout.suite_folder(suite)}/{folder}/{one}"
+                    yield _File(path=path, size=entry.size, sha256=entry.sha256, suite=suite)
 
     def _block(self, block: _Block) -> tuple[list[str], list[_File]]:
         """What is wrong with a block, and the files of the pool that it names."""
