@@ -40,7 +40,7 @@ PATHS = {
     "key_file": [layout.key_file(KEY)],
 }
 """Function of the layout -> files that it names."""
-NO_PATHS = {"contents_name", "form_of", "is_written", "snapshot_suite"}
+NO_PATHS = {"contents_name", "form_of", "snapshot_suite"}
 """Functions of the layout that name no file."""
 
 

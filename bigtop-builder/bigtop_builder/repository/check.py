@@ -15,10 +15,9 @@ from bigtop_builder.repository import layout, records
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.attested import faults
 from bigtop_builder.repository.authentic import kept_keys, require_good, require_newest
-from bigtop_builder.repository.index.packages import Stanza, parse_stanzas
-from bigtop_builder.repository.index.sources import PoolFile, parse_sources
+from bigtop_builder.repository.intact import Files
 from bigtop_builder.repository.key_expiry import all_expired, ending_keys
-from bigtop_builder.repository.layout import COPY, Block, Entry, Form, Settings, Snapshot
+from bigtop_builder.repository.layout import COPY, Entry, Settings, Snapshot
 from bigtop_builder.repository.missing import missing_snapshots
 from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.refresh import why_due
@@ -114,20 +113,6 @@ class _Suite:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
-    """What a file of the store must be.
-
-    Attributes:
-        suite: One that has it, of the settings if any of these has.
-    """
-
-    path: str
-    size: int
-    sha256: str
-    suite: str = field(compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Look:
     """A repository that is being checked, many files at once: what several suites share is looked at once.
 
@@ -160,19 +145,17 @@ class _Look:
         }
         return chain.from_iterable(self.threads.map(self._entry, paths.keys(), paths.values()))
 
-    def files(self, suites: Iterable[_Suite]) -> Iterator[str]:
-        """Indices, under each suite's own path and by hash, the blocks they are made of, and what they name."""
-        there = list(suites)
-        yield from self._right([file for suite in there for file in self._indices(suite)])
-        named: list[_File] = []
-        for problems, files in self.threads.map(self._block, _blocks(there)):
-            yield from problems
-            named += files
-        yield from self._right(list(dict.fromkeys(named)))
+    def files(self, suites: Sequence[_Suite]) -> Iterator[str]:
+        """Indices, the blocks they are made of, what these name, and what is said of that."""
+        snapshots = {suite.name: suite.snapshot for suite in suites if suite.snapshot}
+        files = Files(state=self.state, settings=self.settings, threads=self.threads)
+        yield from files.indices(snapshots)
+        problems, named = files.blocks(snapshots)
+        yield from problems
         models = {
-            suite.pointer.snapshot: suite.snapshot for suite in there if suite.pointer and suite.snapshot
+            suite.pointer.snapshot: suite.snapshot for suite in suites if suite.pointer and suite.snapshot
         }
-        yield from faults(self.state, models.values(), {one.sha256 for one in named}, self.once)
+        yield from faults(self.state, models.values(), named, self.once)
 
     def endings(self, suites: Iterable[_Suite], now: datetime) -> tuple[list[str], list[str]]:
         """Suites that hosts refuse, or will after the next step, and others that are to be signed anew."""
@@ -244,102 +227,6 @@ class _Look:
             return [f"{path} says that {found.suite} {two}: two published to it at once; {mend}"]
         return list(records.wrong(self.state.store, records.of_entry(self.state.store, found)))
 
-    def _indices(self, suite: _Suite) -> Iterator[_File]:
-        """Files of the indices that clients may ask for."""
-        for folder, index in suite.snapshot.indices() if suite.snapshot else ():
-            for name, entry in index.files.items():
-                if layout.is_written(name, self.settings.forms):
-                    for one in (name, f"by-hash/SHA256/{entry.sha256}", f"by-hash/SHA512/{entry.sha512}"):
-                        path = f"{layout.suite_folder(suite.name)}/{folder}/{one}"
-                        yield _File(path=path, size=entry.size, sha256=entry.sha256, suite=suite.name)
-
-    def _block(self, block: "_Block") -> tuple[list[str], list[_File]]:
-        """What is wrong with a block, and the files of the pool that it names."""
-        sha256 = block.block.sha256
-        try:
-            text = self.state.block(block.block)[0]
-            for form in sorted(block.forms):
-                self.state.stream(sha256, text, form)
-        except BuilderError as error:
-            return [_said(block.suite, error)], []
-        return [], [
-            _File(path=one.filename, size=one.size, sha256=one.sha256, suite=block.suite)
-            for one in _named(block.folder, text.decode())
-        ]
-
-    def _right(self, files: Sequence[_File]) -> Iterator[str]:
-        """Whether files are there, and what they must be; one that several paths lead to is read once."""
-        store = self.state.store
-        held = store.held(file.path for file in files)
-        whole: dict[tuple[str, str], list[_File]] = {}
-        wrong: dict[str, list[_File]] = {}
-        for file in files:
-            there = held.get(file.path)
-            if there and there.size == file.size:
-                whole.setdefault((store.origin(file.path), file.sha256), []).append(file)
-                continue
-            said = f"has {there.size} bytes, not {file.size}" if there else "is missing"
-            wrong.setdefault(f"{self._real(file.path)} {said}", []).append(file)
-        found = self.threads.map(lambda same: store.sha256(same[0].path), whole.values())
-        for same, sha256 in zip(whole.values(), found, strict=True):
-            if sha256 != same[0].sha256:
-                wrong[f"{self._real(same[0].path)} was altered, its sha256 is not {same[0].sha256}"] = same
-        for told, hit in wrong.items():
-            yield f"{told}{self._mend(hit)}"
-
-    def _mend(self, same: Sequence[_File]) -> str:
-        """Whom a fault of a file hits, and what mends it; the file may have several names."""
-        suites = sorted(
-            dict.fromkeys(one.suite for one in same), key=lambda one: one not in self.settings.suites
-        )
-        one, named = same[0], ", ".join(suites)
-        if self.state.store.size(layout.MIRROR) is not None:
-            return f" (of {named}): {COPY}"
-        if one.path.startswith("dists/"):
-            refresh = f"bigtop-builder repo refresh {suites[0]}"
-            if not self.state.store.origin(""):  # it is a copy where the store has no links
-                return f" (of {named}): {refresh} copies it anew, and so does the command that was cut off"
-            return f" (of {named}): {refresh} joins it anew from its blocks; or {COPY}"
-        if one.path.endswith(".deb"):
-            add = (
-                f"bigtop-builder repo add {suites[0] if suites[0] in self.settings.suites else 'SUITE'} FILE"
-            )
-            return f" (of {named}): {add} puts back the same bytes, of sha256 {one.sha256}; or {COPY}"
-        return f" (of {named}; sha256 {one.sha256}): {COPY}"
-
-    def _real(self, path: str) -> str:
-        """The file that a path leads to: to bring back a link would mend nothing."""
-        origin, root = self.state.store.origin, self.state.store.origin("")
-        return origin(path).removeprefix(f"{root}/")
-
-
-@dataclass(kw_only=True)
-class _Block:
-    """A block of one or more suites.
-
-    Attributes:
-        suite: One of these.
-        folder: Of the index, as `Snapshot.indices` has it.
-        forms: Those in which it may be kept beside the gzip member.
-    """
-
-    suite: str
-    folder: str
-    block: Block
-    forms: set[Form]
-
-
-def _blocks(suites: Iterable[_Suite]) -> list[_Block]:
-    """All blocks of suites, each once."""
-    found: dict[str, _Block] = {}
-    for suite in suites:
-        for folder, index in suite.snapshot.indices() if suite.snapshot else ():
-            forms: set[Form] = {layout.form_of(name) for name in index.files} - {"", ".gz"}
-            for block in index.blocks:
-                fresh = _Block(suite=suite.name, folder=folder, block=block, forms=set())
-                found.setdefault(block.sha256, fresh).forms.update(forms)
-    return list(found.values())
-
 
 def _unfinished(pointer: Pointer, settings: Settings) -> str:
     """The command that completes a change of keys that has not come to this suite; empty if there is none."""
@@ -375,22 +262,10 @@ def _ownless(suites: Iterable[_Suite]) -> Iterator[str]:
             yield f"snapshot {snapshot} has no suite of its own: bigtop-builder repo refresh makes it"
 
 
-def _named(folder: str, text: str) -> Iterator[Stanza | PoolFile]:
-    """Files of the pool that a block of an index in this folder names."""
-    if folder.endswith("/source"):
-        yield from (file for source in parse_sources(text) for file in source.files)
-    elif "/binary-" in folder:
-        yield from parse_stanzas(text)
-
-
 @contextmanager
 def _told(suite: _Suite) -> Iterator[None]:
     """Note what is wrong with a suite, and go on."""
     try:
         yield
     except BuilderError as error:
-        suite.problems.append(_said(suite.name, error))
-
-
-def _said(suite: str, error: BuilderError) -> str:
-    return f"{suite}: {error.brief}: {error.hint}"
+        suite.problems.append(f"{suite.name}: {error.brief}: {error.hint}")

@@ -63,11 +63,8 @@ def rejoin(state: State, snapshot: str) -> None:
 
 
 def _join(state: State, index: Index, wrong: Iterable[str]) -> None:
-    named = {file: layout.form_of(file) for file in index.files}
-    forms: tuple[Form, ...] = tuple(
-        form for file, form in named.items() if layout.is_written(file, state.settings().forms)
-    )
-    plain = next(file.removesuffix(form) for file, form in named.items())
+    forms = tuple(layout.form_of(file) for file, _ in index.written(state.settings().forms))
+    plain = next(file.removesuffix(layout.form_of(file)) for file in index.files)
     with state.store.scratch() as scratch:
         draft = Draft(state=state, forms=forms, scratch=scratch)
         draft.written(index.blocks, plain, forms)
@@ -84,6 +81,5 @@ def _written(state: State, snapshot: Snapshot) -> Iterator[tuple[str, IndexFile]
 
 
 def _paths(index: Index, forms: tuple[Form, ...]) -> Iterator[tuple[str, IndexFile]]:
-    for file, entry in index.files.items():
-        if layout.is_written(file, forms):
-            yield layout.by_hash("SHA256", entry.sha256), entry
+    for _, entry in index.written(forms):
+        yield layout.by_hash("SHA256", entry.sha256), entry

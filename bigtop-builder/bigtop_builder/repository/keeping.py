@@ -61,12 +61,7 @@ def keep(
         SigningError: A key cannot sign, or the repository's keys have not signed the snapshot's state.
     """
     state = repository.state
-    taken = name in state.settings().suites or layout.OWN_SUITE.fullmatch(name)
-    if name and (NAME.fullmatch(name) is None or taken):
-        raise InputError(
-            f"{name!r} cannot be a snapshot's name",
-            hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite or a snapshot's own",
-        )
+    _require_name(state, name)
     check_signers(keyring, state.settings().keys)
     with state.lock():
         suite = wanted in state.settings().suites
@@ -96,6 +91,20 @@ def keep(
             )
             switch_all(state, [(own, change)], keyring=keyring, clock=repository.clock)
         return result
+
+
+def _require_name(state: State, name: str) -> None:
+    """See that a snapshot can be kept under a name, if one is given.
+
+    Raises:
+        InputError: It is none, or a suite's.
+    """
+    taken = name in state.settings().suites or layout.OWN_SUITE.fullmatch(name)
+    if name and (NAME.fullmatch(name) is None or taken):
+        raise InputError(
+            f"{name!r} cannot be a snapshot's name",
+            hint="64 letters, digits, + . _ ~ and - at most, and not the name of a suite or a snapshot's own",
+        )
 
 
 def _refuse_double(state: State, name: str, snapshot: str) -> None:

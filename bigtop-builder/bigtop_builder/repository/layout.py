@@ -125,6 +125,12 @@ class Index(Value):
         description="`Packages`, `Packages.gz`, ... -> what Release says of it"
     )
 
+    def written(self, forms: Collection[Form]) -> Iterator[tuple[str, IndexFile]]:
+        """Those of the files that are there: of Contents the .gz alone, of others what the settings say."""
+        for name, entry in self.files.items():
+            if form_of(name) in ({".gz"} if name.startswith("Contents-") else forms):
+                yield name, entry
+
 
 class Snapshot(Value):
     """A package set with its indices: `snapshots/<id>/snapshot.json`; the id is the file's sha256."""
@@ -283,12 +289,6 @@ def contents_name(architecture: str) -> str:
 def form_of(name: str) -> Form:
     """The form of an index that has this file name."""
     return next((form for form in (".gz", ".xz", ".zst") if name.endswith(form)), "")
-
-
-def is_written(name: str, forms: Collection[Form]) -> bool:
-    """Whether a file that Release names is there: of Contents the .gz alone, of others what the settings say."""
-    form = form_of(name)
-    return form == ".gz" if name.startswith("Contents-") else form in forms
 
 
 def block_file(sha256: str, form: Form = ".gz") -> str:

@@ -31,7 +31,7 @@ from bigtop_builder.repository.rollback import earlier, warn_of_withdrawn, went_
 from bigtop_builder.repository.source_pool import NOTHING
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Content, Store, open_store
-from bigtop_builder.repository.unfinished import Completion, completed
+from bigtop_builder.repository.unfinished import Completion
 from bigtop_builder.repository.wrapper import Change, Clock, switch
 from bigtop_builder.source_package import Beside
 from bigtop_builder.verify.integrity import check_integrity
@@ -184,16 +184,14 @@ class Repository:
             return done
         debs = pool.only(debs, architectures)
         self.check_lasting(suite, keyring)
-        with self.state.lock(), Completion() as completion:
+        with self.state.lock(), Completion(self.state, keyring, self.clock) as completion:
             debs = pool.recognised(self.store, debs)  # another publisher may have brought one in meanwhile
             ensure(self.state, suite, new=new_suite)
-            there = self.trusted(suite, keyring)
-            pointer = there or completion.take_up(self.state, suite, keyring=keyring, clock=self.clock)
+            pointer = self.trusted(suite, keyring) or completion.take_up(suite)
             incoming = self._incoming(pointer, component, debs, beside, replace=replace)
             mended = pool.put_back(self.state, debs, incoming.fresh, component)
             if pointer and not incoming:
-                done = unchanged(pointer) if there else completed(self.state, pointer)
-                return dataclasses.replace(done, mended=mended)
+                return dataclasses.replace(completion.alone(pointer), mended=mended)
             loss = incoming.loss(self.state, expected)
             waived = gate.judge(suite, loss)
             action: Action = "replace" if replace else "add"
@@ -263,14 +261,13 @@ class Repository:
             CheckFailed: As in `add`, for both suites; and an error names what was completed before.
         """
         self.check_lasting(target, keyring)
-        with self.state.lock(), Completion() as completion:
+        with self.state.lock(), Completion(self.state, keyring, self.clock) as completion:
             wanted, via = promoted(self, source, keyring)
             ensure(self.state, target, new=new_suite)
-            there = self.trusted(target, keyring)
-            pointer = there or completion.take_up(self.state, target, keyring=keyring, clock=self.clock)
+            pointer = self.trusted(target, keyring) or completion.take_up(target)
             if pointer and pointer.snapshot == wanted:
                 warn_of_withdrawn(self.state, pointer, partial(public_keys, self.state, keyring))
-                return unchanged(pointer) if there else completed(self.state, pointer)
+                return completion.alone(pointer)
             loss = self.loss(pointer, wanted)
             waived = gate.judge(target, loss)
             change = Change(

@@ -82,7 +82,6 @@ def refresh(
     *,
     keyring: Keyring,
     everything: bool = False,
-    trusted: bytes = b"",
     who: str = "",
     why: str = "",
 ) -> tuple[Refreshed, ...]:
@@ -98,7 +97,6 @@ def refresh(
         suites: These, whether due or not; all that are due if empty, and snapshots' own suites among them.
         keyring: Holds the repository's keys.
         everything: All, whether due or not.
-        trusted: Public keys, binary, one of which must have signed what stands; the present ones if empty.
         who: Whom the histories name.
         why: Reason for the histories; the reason why it was due if empty.
 
@@ -106,16 +104,23 @@ def refresh(
         InputError: Nothing was published to one of the suites.
         SigningError: A key cannot sign, or a suite's state is not signed by the repository's keys.
     """
-    check_signers(keyring, repository.state.settings().keys)
-    with repository.state.lock():
-        return refresh_locked(
-            repository, suites, keyring=keyring, everything=everything, trusted=trusted, who=who, why=why
-        )
+    state = repository.state
+    check_signers(keyring, state.settings().keys)
+    with state.lock():
+        if not suites:
+            return refresh_locked(repository, keyring=keyring, everything=everything, who=who, why=why)
+        _bring_keys(state, keyring)
+        public = public_keys(state, keyring)
+        for suite in suites:
+            _complete(repository, suite, public, keyring, strict=True)
+        found = named(state, suites, public)
+        for snapshot in dict.fromkeys(one.snapshot for one in found):
+            rejoin(state, snapshot)
+        return _sign(repository, found, public, keyring, who, why)
 
 
 def refresh_locked(
     repository: Repository,
-    suites: Sequence[str] = (),
     *,
     keyring: Keyring,
     everything: bool = False,
@@ -123,20 +128,37 @@ def refresh_locked(
     who: str = "",
     why: str = "",
 ) -> tuple[Refreshed, ...]:
-    """As `refresh`, for who has the lock, and has seen that the keys can sign."""
+    """As `refresh` of no suite by name, for who has the lock, and has seen that the keys can sign.
+
+    Args:
+        repository: The repository, locked.
+        keyring: Holds its keys.
+        everything: All suites, whether due or not.
+        trusted: Public keys, binary, one of which must have signed what stands; the present ones if empty.
+        who: Whom the histories name.
+        why: Reason for the histories; the reason why it was due if empty.
+    """
     state = repository.state
     _bring_keys(state, keyring)
     public = trusted or public_keys(state, keyring)
-    for suite in suites or (state.settings().suites if everything else ()):
-        _complete(repository, suite, public, keyring, strict=bool(suites))
-    found = (
-        named(state, suites, public)
-        if suites
-        else due(state, public, now=repository.clock(), everything=everything)
-    )
-    found = [one if suites or one.pointer else _recovered(state, one, public) for one in found]
-    for snapshot in dict.fromkeys(one.snapshot for one in found if suites):
-        rejoin(state, snapshot)
+    for suite in state.settings().suites if everything else ():
+        _complete(repository, suite, public, keyring, strict=False)
+    found = due(state, public, now=repository.clock(), everything=everything)
+    found = [one if one.pointer else _recovered(state, one, public) for one in found]
+    done = _sign(repository, found, public, keyring, who, why)
+    if reason := notices_due(state, public, everything=everything):
+        listed = tuple(out_of_use(state, lambda: public).values())
+        moment = repository.clock().replace(microsecond=0)
+        write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
+        done += (Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason),)
+    return done
+
+
+def _sign(
+    repository: Repository, found: Sequence[Due], public: bytes, keyring: Keyring, who: str, why: str
+) -> tuple[Refreshed, ...]:
+    """Sign suites anew, in the order given; none is switched before all of them were seen to be signed."""
+    state = repository.state
     with ThreadPoolExecutor(THREADS) as threads:
         changes = list(threads.map(lambda one: _change(state, one, public, who, why), found))
     done: list[Refreshed] = []
@@ -147,11 +169,6 @@ def refresh_locked(
             Refreshed(suite=one.suite, serial=serial, snapshot=change.snapshot, reason=one.reason)
             for one, (_, change), serial in zip(found[start:], part, serials, strict=False)
         ]
-    if not suites and (reason := notices_due(state, public, everything=everything)):
-        listed = tuple(out_of_use(state, lambda: public).values())
-        moment = repository.clock().replace(microsecond=0)
-        write_notices(repository, Notices(when=moment, withdrawn=listed), keyring)
-        done.append(Refreshed(suite=layout.WITHDRAWN, serial=0, snapshot="", reason=reason))
     return tuple(done)
 
 

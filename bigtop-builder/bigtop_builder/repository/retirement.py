@@ -57,10 +57,8 @@ def retire(repository: Repository, suite: str, *, keyring: Keyring, who: str = "
         raise InputError(f"{suite} is a snapshot's own suite", hint="it goes with the snapshot, by repo gc")
     state = repository.state
     check_signers(keyring, state.settings().keys)
-    with state.lock(), Completion() as completion:
-        pointer = repository.trusted(suite, keyring) or completion.take_up(
-            state, suite, keyring=keyring, clock=repository.clock
-        )
+    with state.lock(), Completion(state, keyring, repository.clock) as completion:
+        pointer = repository.trusted(suite, keyring) or completion.take_up(suite)
         known = suite in state.settings().suites
         left = bool(state.store.names(layout.suite_folder(suite)))
         entry = _written(repository, pointer, keyring, who, why) if pointer else state.retired(suite)

@@ -286,9 +286,8 @@ def links_of(name: str, snapshot: Snapshot, forms: Collection[Form]) -> dict[str
     for below, index in snapshot.indices():
         folder = layout.snapshot_index(name, below)
         links[f"{folder}/by-hash"] = Alias(layout.BY_HASH)
-        for file, entry in index.files.items():
-            if layout.is_written(file, forms):
-                links[f"{folder}/{file}"] = Alias(layout.by_hash("SHA256", entry.sha256))
+        for file, entry in index.written(forms):
+            links[f"{folder}/{file}"] = Alias(layout.by_hash("SHA256", entry.sha256))
     return links
 
 

@@ -54,9 +54,18 @@ class Unfinished:
 
 
 class Completion:
-    """Takes up what was cut off; an error that comes after it names what was switched nevertheless."""
+    """Takes up what was cut off; an error that comes after it names what was switched nevertheless.
 
-    def __init__(self) -> None:
+    Args:
+        state: The repository, locked.
+        keyring: Holds its keys.
+        clock: Says what time it is.
+    """
+
+    def __init__(self, state: State, keyring: Keyring, clock: Clock) -> None:
+        self._state = state
+        self._keyring = keyring
+        self._clock = clock
         self._taken: Proven | None = None
 
     def __enter__(self) -> Self:
@@ -72,10 +81,18 @@ class Completion:
             )
             error.details = "\n".join(filter(None, [error.details.rstrip(), done]))
 
-    def take_up(self, state: State, suite: str, *, keyring: Keyring, clock: Clock) -> Proven | None:
+    def take_up(self, suite: str) -> Proven | None:
         """As `take_up` does it."""
-        self._taken = take_up(state, suite, keyring=keyring, clock=clock)
+        self._taken = take_up(self._state, suite, keyring=self._keyring, clock=self._clock)
         return self._taken
+
+    def alone(self, pointer: Pointer) -> Published:
+        """What a command says that had nothing to do beyond what was taken up, if anything was."""
+        done = unchanged(pointer)
+        if self._taken is None:
+            return done
+        entry = self._state.entry(pointer.suite, pointer.serial)
+        return replace(done, changed=True, added=entry.added if entry else ())
 
 
 def unfinished(state: State, suite: str, public: bytes) -> Unfinished | None:
@@ -182,12 +199,6 @@ def take_up(
     switch(state, None, change, keyring=keyring, clock=clock, public=public)
     standing = state.unverified_pointer(suite)
     return require_good(state, standing, public_keys(state, keyring)) if standing else None
-
-
-def completed(state: State, pointer: Pointer) -> Published:
-    """What a command says that had nothing to do beyond what `take_up` did."""
-    entry = state.entry(pointer.suite, pointer.serial)
-    return replace(unchanged(pointer), changed=True, added=entry.added if entry else ())
 
 
 def _entry(state: State, suite: str, public: bytes) -> Entry | None:

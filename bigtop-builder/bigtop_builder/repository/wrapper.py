@@ -362,9 +362,8 @@ def _indices(snapshot: Snapshot) -> dict[str, IndexFile]:
 def places_of(snapshot: Snapshot, forms: Collection[Form]) -> dict[str, str]:
     """Every index that clients may ask for: path below the suite -> where it lies."""
     places: dict[str, str] = {}
-    for path, entry in _indices(snapshot).items():
-        folder, _, name = path.rpartition("/")
-        if layout.is_written(name, forms):
+    for folder, index in snapshot.indices():
+        for name, entry in index.written(forms):
             place = layout.by_hash("SHA256", entry.sha256)
             names = (name, place, layout.by_hash("SHA512", entry.sha512))
             places |= {f"{folder}/{one}": place for one in names}

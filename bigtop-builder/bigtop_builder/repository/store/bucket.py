@@ -95,6 +95,11 @@ def digest(sha256: str) -> str:
     return b64encode(bytes.fromhex(sha256)).decode()
 
 
+def noted(sha256: str) -> dict[str, Any]:
+    """Parameters of a write that the store verifies by a hash, and notes it."""
+    return {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}}
+
+
 class Bucket:
     """Objects below a prefix. A path is what follows the prefix; any thread may use it.
 
@@ -169,12 +174,7 @@ class Bucket:
         if self.parallel == 1 or len(todo) <= 1:
             return [work(item) for item in todo]
         with ThreadPoolExecutor(min(self.parallel, len(todo))) as pool:
-            futures = [pool.submit(work, item) for item in todo]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            return list(pool.map(work, todo))  # at an error it cancels what has not begun
 
     def call(self, operation: str, path: str, **words: Any) -> Mapping[str, Any]:
         """One request about a path.
@@ -234,7 +234,7 @@ class Bucket:
             Unmet: Something else stands there.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        known = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}, **headers(path), **words}
+        known = {**noted(sha256), **headers(path), **words}
         return str(self.call("put_object", path, Body=data, **known, **condition(match))["ETag"])
 
     def store(self, path: str, data: bytes, sha256: str, *, match: str | None = None) -> None:
@@ -261,8 +261,7 @@ class Bucket:
             reply = self._courier.send("PUT", self.prefix + path, sent, data, sha256, allow=self.allow)
             if reply and reply.status == OK:
                 return
-        noted = {"ChecksumSHA256": digest(sha256), "Metadata": {"sha256": sha256}}
-        self.write(path, data, match=match, **noted)
+        self.write(path, data, match=match, **noted(sha256))
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store, with the headers of its new path."""

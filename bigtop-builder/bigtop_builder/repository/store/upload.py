@@ -16,7 +16,7 @@ from bigtop_builder.artifact import changed
 from bigtop_builder.errors import PublishError
 from bigtop_builder.log import transfers
 from bigtop_builder.repository.store import Upload
-from bigtop_builder.repository.store.bucket import CHUNK, Bucket, condition, digest, headers
+from bigtop_builder.repository.store.bucket import CHUNK, Bucket, condition, headers, noted
 from bigtop_builder.repository.store.refusal import AGAIN, Unmet
 
 log = logging.getLogger(__name__)
@@ -125,8 +125,8 @@ def _single(bucket: Bucket, path: str, content: bytes | Upload, told: Told, *, a
             if size <= SMALL:
                 bucket.store(path, file.read(), content.sha256, match=match)
             else:
-                noted = {"ChecksumSHA256": digest(content.sha256), "Metadata": {"sha256": content.sha256}}
-                bucket.call("put_object", path, Body=file, **noted, **headers(path), **condition(match))
+                words = {**noted(content.sha256), **headers(path), **condition(match)}
+                bucket.call("put_object", path, Body=file, **words)
 
     _over_ours(bucket, path, send, alone=alone)
     told(size)
