@@ -48,7 +48,8 @@ def test_killed_at_any_call_it_leaves_the_old_or_the_new_state_and_the_same_comm
 
     points = sweep.at_a_desk(lambda desk: kills(desk, command))
     chosen = sweep.chosen(points, share(KILLS, command), salt=f"kill {command.name}")
-    sweep.over(f"kill, {command.name}", chosen, attempt)
+    failures = sweep.failures(f"kill, {command.name}", chosen, attempt)
+    assert not failures, failures
 
 
 def hosts_get_one_state(desk: Desk, command: Command, ways: list[tuple[str, str]]) -> None:
