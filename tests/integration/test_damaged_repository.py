@@ -14,6 +14,7 @@ import pytest
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, SigningError
+from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.check import Health, examine
@@ -39,16 +40,29 @@ def root(repository: Repository) -> Path:
     return Path(repository.store.name)
 
 
-@pytest.fixture
-def deb(tmp_path: Path) -> Callable[[str], Deb]:
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Deb]:
     """Makes packages, each once."""
-    return cache(lambda version: read_deb(write_deb(tmp_path, "zoo", version)))
+    folder = tmp_path_factory.mktemp("debs")
+    return cache(lambda version: read_deb(write_deb(folder, "zoo", version)))
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring, deb: Callable[[str], Deb]
+) -> tuple[Path, list[str]]:
+    """A repository to be copied, and its snapshots, of `stable`, oldest first; it points to the last one."""
+    root = tmp_path_factory.mktemp("made") / "apt"
+    keys = store.fingerprints()
+    repository = Repository.init(root, origin="Ours", keyring=keyring, fingerprints=keys, sync=False)
+    return root, [repository.add("stable", [deb(one)], keyring=keyring).snapshot for one in "1234"]
 
 
 @pytest.fixture
-def ids(repository: Repository, keyring: Keyring, deb: Callable[[str], Deb]) -> list[str]:
+def ids(repository: Repository, made: tuple[Path, list[str]]) -> list[str]:
     """Snapshots of `stable`, oldest first; it points to the last one."""
-    return [repository.add("stable", [deb(one)], keyring=keyring).snapshot for one in "1234"]
+    shutil.copytree(made[0], repository.store.name, symlinks=True, dirs_exist_ok=True)
+    return made[1]
 
 
 def health(repository: Repository) -> Health:
