@@ -4,7 +4,6 @@
 import base64
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from bigtop_builder.repository.store import open_store
 from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.run import Completed, run
 from bigtop_builder.sbom.document import sbom_of
+from forked import program
 from health import problems
 from jar_forge import jar, package, pom
 from s3_server import BUCKET, variables, versitygw
@@ -148,8 +148,7 @@ class Site:
             "BIGTOP_BUILDER_KEYS_DIR": str(self.store.folder),
             "BIGTOP_BUILDER_CACHE_DIR": str(self.folder / "cache"),
         }
-        argv = [sys.executable, "-m", "bigtop_builder", *words, "--repo", str(repo or self.root)]
-        return run(argv, env=env, cwd=self.folder, check=False)
+        return program(*words, "--repo", repo or self.root, env=env, cwd=self.folder)
 
     def records(self) -> list[str]:
         return sorted(
