@@ -19,7 +19,6 @@ from threading import Lock
 from typing import Any
 
 import bigtop_builder
-from bigtop_builder.errors import BuilderError
 from bigtop_builder.run import Completed
 
 SECONDS = 120
@@ -47,32 +46,40 @@ def status(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def program(
-    *words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, check: bool = False
+def ran(
+    act: Callable[..., object], *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Completed:
-    """Run a command of bigtop-builder, as `run` runs any program; its failure is no error unless `check` is set."""
-    argv = ("bigtop-builder", *map(os.fspath, words))
+    """Run a function of a module in a process of its own, as `run` runs a program: it gets the arguments."""
     with TemporaryDirectory(prefix="bb-said-") as folder:
         said = [Path(folder, name) for name in ("out", "err")]
         variables = {**os.environ, **(env or {})}
-        returncode = status(start(_command, argv, variables, cwd or Path.cwd(), said))
+        returncode = status(start(_there, act, argv, variables, cwd or Path.cwd(), said))
         stdout, stderr = (path.read_bytes() for path in said)
-    done = Completed(argv=argv, returncode=returncode, stdout=stdout, stderr=stderr)
-    return done.checked(BuilderError) if check else done
+    return Completed(argv=argv, returncode=returncode, stdout=stdout, stderr=stderr)
 
 
-def redirect(*files: Path) -> None:
-    """Let standard output and error of this process go to files."""
-    for number, file in enumerate(files, start=1):
+def program(*words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Completed:
+    """Run a command of bigtop-builder."""
+    return ran(_program, *map(str, words), env=env, cwd=cwd)
+
+
+def _there(
+    act: Callable[..., object],
+    argv: tuple[str, ...],
+    variables: Mapping[str, str],
+    folder: Path,
+    said: list[Path],
+) -> None:
+    for number, file in enumerate(said, start=1):
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
-
-
-def _command(argv: list[str], variables: Mapping[str, str], folder: Path, said: list[Path]) -> None:
-    redirect(*said)
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
-    sys.argv = [*argv]
+    act(*argv)
+
+
+def _program(*words: str) -> None:
+    sys.argv = ["bigtop-builder", *words]
     importlib.import_module("bigtop_builder.__main__").main()

@@ -514,24 +514,24 @@ def test_check_takes_no_command_from_a_release_that_somebody_else_signed(site: S
 
 def test_a_key_that_expired_is_followed_by_one_command_and_no_orphan_is_made(founded: Desk) -> None:
     with Keyring() as keyring:
-        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=15")
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="1d")
         founded.store.take(keyring.export_secret(short))
     founded.do("key", "rotate", founded.old, "--to", short)
     founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
-    time.sleep(16)
+    ahead = "+2d"
     way_out = f"key rotate {short} --finish --to NEW"
     before = founded.store.fingerprints()
-    assert way_out in founded.do("key", "rotate", short, status=9)
+    assert way_out in founded.do("key", "rotate", short, status=9, ahead=ahead)
     assert founded.store.fingerprints() == before
-    said = founded.do("repo", "check", status=1)
+    said = founded.do("repo", "check", status=1, ahead=ahead)
     assert way_out in said
     assert f"only one by the expired key {short}" in said
     assert "repo refresh" not in said
     assert "bring it back" not in said
     new = founded.store.new("Ann Bee", "ann@bee.example")
-    done = json.loads(founded.do("key", "rotate", short, "--finish", "--to", new, "--json"))
+    done = json.loads(founded.do("key", "rotate", short, "--finish", "--to", new, "--json", ahead=ahead))
     assert "by hand" in done["warnings"][0]
-    founded.do("repo", "check")
+    founded.do("repo", "check", ahead=ahead)
 
 
 SIGNER = """import subprocess, sys
