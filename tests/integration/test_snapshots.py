@@ -8,13 +8,14 @@ import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rooms
+from aged_site import AgedSite
 
 from apt_host import AptHost, write_deb
 from bigtop_builder import openpgp
@@ -49,27 +50,13 @@ DAY = timedelta(days=1)
 
 
 @dataclass
-class Site:
-    """A repository that is being served, and the days that have gone by."""
+class Site(AgedSite):
+    """A repository that is being served."""
 
-    folder: Path
     keyring: Keyring
     keys: tuple[str, ...]
     url: str = ""
-    gone_by: timedelta = timedelta()
     hosts: list[AptHost] = field(default_factory=list)
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "repository"
-
-    @property
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.gone_by
-
-    @property
-    def repository(self) -> Repository:
-        return Repository(FilesystemStore(self.root, sync=False), clock=lambda: self.now)
 
     @property
     def public(self) -> bytes:
