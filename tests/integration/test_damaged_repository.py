@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from past import Past
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
@@ -50,19 +51,15 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Deb]:
 @pytest.fixture(scope="module")
 def made(
     tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring, deb: Callable[[str], Deb]
-) -> tuple[Path, list[str]]:
-    """A repository to be copied, and its snapshots, of `stable`, oldest first; it points to the last one."""
+) -> Past:
     root = tmp_path_factory.mktemp("made") / "apt"
-    keys = store.fingerprints()
-    repository = Repository.init(root, origin="Ours", keyring=keyring, fingerprints=keys, sync=False)
-    return root, [repository.add("stable", [deb(one)], keyring=keyring).snapshot for one in "1234"]
+    return Past.of(root, store, keyring, "stable", [deb(one) for one in "1234"])
 
 
 @pytest.fixture
-def ids(repository: Repository, made: tuple[Path, list[str]]) -> list[str]:
+def ids(repository: Repository, made: Past) -> list[str]:
     """Snapshots of `stable`, oldest first; it points to the last one."""
-    shutil.copytree(made[0], repository.store.name, symlinks=True, dirs_exist_ok=True)
-    return made[1]
+    return made.into(repository)
 
 
 def health(repository: Repository) -> Health:

@@ -9,10 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from rooms import chroots, site
+from rooms import debian
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.layout import Form
 from bigtop_builder.repository.publish import Repository
@@ -90,12 +89,9 @@ def addresses(tmp_path_factory: pytest.TempPathFactory, store: KeyStore) -> Iter
 def test_the_apt_of_each_debian_reads_joined_gz_xz_and_zst(
     suite: str, store: KeyStore, addresses: dict[Form, str]
 ) -> None:
-    workspace, settings = site()
-    base = BaseSpec(distribution="debian", suite=suite, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     with store.open() as keyring:
         key = keyring.export_public(store.fingerprints(), armor=False)
-    with chroots()._unpacked(tarball, "apt", {}) as room:
+    with debian(suite) as room:
         for url in addresses.values():
             script = (
                 f"rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*; "

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from past import Past
 
 from apt_host import write_deb
 from bigtop_builder.artifact import Deb, read_deb
@@ -42,20 +43,17 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deb]:
 @pytest.fixture(scope="module")
 def made(
     tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring, deb: Callable[..., Deb]
-) -> tuple[Path, list[str]]:
-    """A repository to be copied, and its snapshots, of `testing`, oldest first; it points to the last one."""
+) -> Past:
     root = tmp_path_factory.mktemp("made") / "apt"
-    keys = store.fingerprints()
-    repository = Repository.init(root, origin="Ours", keyring=keyring, fingerprints=keys, sync=False)
-    return root, [repository.add("testing", [deb(one)], keyring=keyring).snapshot for one in "123"]
+    return Past.of(root, store, keyring, "testing", [deb(one) for one in "123"])
 
 
 @pytest.fixture
-def ids(repository: Repository, made: tuple[Path, list[str]]) -> list[str]:
+def ids(repository: Repository, made: Past) -> list[str]:
     """Snapshots of `testing`, oldest first; it points to the last one, and `stable` to none."""
-    shutil.copytree(made[0], repository.store.name, symlinks=True, dirs_exist_ok=True)
+    found = made.into(repository)
     repository.define("stable", SuiteSettings(codename="stable"))
-    return made[1]
+    return found
 
 
 def standing(repository: Repository, suite: str) -> str:

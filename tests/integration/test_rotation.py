@@ -14,12 +14,10 @@ from pathlib import Path
 
 import pytest
 from keepers_desk import Desk
-from rooms import chroots
-from rooms import site as room_site
+from rooms import debian
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring, verify
@@ -546,9 +544,6 @@ def test_the_apt_of_each_debian_takes_two_signatures_of_which_it_knows_one(
     site: Site, tmp_path: Path, suite: str
 ) -> None:
     """The second key is an HSM's, so that the joined block is read too."""
-    workspace, settings = room_site()
-    base = BaseSpec(distribution="debian", suite=suite, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     with Keyring() as hsm:
         new = hsm.new_key("Ann Bee", "ann@bee.example")
         (tmp_path / "hsm.py").write_text(SIGNER.format(home=str(hsm.home)))
@@ -556,7 +551,7 @@ def test_the_apt_of_each_debian_takes_two_signatures_of_which_it_knows_one(
         site.store.take(hsm.export_public([new]))
         site.succession.begin(site.old, new)
         said = []
-        with chroots()._unpacked(tarball, "apt", {}) as room:
+        with debian(suite) as room:
             for _ in ("InRelease", "Release.gpg"):
                 said += [room.run(["sh", "-ec", updating(site, key)]).text for key in (site.old, new)]
                 (site.folder / "dists/stable/InRelease").unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from aged_site import AgedSite
 from apt_host import AptHost, write_deb
 from bigtop_builder import openpgp
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
@@ -193,12 +192,9 @@ def test_the_apt_of_each_debian_follows_a_rollback_and_snapshots_without_a_warni
     site: Site, debian: str
 ) -> None:
     first, second = site.add("zoo_1"), site.add("zoo_2")
-    workspace, settings = rooms.site()
-    base = BaseSpec(distribution="debian", suite=debian, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     suites = ("stable", *map(layout.snapshot_suite, (first, second)))
     sources = "\n".join(f"deb [signed-by=/etc/apt/key.gpg] {site.url} {suite} main" for suite in suites)
-    with rooms.chroots()._unpacked(tarball, "apt", {}) as room:
+    with rooms.debian(debian) as room:
 
         def said(*which: int) -> str:
             """What apt says with these suites among its sources."""

@@ -5,13 +5,13 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from past import Past
 
 from apt_host import write_deb
 from bigtop_builder.errors import InputError, SigningError
@@ -33,7 +33,7 @@ Tool = Callable[..., Completed]
 def made(
     tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring
 ) -> tuple[Path, list[str]]:
-    """A repository to be copied, and its snapshots, of suite testing: with zoo 1, 2 and 3; it stands at the last."""
+    """Of suite testing: with zoo 1, 2 and 3."""
     home = tmp_path_factory.mktemp("made")
     root = home / "apt"
     Repository.init(root, origin="Ours", keyring=keyring, fingerprints=store.fingerprints(), sync=False)
@@ -42,14 +42,13 @@ def made(
     for version in "123":
         words = ("add", "testing", write_deb(home, "zoo", version), "--why", f"release {version}", "--json")
         found.append(str(answer(program("repo", *words, "--repo", root, env=env))["snapshot"]))
-    return root, found
+    return Past(root, found)
 
 
 @pytest.fixture
-def ids(repository: Repository, made: tuple[Path, list[str]]) -> list[str]:
+def ids(repository: Repository, made: Past) -> list[str]:
     """Snapshots of suite testing: with zoo 1, 2 and 3; it stands at the last."""
-    shutil.copytree(made[0], repository.store.name, symlinks=True, dirs_exist_ok=True)
-    return made[1]
+    return made.into(repository)
 
 
 def answer(done: Completed) -> Any:
