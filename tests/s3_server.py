@@ -186,6 +186,9 @@ class Passing(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # an answer's body would wait for its headers to be acknowledged, 40 ms each time
+    )
     server: Way
 
     def do_GET(self) -> None:

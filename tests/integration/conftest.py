@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from keepers_desk import Desk
 
 from apt_host import write_deb
 from bigtop_builder.keys import KeyStore
@@ -13,6 +14,7 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.store.bucket import Bucket
 from bigtop_builder.run import Completed, run
+from forked import program
 from s3_server import BUCKET, URL, Way, free_port, variables, way
 
 Tool = Callable[..., Completed]
@@ -64,9 +66,8 @@ def repository(tmp_path: Path, store: KeyStore, keyring: Keyring) -> Repository:
 def tool(tmp_path: Path, store: KeyStore, repository: Repository) -> Tool:
     """The program, about the repository."""
     env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
-    argv = [sys.executable, "-m", "bigtop_builder", "repo"]
     where = ["--repo", repository.store.name]
-    return lambda *words: run([*argv, *map(str, words), *where], env=env, cwd=tmp_path, check=False)
+    return lambda *words: program("repo", *words, *where, env=env, cwd=tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,27 @@ def between(moto: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
         for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
             client.delete_object(Bucket=BUCKET, Key=found["Key"])
         client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture(scope="session")
+def first_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk.make(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(scope="session")
+def first_founded(first_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    founded = first_desk.copied(tmp_path_factory.mktemp("founded"))
+    founded.found()
+    return founded
+
+
+@pytest.fixture
+def desk(first_desk: Desk, tmp_path: Path) -> Desk:
+    """A project with one key, whose repository is not made yet."""
+    return first_desk.copied(tmp_path)
+
+
+@pytest.fixture
+def founded(first_founded: Desk, tmp_path: Path) -> Desk:
+    """A project with one key, and its repository with a package in suite stable."""
+    return first_founded.copied(tmp_path)

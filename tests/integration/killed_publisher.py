@@ -5,10 +5,9 @@ Publishers to a folder are killed in `faults`.
 """
 
 import os
-import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.store.bucket import Bucket
 from bigtop_builder.repository.store.courier import Courier
 from bigtop_builder.repository.store.s3 import S3Store
-from bigtop_builder.run import Completed, run
 
 NEVER = -1
 
@@ -54,12 +52,6 @@ def act(repository: Repository, keyring: Keyring, word: str) -> None:
             collect(repository.state, keyring=keyring, clock=lambda: later, rules=Retention(keep=1))
         case _:
             repository.add("stable", [read_deb(Path(word))], keyring=keyring)
-
-
-def at_once(publishers: Iterable[list[str]]) -> Completed:
-    """Run several at the same time; what is printed says how often one failed."""
-    starts = [f"{shlex.join(argv)} || echo failed &" for argv in publishers]
-    return run(["sh", "-c", " ".join([*starts, "wait"])])
 
 
 class Countdown:

@@ -4,14 +4,14 @@
 import base64
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aged_site import AgedSite
 
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.attestations import Attestations
@@ -31,8 +31,10 @@ from bigtop_builder.repository.store import open_store
 from bigtop_builder.repository.store.filesystem import FilesystemStore
 from bigtop_builder.run import Completed, run
 from bigtop_builder.sbom.document import sbom_of
+from forked import program
 from health import problems
 from jar_forge import jar, package, pom
+from manifests import manifest
 from s3_server import BUCKET, variables, versitygw
 
 LOG4J = jar(pom("log4j", "log4j", "1.2.17"))
@@ -41,45 +43,18 @@ OLD = {"usr/lib/salute/log4j.jar": LOG4J, "usr/lib/salute/asm-3.1.jar": jar()}
 NEW = {"usr/lib/salute/log4j.jar": NEWER, "usr/lib/salute/x.war": jar({"b.jar": jar(pom("g", "b", "1"))})}
 
 
-def manifest(deb: Deb, said: Attestations, component: str) -> Manifest:
-    """Of a release with this one package."""
-    return Manifest.model_validate(
-        {
-            "tool": "t 1",
-            "created": "2026-01-02T03:04:05Z",
-            "release": "1.0",
-            "target": "deb12",
-            "recipe": "a" * 64,
-            "lock": "b" * 64,
-            "tree": {"repository": "r", "commit": "c" * 40, "tree": "d" * 40, "patches": []},
-            "verdict": "e" * 64,
-            "components": [
-                {
-                    "name": component,
-                    "version": "1",
-                    "stamp": "1",
-                    "step": "f" * 64,
-                    "serial": 1,
-                    "source": None,
-                    "image": {"name": "i"},
-                    "log": "0" * 64,
-                    "seconds": 1,
-                    "provenance": said.provenance(component),
-                    "packages": [
-                        {
-                            "file": deb.path.name,
-                            "name": deb.name,
-                            "version": deb.version,
-                            "architecture": "all",
-                            "size": deb.size,
-                            "sha256": deb.sha256,
-                            "sbom": said.sbom(deb.sha256),
-                        }
-                    ],
-                }
-            ],
-        }
-    )
+def released(deb: Deb, said: Attestations, component: str) -> Manifest:
+    """The manifest of a release with this one package."""
+    package = {
+        "file": deb.path.name,
+        "name": deb.name,
+        "version": deb.version,
+        "architecture": "all",
+        "size": deb.size,
+        "sha256": deb.sha256,
+        "sbom": said.sbom(deb.sha256),
+    }
+    return manifest(component, [package], provenance=said.provenance(component))
 
 
 def statement(deb: Deb) -> bytes:
@@ -98,26 +73,12 @@ def statement(deb: Deb) -> bytes:
 
 
 @dataclass
-class Site:
-    """A repository, its keys, and the days that have gone by."""
+class Site(AgedSite):
+    """A repository and its keys."""
 
-    folder: Path
     store: KeyStore
     keyring: Keyring
     debs: dict[str, Deb] = field(default_factory=dict)
-    gone_by: timedelta = timedelta()
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "repository"
-
-    @property
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.gone_by
-
-    @property
-    def repository(self) -> Repository:
-        return Repository(FilesystemStore(self.root, sync=False), clock=lambda: self.now)
 
     def release(
         self, files: dict[str, bytes], version: str, *, name: str = "salute", replace: bool = False
@@ -125,7 +86,7 @@ class Site:
         """Publish a package as `release` does, and return the snapshot's id."""
         deb = self.debs[version] = read_deb(package(self.folder, files, name=name, version=version))
         said = Attestations(sboms={deb.sha256: sbom_of(deb.path)}, statements={name: statement(deb)})
-        made = manifest(deb, said, name)
+        made = released(deb, said, name)
         state = self.repository.state
         return self.repository.add(
             "stable",
@@ -148,8 +109,7 @@ class Site:
             "BIGTOP_BUILDER_KEYS_DIR": str(self.store.folder),
             "BIGTOP_BUILDER_CACHE_DIR": str(self.folder / "cache"),
         }
-        argv = [sys.executable, "-m", "bigtop_builder", *words, "--repo", str(repo or self.root)]
-        return run(argv, env=env, cwd=self.folder, check=False)
+        return program(*words, "--repo", repo or self.root, env=env, cwd=self.folder)
 
     def records(self) -> list[str]:
         return sorted(

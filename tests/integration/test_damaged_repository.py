@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from past import Past
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, SigningError
+from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.check import Health, examine
@@ -39,16 +41,25 @@ def root(repository: Repository) -> Path:
     return Path(repository.store.name)
 
 
-@pytest.fixture
-def deb(tmp_path: Path) -> Callable[[str], Deb]:
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Deb]:
     """Makes packages, each once."""
-    return cache(lambda version: read_deb(write_deb(tmp_path, "zoo", version)))
+    folder = tmp_path_factory.mktemp("debs")
+    return cache(lambda version: read_deb(write_deb(folder, "zoo", version)))
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring, deb: Callable[[str], Deb]
+) -> Past:
+    root = tmp_path_factory.mktemp("made") / "apt"
+    return Past.of(root, store, keyring, "stable", [deb(one) for one in "1234"])
 
 
 @pytest.fixture
-def ids(repository: Repository, keyring: Keyring, deb: Callable[[str], Deb]) -> list[str]:
+def ids(repository: Repository, made: Past) -> list[str]:
     """Snapshots of `stable`, oldest first; it points to the last one."""
-    return [repository.add("stable", [deb(one)], keyring=keyring).snapshot for one in "1234"]
+    return made.into(repository)
 
 
 def health(repository: Repository) -> Health:

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, describe
+from bigtop_builder.cache import RESULT, ResultCache
 from bigtop_builder.depot import BucketDepot
-from bigtop_builder.manifest import ImageRecord
+from results import DEB, STAMP, STEP, put
 from s3_server import BUCKET, SECRET, Server, variables, versitygw, way
 
-STEP, STAMP = "a" * 64, "1+bt1.0.0.1~deb12"
 URL = f"s3://{BUCKET}/results/of/builds"
-DEB = "hadoop_3.3.6_amd64.deb"
 LARGE = 40 << 20
 """More than one part of an upload."""
 
@@ -36,28 +34,9 @@ def machine(folder: Path, url: str) -> ResultCache:
     return ResultCache(folder, BucketDepot(url))
 
 
-def put(cache: ResultCache, payload: bytes) -> Result:
-    with cache.making() as folder:
-        (folder / DEB).write_bytes(payload)
-        (folder / LOG).write_text("a log\n")
-        result = Result(
-            recipe="1.0.0-deb12",
-            component="hadoop",
-            version="3.3.6",
-            stamp=STAMP,
-            step=STEP,
-            inputs={"packaging": "1"},
-            source=None,
-            image=ImageRecord(name="an image"),
-            seconds=1.5,
-            files=describe(folder),
-        )
-        return cache.put(folder, result)
-
-
 def test_a_large_result_goes_to_the_bucket_and_comes_to_another_machine(shared: str, tmp_path: Path) -> None:
     payload = bytes(range(256)) * (LARGE // 256)
-    built = put(machine(tmp_path / "ours", shared), payload)
+    built = put(machine(tmp_path / "ours", shared), payload=payload)
     theirs = machine(tmp_path / "theirs", shared)
     assert theirs.remote(STEP, STAMP) == shared
     assert theirs.obtain(STEP, STAMP, hashed=False) == built
@@ -65,20 +44,20 @@ def test_a_large_result_goes_to_the_bucket_and_comes_to_another_machine(shared: 
 
 
 def test_of_two_builders_at_once_the_first_ones_result_stands(shared: str, tmp_path: Path) -> None:
-    first = put(machine(tmp_path / "ours", shared), b"our bytes")
-    assert put(machine(tmp_path / "theirs", shared), b"their bytes") == first
+    first = put(machine(tmp_path / "ours", shared), payload=b"our bytes")
+    assert put(machine(tmp_path / "theirs", shared), payload=b"their bytes") == first
 
 
 def test_an_object_that_was_altered_in_the_bucket_is_refused_and_replaced(
     shared: str, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    built = put(machine(tmp_path / "ours", shared), b"our bytes")
+    built = put(machine(tmp_path / "ours", shared), payload=b"our bytes")
     place = server.folder / shared.removeprefix("s3://") / f"objects/{built.debs[0].sha256[:2]}"
     (place / built.debs[0].sha256).write_bytes(b"Our bytes")
     theirs = machine(tmp_path / "theirs", shared)
     assert theirs.obtain(STEP, STAMP, hashed=False) is None
     assert "is not what its name says" in caplog.text
-    again = put(theirs, b"our bytes")
+    again = put(theirs, payload=b"our bytes")
     assert again.files == built.files
     assert machine(tmp_path / "third", shared).obtain(STEP, STAMP, hashed=True) == again
 
@@ -95,7 +74,7 @@ def test_a_bucket_that_fails_is_told_once_without_a_secret_and_done_without(
         between.fault = lambda _method, _path: "503"
         ours = machine(tmp_path / "ours", shared)
         assert ours.remote(STEP, STAMP) == ""
-        built = put(ours, b"our bytes")
+        built = put(ours, payload=b"our bytes")
     assert ours.obtain(STEP, STAMP, hashed=True) == built
     assert caplog.text.count("going on without") == 1
     assert SECRET not in caplog.text
@@ -106,7 +85,7 @@ def test_a_record_is_written_last(
 ) -> None:
     with way(server.port) as between:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{between.port}")
-        put(machine(tmp_path / "ours", shared), b"our bytes")
+        put(machine(tmp_path / "ours", shared), payload=b"our bytes")
         written = [path for line in between.seen for verb, path in [line.split(" ", 1)] if verb == "PUT"]
     assert len(written) == 3
     assert written[-1].partition("?")[0].endswith(f"/{RESULT}")

@@ -2,14 +2,16 @@
 """Indices joined of kept blocks, read by the apt of each Debian release that hosts may run."""
 
 import hashlib
+import shutil
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from rooms import chroots, site
+from rooms import debian
 
 from bigtop_builder.artifact import Deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.layout import Form
 from bigtop_builder.repository.publish import Repository
@@ -73,26 +75,26 @@ def kept(root: Path, form: str) -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory, store: KeyStore) -> Iterator[dict[Form, str]]:
+    """URLs of repositories with their indices in one form each."""
+    forms: tuple[Form, ...] = (".gz", ".xz", ".zst")
+    with ExitStack() as stack:
+        made = {form: publish(tmp_path_factory.mktemp(form[1:]), store, (form,)) for form in forms}
+        yield {form: stack.enter_context(serve(Path(one.store.name))) for form, one in made.items()}
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("suite", ["bullseye", "bookworm", "trixie"])
 def test_the_apt_of_each_debian_reads_joined_gz_xz_and_zst(
-    suite: str, tmp_path: Path, store: KeyStore
+    suite: str, store: KeyStore, addresses: dict[Form, str]
 ) -> None:
-    workspace, settings = site()
-    base = BaseSpec(distribution="debian", suite=suite, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     with store.open() as keyring:
         key = keyring.export_public(store.fingerprints(), armor=False)
-    for form in (".gz", ".xz", ".zst"):
-        folder = tmp_path / form[1:]
-        folder.mkdir()
-        repository = publish(folder, store, (form,))
-        with (
-            serve(Path(repository.store.name)) as url,
-            chroots()._unpacked(tarball, "apt", {}) as room,
-        ):
+    with debian(suite) as room:
+        for url in addresses.values():
             script = (
-                f"rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; "
+                f"rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*; "
                 f"echo {b64encode(key).decode()} | base64 -d >/etc/apt/key.gpg; "
                 f"echo 'deb [signed-by=/etc/apt/key.gpg] {url} stable main' >/etc/apt/sources.list; "
                 "apt-get -q -o Acquire::http::Proxy=DIRECT -o APT::Sandbox::User=root update 2>&1; "
@@ -100,11 +102,11 @@ def test_the_apt_of_each_debian_reads_joined_gz_xz_and_zst(
                 f"package{NUMBER}; apt-cache show package{NUMBER}"
             )
             said = room.run(["sh", "-ec", script]).text
-        assert "W:" not in said, said
-        assert "E:" not in said, said
-        assert f"\n{NUMBER + 1}\n" in said, said
-        assert f"Candidate: 1.{NUMBER}-1" in said, said
-        assert f"Its number is {NUMBER}." in said, said
+            assert "W:" not in said, said
+            assert "E:" not in said, said
+            assert f"\n{NUMBER + 1}\n" in said, said
+            assert f"Candidate: 1.{NUMBER}-1" in said, said
+            assert f"Its number is {NUMBER}." in said, said
 
 
 def indices(repository: Repository) -> Path:
@@ -121,13 +123,28 @@ def test_xz_and_gzip_themselves_read_joined_indices(tmp_path: Path, store: KeySt
     assert problems(repository.state) == ()
 
 
-def test_one_more_package_writes_one_block_in_each_form(tmp_path: Path, store: KeyStore) -> None:
-    repository = publish(tmp_path, store, (".gz", ".xz"))
-    root = Path(repository.store.name)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, store: KeyStore) -> Path:
+    """Folder of a repository with its indices in two forms, to be copied, and of its packages."""
+    folder = tmp_path_factory.mktemp("made")
+    publish(folder, store, (".gz", ".xz"))
+    return folder
+
+
+@pytest.fixture
+def two_forms(tmp_path: Path, made: Path) -> Repository:
+    shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Repository.open(tmp_path / "repository", sync=False)
+
+
+def test_one_more_package_writes_one_block_in_each_form(
+    two_forms: Repository, tmp_path: Path, store: KeyStore
+) -> None:
+    root = Path(two_forms.store.name)
     before = {form: kept(root, form) for form in (".gz", ".xz")}
     with store.open() as keyring:
         more = debs(tmp_path / "debs", NUMBER + 1, 1)
-        assert repository.add("stable", more, keyring=keyring, verify=False).changed
+        assert two_forms.add("stable", more, keyring=keyring, verify=False).changed
     for form, blocks in before.items():
         after = kept(root, form)
         assert len(after.keys() - blocks.keys()) == 1
@@ -135,18 +152,17 @@ def test_one_more_package_writes_one_block_in_each_form(tmp_path: Path, store: K
 
 
 def test_a_repository_from_before_xz_was_kept_gets_its_blocks_on_the_way(
-    tmp_path: Path, store: KeyStore
+    two_forms: Repository, tmp_path: Path, store: KeyStore
 ) -> None:
-    repository = publish(tmp_path, store, (".gz", ".xz"))
-    root = Path(repository.store.name)
+    root = Path(two_forms.store.name)
     before = kept(root, ".xz").keys()
     whole = {path.name: path.read_bytes() for path in (root / "state/blocks").glob("*.xz")}
     for path in (root / "state/blocks").glob("*.xz"):
         path.unlink()
     with store.open() as keyring:
-        repository.add("stable", debs(tmp_path / "debs", NUMBER + 1, 1), keyring=keyring, verify=False)
+        two_forms.add("stable", debs(tmp_path / "debs", NUMBER + 1, 1), keyring=keyring, verify=False)
     now = {path.name: path.read_bytes() for path in (root / "state/blocks").glob("*.xz")}
     shared = before & now.keys()
     assert len(shared) >= len(before) - 3
     assert all(now[name] == whole[name] for name in shared)
-    assert problems(repository.state) == ()
+    assert problems(two_forms.state) == ()

@@ -3,79 +3,24 @@
 
 import json
 import re
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Self
 
 import pytest
+from keepers_desk import Desk
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.keys import KeyStore
 from bigtop_builder.publishing import hand_out, load_archive
 from bigtop_builder.repository import keyring_package
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
-from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
 
 NAME = "test-archive-keyring"
-
-
-@dataclass
-class Desk:
-    """A project with one key, as it is worked on at one machine."""
-
-    project: Path
-    home: Path
-    old: str = ""
-
-    def do(self, *words: object, status: int = 0) -> str:
-        """Run a command; its answer and its story."""
-        env = {
-            "HOME": str(self.home),
-            "BIGTOP_BUILDER_KEYS_DIR": str(self.home / "keys"),
-            "BIGTOP_BUILDER_PROJECT": str(self.project),
-        }
-        done = run([sys.executable, "-m", "bigtop_builder", *map(str, words)], env=env, check=False)
-        assert done.returncode == status, done.text + done.complaint
-        return done.text if "--json" in words and not status else done.text + done.complaint
-
-    @property
-    def store(self) -> KeyStore:
-        return KeyStore(self.home / "keys")
-
-    @property
-    def definition(self) -> Path:
-        return self.project / "repo/repository.toml"
-
-    def package(self, folder: str = "byhand") -> Path:
-        """The keyring package as `key package` makes it."""
-        said = self.do("key", "package", self.home / folder)
-        return Path(said.partition("_all.deb")[0] + "_all.deb")
-
-    def define(self, url: str = "http://x.example") -> None:
-        self.definition.write_text(
-            'format = 1\norigin = "Test"\nmaintainer = "Ann Bee <ann@bee.example>"\n'
-            f'url = "{url}"\nstorage = "srv"\nkeys = ["{self.old}"]\n[suites.stable]\ndescription = "x"\n'
-        )
-
-    def found(self) -> None:
-        self.do("repo", "init")
-        self.do("repo", "add", "stable", write_deb(self.home, "hello", "1.0"))
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(project=tmp_path / "project", home=tmp_path)
-    for folder in ("recipes", "patches", "repo"):
-        (desk.project / folder).mkdir(parents=True)
-    desk.old = desk.store.new("Ann Bee", "ann@bee.example")
-    desk.define()
-    return desk
 
 
 def version(package: Path) -> str:
@@ -111,7 +56,7 @@ def test_a_host_with_a_package_from_before_the_rotation_takes_the_one_from_after
         desk.do("repo", "check")
         with pytest.raises(AssertionError, match="NO_PUBKEY"):
             host.update()
-    assert Repository.open(desk.project / "srv").state.settings().keys == (new,)
+    assert desk.repository.state.settings().keys == (new,)
 
 
 def test_the_same_content_keeps_its_version_and_a_change_back_is_a_new_one(desk: Desk) -> None:
@@ -179,30 +124,28 @@ def test_two_machines_in_the_same_second_give_different_versions_and_the_later_o
 
 
 def test_a_package_by_hand_above_that_of_the_suite_and_without_the_new_key_keeps_a_rotation_open(
-    desk: Desk,
+    founded: Desk,
 ) -> None:
-    desk.found()
-    desk.do("repo", "add", "stable", desk.package())
-    desk.do("key", "rotate", desk.old)
-    record = desk.store.folder / f"{NAME}.given"
+    founded.do("repo", "add", "stable", founded.package())
+    founded.do("key", "rotate", founded.old)
+    record = founded.store.folder / f"{NAME}.given"
     torn = record.read_text() + "20990101.000000.1 77"  # a disk was full
-    record.write_text(torn + f"\n20990101.000001.1 {'0' * 64} {desk.old}\n")
-    said = desk.do("key", "rotate", desk.old, "--finish", status=9)
+    record.write_text(torn + f"\n20990101.000001.1 {'0' * 64} {founded.old}\n")
+    said = founded.do("key", "rotate", founded.old, "--finish", status=9)
     assert "or hosts can have a higher one without it" in said
     (way_out,) = re.findall(r"bigtop-builder (key rotate \w+ --to \w+)", said)
-    desk.do(*way_out.split())
-    desk.do("key", "rotate", desk.old, "--finish")
-    assert Repository.open(desk.project / "srv").state.settings().keys != (desk.old,)
+    founded.do(*way_out.split())
+    founded.do("key", "rotate", founded.old, "--finish")
+    assert founded.repository.state.settings().keys != (founded.old,)
 
 
-def test_a_definition_that_lacks_a_key_of_the_repository_makes_no_package(desk: Desk) -> None:
-    desk.found()
-    stale = desk.definition.read_text()
-    new = json.loads(desk.do("key", "rotate", desk.old, "--json"))["new"]
-    desk.definition.write_text(stale)
-    said = desk.do("key", "package", desk.home / "byhand", status=2)
+def test_a_definition_that_lacks_a_key_of_the_repository_makes_no_package(founded: Desk) -> None:
+    stale = founded.definition.read_text()
+    new = json.loads(founded.do("key", "rotate", founded.old, "--json"))["new"]
+    founded.definition.write_text(stale)
+    said = founded.do("key", "package", founded.home / "byhand", status=2)
     assert f"does not name {new}" in said
-    assert not (desk.home / "byhand").exists()
+    assert not (founded.home / "byhand").exists()
 
 
 def test_a_file_with_other_bytes_is_not_overwritten(desk: Desk) -> None:
@@ -228,23 +171,22 @@ def test_what_was_given_out_is_recorded_once_with_its_keys(desk: Desk) -> None:
     assert (one.version, one.sha256, one.keys) == (package.version, package.sha256, {desk.old})
 
 
-def test_a_rotation_that_fails_again_and_again_makes_one_key(desk: Desk) -> None:
-    desk.found()
-    kept, aside = desk.project / "srv/state/keys", desk.home / "aside"
+def test_a_rotation_that_fails_again_and_again_makes_one_key(founded: Desk) -> None:
+    kept, aside = founded.project / "srv/state/keys", founded.home / "aside"
     kept.rename(aside)
     kept.write_text("no folder: nothing can be written here")
     for _ in range(2):
-        desk.do("key", "rotate", desk.old, status=10)
-        (new,) = set(desk.store.fingerprints()) - {desk.old}
+        founded.do("key", "rotate", founded.old, status=10)
+        (new,) = set(founded.store.fingerprints()) - {founded.old}
     kept.unlink()
     aside.rename(kept)
-    said = desk.do("key", "rotate", desk.old)
-    assert f"an earlier run made {new} to follow {desk.old}" in said
-    assert Repository.open(desk.project / "srv").state.settings().keys == (desk.old, new)
-    assert set(desk.store.fingerprints()) == {desk.old, new}
-    assert not list(desk.store.folder.glob("*.follows"))
-    desk.do("key", "rotate", new, "--finish", "--hosts-have-new-key")
-    third = json.loads(desk.do("key", "rotate", desk.old, "--json"))["new"]
+    said = founded.do("key", "rotate", founded.old)
+    assert f"an earlier run made {new} to follow {founded.old}" in said
+    assert founded.repository.state.settings().keys == (founded.old, new)
+    assert set(founded.store.fingerprints()) == {founded.old, new}
+    assert not list(founded.store.folder.glob("*.follows"))
+    founded.do("key", "rotate", new, "--finish", "--hosts-have-new-key")
+    third = json.loads(founded.do("key", "rotate", founded.old, "--json"))["new"]
     assert third != new, "a key that was dropped is not taken up again"
 
 
@@ -271,40 +213,37 @@ def test_a_repository_that_is_not_there_is_not_to_be_rotated(desk: Desk, tmp_pat
     assert "in a repository that this one signs already" in said
 
 
-def test_a_revocation_right_after_a_rotation_says_which_hosts_it_locks_out(desk: Desk) -> None:
-    desk.found()
-    desk.do("repo", "add", "stable", desk.package())
-    said = desk.do("key", "rotate", desk.old)
+def test_a_revocation_right_after_a_rotation_says_which_hosts_it_locks_out(founded: Desk) -> None:
+    founded.do("repo", "add", "stable", founded.package())
+    said = founded.do("key", "rotate", founded.old)
     assert said.count("its revocation certificate is ") == 1
     assert said.count(".revocation.asc: keep a copy elsewhere") == 1
-    done = json.loads(desk.do("key", "revoke", desk.old, "--why", "stolen", "--json"))
+    done = json.loads(founded.do("key", "revoke", founded.old, "--why", "stolen", "--json"))
     (warning,) = done["warnings"]
-    assert warning.startswith(f"hosts that know {desk.old} alone refuse stable until you bring them")
+    assert warning.startswith(f"hosts that know {founded.old} alone refuse stable until you bring them")
     assert warning.endswith("bigtop-builder key package .")
 
 
-def test_a_rotation_that_is_finished_again_signs_nothing(desk: Desk) -> None:
-    desk.found()
-    desk.do("key", "rotate", desk.old)
-    desk.do("key", "rotate", desk.old, "--finish", "--hosts-have-new-key")
-    before = [one.serial for one in Repository.open(desk.project / "srv").state.history("stable")]
-    said = desk.do("key", "rotate", desk.old, "--finish", "--hosts-have-new-key")
+def test_a_rotation_that_is_finished_again_signs_nothing(founded: Desk) -> None:
+    founded.do("key", "rotate", founded.old)
+    founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
+    before = [one.serial for one in founded.repository.state.history("stable")]
+    said = founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
     assert "nothing is to be signed anew" in said
-    assert [one.serial for one in Repository.open(desk.project / "srv").state.history("stable")] == before
+    assert [one.serial for one in founded.repository.state.history("stable")] == before
 
 
-def test_a_definition_with_other_keys_than_the_repository_is_told_of_once(desk: Desk) -> None:
-    desk.found()
-    desk.old = desk.store.new("Eve Bee", "eve@bee.example")
-    desk.define()
-    (desk.home / "more").mkdir()
-    deb = write_deb(desk.home / "more", "yak", "1")
+def test_a_definition_with_other_keys_than_the_repository_is_told_of_once(founded: Desk) -> None:
+    founded.old = founded.store.new("Eve Bee", "eve@bee.example")
+    founded.define()
+    (founded.home / "more").mkdir()
+    deb = write_deb(founded.home / "more", "yak", "1")
     for words in (
         ("repo", "check"),
         ("repo", "refresh"),
         ("repo", "add", "stable", deb),
     ):
-        assert desk.do(*words).count(f"names the keys {desk.old}, and") == 1, words
+        assert founded.do(*words).count(f"names the keys {founded.old}, and") == 1, words
 
 
 def test_a_key_store_that_cannot_be_read_is_no_empty_one(desk: Desk) -> None:

@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from past import Past
 
 from apt_host import write_deb
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed, InputError, PublishError
+from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout, rotation
 from bigtop_builder.repository.catalog import listed
@@ -31,16 +33,25 @@ def root(repository: Repository) -> Path:
     return Path(repository.store.name)
 
 
-@pytest.fixture
-def deb(tmp_path: Path) -> Callable[..., Deb]:
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deb]:
     """Makes packages, each once."""
-    return cache(lambda version, name="zoo": read_deb(write_deb(tmp_path, name, version)))
+    folder = tmp_path_factory.mktemp("debs")
+    return cache(lambda version, name="zoo": read_deb(write_deb(folder, name, version)))
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring, deb: Callable[..., Deb]
+) -> Past:
+    root = tmp_path_factory.mktemp("made") / "apt"
+    return Past.of(root, store, keyring, "testing", [deb(one) for one in "123"])
 
 
 @pytest.fixture
-def ids(repository: Repository, keyring: Keyring, deb: Callable[..., Deb]) -> list[str]:
+def ids(repository: Repository, made: Past) -> list[str]:
     """Snapshots of `testing`, oldest first; it points to the last one, and `stable` to none."""
-    found = [repository.add("testing", [deb(one)], keyring=keyring).snapshot for one in "123"]
+    found = made.into(repository)
     repository.define("stable", SuiteSettings(codename="stable"))
     return found
 

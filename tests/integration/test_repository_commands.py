@@ -14,6 +14,7 @@ from apt_host import write_deb
 from bigtop_builder.cli import COMMANDS
 from bigtop_builder.cli.repo import VERBS
 from bigtop_builder.run import Completed, run
+from forked import program
 
 Tool = Callable[..., Completed]
 
@@ -30,8 +31,7 @@ def tool(tmp_path: Path, key: tuple[Path, str]) -> Tool:
         f'storage = "apt"\nkeys = ["0x{fingerprint.lower()}"]\n[suites.testing]\n[suites.stable]\n'
     )
     env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(folder)}
-    argv = [sys.executable, "-m", "bigtop_builder", "--project", str(project)]
-    return lambda *words: run([*argv, *words], env=env, cwd=tmp_path, check=False)
+    return lambda *words: program("--project", project, *words, env=env, cwd=tmp_path)
 
 
 @pytest.fixture
@@ -138,10 +138,9 @@ def test_a_project_is_named_only_where_it_is_asked(key: tuple[Path, str], deb: P
     (project / "recipes").mkdir(parents=True)
     variables = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(key[0])}
     variables["BIGTOP_BUILDER_PROJECT"] = str(project)
-    argv = [sys.executable, "-m", "bigtop_builder"]
 
     def told(*words: str) -> str:
-        return run([*argv, *words], env=variables, cwd=tmp_path, check=False).complaint
+        return program(*words, env=variables, cwd=tmp_path).complaint
 
     assert "project: " not in told("repo", "init", "apt", "--key", key[1], "--origin", "Ours")
     assert "project: " not in told("repo", "add", "stable", str(deb), "--repo", "apt")

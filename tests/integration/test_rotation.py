@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rooms import chroots
-from rooms import site as room_site
+from keepers_desk import Desk
+from rooms import debian
 
 from apt_host import AptHost, write_deb
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring, verify
@@ -28,8 +27,8 @@ from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rotation import begin
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.repository.withdraw import withdraw
-from bigtop_builder.run import run
 from bigtop_builder.succession import Succession
+from forked import program
 
 
 @dataclass
@@ -77,17 +76,28 @@ class Site:
         return sorted(path.name for path in (self.folder / "dists").iterdir())
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    store = KeyStore(tmp_path / "keys")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys, and the repository that they sign, to be copied."""
+    place = tmp_path_factory.mktemp("made")
+    store = KeyStore(place / "keys")
     old = store.new("Ann Bee", "ann@bee.example")
-    folder = tmp_path / "srv"
-    (tmp_path / "hosts").mkdir()
     with store.open([old]) as keyring:
-        repository = Repository.init(folder, origin="Test", keyring=keyring, fingerprints=[old], sync=False)
-        deb = read_deb(write_deb(tmp_path, "hello", "1.0"))
+        repository = Repository.init(
+            place / "srv", origin="Test", keyring=keyring, fingerprints=[old], sync=False
+        )
+        deb = read_deb(write_deb(place, "hello", "1.0"))
         repository.add("testing", [deb], keyring=keyring)
         repository.promote("testing", "stable", keyring=keyring, new_suite=True)
+    return place
+
+
+@pytest.fixture
+def site(tmp_path: Path, made: Path) -> Iterator[Site]:
+    shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
+    store, folder = KeyStore(tmp_path / "keys"), tmp_path / "srv"
+    (old,) = store.fingerprints()
+    (tmp_path / "hosts").mkdir()
     with serve(folder, host="127.0.0.1", port=0) as url:
         yield Site(folder=folder, store=store, old=old, url=url, hosts=tmp_path / "hosts")
 
@@ -343,7 +353,7 @@ def test_the_commands_rotate_a_projects_repository_with_its_keyring_package(
     }
 
     def do(*words: str, status: int = 0) -> dict[str, object]:
-        done = run([sys.executable, "-m", "bigtop_builder", *words], env=env, check=False)
+        done = program(*words, env=env)
         assert done.returncode == status, done.complaint
         found: dict[str, object] = json.loads(done.text) if "--json" in words and not status else {}
         return found
@@ -393,82 +403,36 @@ def test_the_commands_rotate_a_projects_repository_with_its_keyring_package(
     do("repo", "check")
 
 
-@dataclass
-class Project:
-    """A project with a repository definition and one key, and its commands."""
-
-    folder: Path
-    home: Path
-    old: str = ""
-
-    def do(self, *words: str, status: int = 0) -> str:
-        """Run a command; its answer and its story."""
-        env = {
-            "HOME": str(self.home),
-            "BIGTOP_BUILDER_KEYS_DIR": str(self.home / "keys"),
-            "BIGTOP_BUILDER_PROJECT": str(self.folder),
-        }
-        done = run([sys.executable, "-m", "bigtop_builder", *words], env=env, check=False)
-        assert done.returncode == status, done.complaint
-        return done.text if "--json" in words and not status else done.text + done.complaint
-
-    @property
-    def store(self) -> KeyStore:
-        return KeyStore(self.home / "keys")
-
-    @property
-    def repository(self) -> Repository:
-        return Repository.open(self.folder / "srv", sync=False)
-
-    def define(self, key: str) -> None:
-        (self.folder / "repo/repository.toml").write_text(
-            'format = 1\norigin = "Test"\nmaintainer = "Ann Bee <ann@bee.example>"\nurl = "http://x.example"\n'
-            f'storage = "srv"\nkeys = ["{key}"]\n[suites.stable]\ndescription = "x"\n'
-        )
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project(folder=tmp_path / "project", home=tmp_path)
-    for folder in ("recipes", "patches", "repo"):
-        (made.folder / folder).mkdir(parents=True)
-    made.old = made.store.new("Ann Bee", "ann@bee.example")
-    made.define(made.old)
-    made.do("repo", "init")
-    made.do("repo", "add", "stable", str(write_deb(tmp_path, "hello", "1.0")))
-    return made
-
-
 def test_a_rotation_that_no_keyring_package_brings_to_hosts_says_so_and_does_not_end(
-    project: Project, tmp_path: Path
+    founded: Desk, tmp_path: Path
 ) -> None:
-    done = json.loads(project.do("key", "rotate", project.old, "--json"))
+    done = json.loads(founded.do("key", "rotate", founded.old, "--json"))
     (warning,) = done["warnings"]
     assert done["keyring_package_lacks_key_in"] == ["stable"]
     assert f"stable has no keyring package with {done['new']}" in warning
     assert "bigtop-builder key package ., then repo add stable" in warning
-    said = project.do("key", "rotate", project.old, "--finish", status=9)
+    said = founded.do("key", "rotate", founded.old, "--finish", status=9)
     assert "hosts that know" in said
     assert "--hosts-have-new-key" in said
-    assert project.repository.state.settings().keys == (project.old, done["new"])
-    project.do("key", "package", str(tmp_path / "package"))
-    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
-    done = json.loads(project.do("key", "rotate", project.old, "--finish", "--json"))
+    assert founded.repository.state.settings().keys == (founded.old, done["new"])
+    founded.do("key", "package", str(tmp_path / "package"))
+    founded.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    done = json.loads(founded.do("key", "rotate", founded.old, "--finish", "--json"))
     assert done["warnings"] == []
-    project.do("repo", "check")
+    founded.do("repo", "check")
 
 
 def test_an_old_keyring_package_does_not_end_a_rotation_and_the_word_of_its_keeper_does(
-    project: Project, tmp_path: Path
+    founded: Desk, tmp_path: Path
 ) -> None:
-    project.do("key", "package", str(tmp_path / "package"))
-    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
-    new = project.store.new("Ann Bee", "ann@bee.example")
-    with project.store.open([project.old, new]) as keyring:  # a rotation that was killed before its last step
-        begin(project.repository, project.old, new, keyring=keyring)
-    said = project.do("key", "rotate", project.old, "--finish", status=9)
-    assert f"key rotate {project.old} --to {new}" in said
-    done = json.loads(project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key", "--json"))
+    founded.do("key", "package", str(tmp_path / "package"))
+    founded.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    new = founded.store.new("Ann Bee", "ann@bee.example")
+    with founded.store.open([founded.old, new]) as keyring:  # a rotation that was killed before its last step
+        begin(founded.repository, founded.old, new, keyring=keyring)
+    said = founded.do("key", "rotate", founded.old, "--finish", status=9)
+    assert f"key rotate {founded.old} --to {new}" in said
+    done = json.loads(founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key", "--json"))
     assert done["keys"] == [new]
     assert done["keyring_package_in"] == ["stable"]
 
@@ -489,48 +453,48 @@ def test_a_rotation_of_a_repository_without_a_definition_ends_by_the_word_of_its
 
 
 def test_a_subkey_does_not_go_before_a_keyring_package_has_brought_its_successor(
-    project: Project, tmp_path: Path
+    founded: Desk, tmp_path: Path
 ) -> None:
-    offline = project.store.new("Ann Bee", "ann@bee.example", offline=tmp_path / "safe")
-    project.do("key", "rotate", project.old, "--to", offline)
-    project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key")
+    offline = founded.store.new("Ann Bee", "ann@bee.example", offline=tmp_path / "safe")
+    founded.do("key", "rotate", founded.old, "--to", offline)
+    founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
 
     def subkey(*words: str, status: int = 0) -> str:
-        return project.do("key", "rotate", offline, "--subkey", *words, status=status)
+        return founded.do("key", "rotate", offline, "--subkey", *words, status=status)
 
     subkey("--primary", str(tmp_path / "safe"))
     said = subkey("--finish", status=9)
     assert "the keyring package in stable has not" in said
     assert "--hosts-have-new-key" in said
-    project.do("key", "package", str(tmp_path / "package"))
-    project.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
+    founded.do("key", "package", str(tmp_path / "package"))
+    founded.do("repo", "add", "stable", *map(str, (tmp_path / "package").iterdir()))
     subkey("--finish")
-    with project.store.open([offline]) as keyring:
+    with founded.store.open([offline]) as keyring:
         assert len(keyring.key(offline).signing) == 1
     subkey("--finish")
     subkey("--primary", str(tmp_path / "safe"))
     subkey("--finish")
-    project.do("repo", "check")
+    founded.do("repo", "check")
 
 
 def test_check_names_the_command_that_completes_a_change_of_keys(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    founded: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = project.store.new("Ann Bee", "ann@bee.example")
+    new = founded.store.new("Ann Bee", "ann@bee.example")
 
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, project.store.open([project.old, new]) as keyring:
+    with monkeypatch.context() as patched, founded.store.open([founded.old, new]) as keyring:
         patched.setattr("bigtop_builder.repository.rotation.refresh_locked", stopped)
         with pytest.raises(KeyboardInterrupt):
-            begin(project.repository, project.old, new, keyring=keyring)
-    said = project.do("repo", "check", status=1)
-    assert f"bigtop-builder key rotate {project.old} --to {new} completes it" in said
-    done = json.loads(project.do("key", "rotate", project.old, "--json"))
-    assert (done["new"], done["keys"]) == (new, [project.old, new])
-    assert len(project.store.fingerprints()) == 2
-    project.do("repo", "check")
+            begin(founded.repository, founded.old, new, keyring=keyring)
+    said = founded.do("repo", "check", status=1)
+    assert f"bigtop-builder key rotate {founded.old} --to {new} completes it" in said
+    done = json.loads(founded.do("key", "rotate", founded.old, "--json"))
+    assert (done["new"], done["keys"]) == (new, [founded.old, new])
+    assert len(founded.store.fingerprints()) == 2
+    founded.do("repo", "check")
 
 
 def test_check_takes_no_command_from_a_release_that_somebody_else_signed(site: Site) -> None:
@@ -546,26 +510,26 @@ def test_check_takes_no_command_from_a_release_that_somebody_else_signed(site: S
     assert not any(f"key rotate {eve}" in one for one in (*health.problems, *health.warnings))
 
 
-def test_a_key_that_expired_is_followed_by_one_command_and_no_orphan_is_made(project: Project) -> None:
+def test_a_key_that_expired_is_followed_by_one_command_and_no_orphan_is_made(founded: Desk) -> None:
     with Keyring() as keyring:
-        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="seconds=15")
-        project.store.take(keyring.export_secret(short))
-    project.do("key", "rotate", project.old, "--to", short)
-    project.do("key", "rotate", project.old, "--finish", "--hosts-have-new-key")
-    time.sleep(16)
+        short = keyring.new_key("Ann Bee", "ann@bee.example", expires="1d")
+        founded.store.take(keyring.export_secret(short))
+    founded.do("key", "rotate", founded.old, "--to", short)
+    founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
+    ahead = "+2d"
     way_out = f"key rotate {short} --finish --to NEW"
-    before = project.store.fingerprints()
-    assert way_out in project.do("key", "rotate", short, status=9)
-    assert project.store.fingerprints() == before
-    said = project.do("repo", "check", status=1)
+    before = founded.store.fingerprints()
+    assert way_out in founded.do("key", "rotate", short, status=9, ahead=ahead)
+    assert founded.store.fingerprints() == before
+    said = founded.do("repo", "check", status=1, ahead=ahead)
     assert way_out in said
     assert f"only one by the expired key {short}" in said
     assert "repo refresh" not in said
     assert "bring it back" not in said
-    new = project.store.new("Ann Bee", "ann@bee.example")
-    done = json.loads(project.do("key", "rotate", short, "--finish", "--to", new, "--json"))
+    new = founded.store.new("Ann Bee", "ann@bee.example")
+    done = json.loads(founded.do("key", "rotate", short, "--finish", "--to", new, "--json", ahead=ahead))
     assert "by hand" in done["warnings"][0]
-    project.do("repo", "check")
+    founded.do("repo", "check", ahead=ahead)
 
 
 SIGNER = """import subprocess, sys
@@ -580,9 +544,6 @@ def test_the_apt_of_each_debian_takes_two_signatures_of_which_it_knows_one(
     site: Site, tmp_path: Path, suite: str
 ) -> None:
     """The second key is an HSM's, so that the joined block is read too."""
-    workspace, settings = room_site()
-    base = BaseSpec(distribution="debian", suite=suite, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     with Keyring() as hsm:
         new = hsm.new_key("Ann Bee", "ann@bee.example")
         (tmp_path / "hsm.py").write_text(SIGNER.format(home=str(hsm.home)))
@@ -590,7 +551,7 @@ def test_the_apt_of_each_debian_takes_two_signatures_of_which_it_knows_one(
         site.store.take(hsm.export_public([new]))
         site.succession.begin(site.old, new)
         said = []
-        with chroots()._unpacked(tarball, "apt", {}) as room:
+        with debian(suite) as room:
             for _ in ("InRelease", "Release.gpg"):
                 said += [room.run(["sh", "-ec", updating(site, key)]).text for key in (site.old, new)]
                 (site.folder / "dists/stable/InRelease").unlink(missing_ok=True)

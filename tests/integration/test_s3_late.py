@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def published_through(port: int) -> Iterator[Way]:
 def between(server: Server) -> Iterator[Way]:
     with published_through(server.port) as between:
         yield between
-    shutil.rmtree(server.folder / BUCKET / Bucket(URL).prefix)
+    shutil.rmtree(place(server))
 
 
 def begun(store: KeyStore, keyring: Keyring) -> Repository:
@@ -105,12 +106,36 @@ def repository(between: Way, store: KeyStore, keyring: Keyring) -> Repository:
     return begun(store, keyring)
 
 
+@pytest.fixture(scope="module")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Deb:
+    """Makes packages, each once."""
+    folder = tmp_path_factory.mktemp("debs")
+    return cache(lambda name: write_deb(folder, name, "1"))
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, server: Server, store: KeyStore, keyring: Keyring, deb: Deb
+) -> Path:
+    """What the server keeps of a repository of which gc removes a package, to be copied."""
+    with published_through(server.port):
+        repository = begun(store, keyring)
+        repository.add("stable", [read_deb(deb("zoo")), read_deb(deb("ape"))], keyring=keyring)
+        remove(repository, "stable", ["zoo"], keyring=keyring)
+        repository.add("stable", [read_deb(deb("bee"))], keyring=keyring)
+    kept = tmp_path_factory.mktemp("made") / "kept"
+    return Path(shutil.move(place(server), kept))
+
+
+def place(server: Server) -> Path:
+    """Where the server keeps the repository."""
+    return server.folder / BUCKET / Bucket(URL).prefix
+
+
 @pytest.fixture
-def unneeded(repository: Repository, keyring: Keyring, deb: Deb) -> Repository:
+def unneeded(made: Path, server: Server, repository: Repository) -> Repository:
     """A repository of which gc removes a package."""
-    repository.add("stable", [read_deb(deb("zoo")), read_deb(deb("ape"))], keyring=keyring)
-    remove(repository, "stable", ["zoo"], keyring=keyring)
-    repository.add("stable", [read_deb(deb("bee"))], keyring=keyring)
+    shutil.copytree(made, place(server), dirs_exist_ok=True)
     return repository
 
 
@@ -171,6 +196,7 @@ def test_a_removal_that_comes_late_takes_nothing_that_is_published_meanwhile(
 STOPPED = """
 import os, signal, sys
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.repository.gc import collect

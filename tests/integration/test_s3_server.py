@@ -8,17 +8,20 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from killed_publisher import act, at_once, publisher
+from killed_publisher import act, main, publisher
 
 from apt_host import AptHost
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.errors import PublishError
+from bigtop_builder.errors import BuilderError, PublishError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.export import export
@@ -32,6 +35,7 @@ from bigtop_builder.repository.store.bucket import IMMUTABLE, Bucket
 from bigtop_builder.repository.store.lease import LEASE
 from bigtop_builder.repository.store.s3 import Abilities, S3Store
 from bigtop_builder.run import Completed, run
+from forked import program, ran
 from health import problems
 from s3_server import ACCESS, BUCKET, SECRET, Server, nginx, variables, versitygw, way
 from verify_debs import make_deb
@@ -59,10 +63,10 @@ class Site:
     def add(self, *debs: Deb) -> None:
         assert self.repository.add("stable", debs, keyring=self.keyring).changed
 
-    def host(self, url: str) -> AptHost:
+    def host(self, url: str, name: str = "host") -> AptHost:
         """A host that reads the repository at a URL."""
         key = self.keyring.export_public([self.fingerprint], armor=False)
-        return AptHost.following(self.folder / "host", url=url, suite="stable", key=key)
+        return AptHost.following(self.folder / name, url=url, suite="stable", key=key)
 
     def versions(self) -> set[str]:
         """Names of all packages in the suite."""
@@ -103,6 +107,29 @@ def site(tmp_path: Path, store: KeyStore, server: Server, environment: dict[str,
         )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, store: KeyStore, server: Server) -> Path:
+    """Where the server keeps a repository that had zoo 1 and has zoo 2, to be copied."""
+    debs = tmp_path_factory.mktemp("debs")
+    with store.open() as keyring, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(server.port).items():
+            patch.setenv(name, value)
+        repository = Repository.init(
+            f"s3://{BUCKET}/made", origin="Test Origin", keyring=keyring, fingerprints=store.fingerprints()
+        )
+        for version in ("1", "2"):
+            repository.add("stable", [read_deb(make_deb(debs, "zoo", version=version))], keyring=keyring)
+    return server.folder / BUCKET / "made"
+
+
+@pytest.fixture
+def two(site: Site, made: Path) -> Site:
+    """A repository that had zoo 1 and has zoo 2."""
+    shutil.copytree(made, made.with_name(site.folder.name), dirs_exist_ok=True)
+    assert site.versions() == {"zoo 1", "zoo 2"}
+    return site
+
+
 @pytest.fixture
 def public(tmp_path: Path, environment: dict[str, str]) -> None:
     """Let anybody read what hosts need, and make the bucket a website."""
@@ -138,21 +165,23 @@ def ways(site: Site) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("public")
-@pytest.mark.parametrize("by_hash", ["yes", "no"])
-@pytest.mark.parametrize("read_from", ["bucket", "website"])
-def test_apt_installs_a_version_with_a_plus_from_what_is_public(
-    site: Site, read_from: str, by_hash: str
-) -> None:
+def test_apt_installs_a_version_with_a_plus_from_what_is_public(site: Site) -> None:
     site.add(site.deb("zoo", "1:2.0+dfsg-1+bt3.5.0.2~deb12"), site.deb("yak"))
-    host = site.host(ways(site)[read_from])
-    option = f"-oAcquire::By-Hash={by_hash}"
-    host.update(option)
+    hosts = [
+        (site.host(url, f"{read_from}-{by_hash}"), f"-oAcquire::By-Hash={by_hash}")
+        for read_from, url in ways(site).items()
+        for by_hash in ("yes", "no")
+    ]
+    for host, option in hosts:
+        host.update(option)
     site.add(site.deb("zoo", "1:3.0+bt1"))
-    host.update(option)
-    assert host.candidate("zoo") == "1:3.0+bt1"
+    for host, option in hosts:
+        host.update(option)
+        assert host.candidate("zoo") == "1:3.0+bt1"
     assert site.repository.rollback("stable", keyring=site.keyring).changed
-    host.update(option)
-    assert host.install("zoo") == "1:2.0+dfsg-1+bt3.5.0.2~deb12"
+    for host, option in hosts:
+        host.update(option)
+        assert host.install("zoo") == "1:2.0+dfsg-1+bt3.5.0.2~deb12"
     assert problems(site.repository.state) == ()
 
 
@@ -218,12 +247,18 @@ def test_what_is_there_costs_no_write_and_no_package_is_read_back(site: Site, se
 # Publishers at once, and killed ones
 
 
+def publish(keys: KeyStore, url: str, *words: str | Path, **options: Any) -> Completed:
+    """Run the publisher, from a process that has its modules loaded."""
+    return ran(main, *publisher(keys, url, *words, **options)[2:])
+
+
 @pytest.mark.parametrize("count", [2, 8])
 def test_publishers_at_once_all_land(site: Site, store: KeyStore, count: int) -> None:
     site.add(site.deb("first"))
     debs = [site.deb(f"package{number}") for number in range(count)]
-    done = at_once(publisher(store, site.url, deb.path) for deb in debs)
-    assert done.text == "", done.complaint
+    with ThreadPoolExecutor(count) as pool:
+        for done in pool.map(partial(publish, store, site.url), (deb.path for deb in debs)):
+            assert done.returncode == 0, done.complaint
     assert site.versions() == {"first 1.0-1", *(f"{deb.name} 1.0-1" for deb in debs)}
     pointer = site.repository.state.unverified_pointer("stable")
     assert pointer
@@ -235,10 +270,9 @@ def test_publishers_at_once_all_land(site: Site, store: KeyStore, count: int) ->
 @pytest.mark.usefixtures("public")
 @pytest.mark.parametrize("command", ["add", "promote", "rollback", "gc"])
 def test_a_kill_at_a_request_leaves_the_old_or_the_new_state_and_a_rerun_completes_it(
-    site: Site, store: KeyStore, command: str
+    two: Site, store: KeyStore, command: str
 ) -> None:
-    site.add(site.deb("zoo", "1"))
-    site.add(site.deb("zoo", "2"))
+    site = two
     patient = Repository(S3Store(Bucket(site.url), lease_seconds=1))
     host = site.host(ways(site)["bucket"])
     for part in range(KILLS):
@@ -253,7 +287,7 @@ def test_a_kill_at_a_request_leaves_the_old_or_the_new_state_and_a_rerun_complet
             site.add(site.deb("zoo", version))
             before, after = version, ("2" if command == "rollback" else version)
         point = random.randrange(REQUESTS * part // KILLS, REQUESTS * (part + 1) // KILLS)  # noqa: S311  # no secret
-        done = run(publisher(store, site.url, word, requests=point, lease=1), check=False)
+        done = publish(store, site.url, word, requests=point, lease=1)
         assert done.returncode in {-9, 0}, f"{point}: {done.complaint}"
         host.update()
         assert host.candidate("zoo") in {before, after}, point
@@ -345,8 +379,9 @@ def test_a_lease_is_free_after_a_publish(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("public")
-def test_gc_removes_what_no_snapshot_needs_and_its_copies_under_the_suites_path(site: Site) -> None:
-    for version in ("1", "2", "3", "4"):
+def test_gc_removes_what_no_snapshot_needs_and_its_copies_under_the_suites_path(two: Site) -> None:
+    site = two
+    for version in ("3", "4"):
         site.add(site.deb("zoo", version))
     copies = "dists/stable/main/binary-amd64/by-hash/SHA512"
     before = site.repository.store.names(copies)
@@ -386,7 +421,7 @@ def test_the_command_line_takes_a_url_where_it_takes_a_folder(
     env = {**environment, "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
 
     def tool(*words: str) -> Completed:
-        done = run([sys.executable, "-m", "bigtop_builder", "repo", *words], env=env)
+        done = program("repo", *words, env=env).checked(BuilderError)
         assert SECRET not in done.text + done.complaint
         return done
 

@@ -2,7 +2,7 @@
 """`repo snapshot|refresh|withdraw|export|gc` as a shell sees them: answers, ways out, exit codes."""
 
 import json
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +10,23 @@ import pytest
 
 from apt_host import write_deb
 from bigtop_builder.run import Completed, run
+from forked import program
 
 Tool = Callable[..., Completed]
 
 
-@pytest.fixture
-def tool(tmp_path: Path, key: tuple[Path, str]) -> Tool:
-    """The program in a project whose suite stable had zoo 1, 2 and 3; testing keeps one snapshot only."""
-    folder, fingerprint = key
-    project = tmp_path / "project"
+def at(home: Path, keys: Path) -> Tool:
+    """The program in the project there."""
+    env = {"HOME": str(home), "BIGTOP_BUILDER_KEYS_DIR": str(keys)}
+    return lambda *words: program("--project", home / "project", *words, env=env, cwd=home)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, key: tuple[Path, str]) -> Path:
+    """A project whose suite stable had zoo 1, 2 and 3, to be copied; testing keeps one snapshot only."""
+    keys, fingerprint = key
+    home = tmp_path_factory.mktemp("made")
+    project = home / "project"
     for name in ("recipes", "patches", "repo"):
         (project / name).mkdir(parents=True)
     (project / "repo/repository.toml").write_text(
@@ -26,17 +34,19 @@ def tool(tmp_path: Path, key: tuple[Path, str]) -> Tool:
         f'storage = "apt"\nkeys = ["{fingerprint}"]\nsnapshot_days = 90\n[suites.stable]\nvalid_days = 9\n'
         "[suites.testing.retention]\nkeep = 1\n"
     )
-    env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(folder)}
-    argv = [sys.executable, "-m", "bigtop_builder", "--project", str(project)]
-
-    def tool(*words: str) -> Completed:
-        return run([*argv, *words], env=env, cwd=tmp_path, check=False)
-
+    tool = at(home, keys)
     assert tool("repo", "init").returncode == 0
     for version in "123":
-        deb = write_deb(tmp_path, "zoo", version)
-        assert tool("repo", "add", "stable", str(deb), "--no-sync").returncode == 0
-    return tool
+        deb = write_deb(home, "zoo", version)
+        assert tool("repo", "add", "stable", deb, "--no-sync").returncode == 0
+    return home
+
+
+@pytest.fixture
+def tool(tmp_path: Path, made: Path, key: tuple[Path, str]) -> Tool:
+    """The program in a copy of the project."""
+    shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return at(tmp_path, key[0])
 
 
 def value(done: Completed) -> dict[str, object]:

@@ -8,18 +8,18 @@ import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rooms
+from aged_site import AgedSite
 
 from apt_host import AptHost, write_deb
 from bigtop_builder import openpgp
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.base import BaseSpec, base_tarball
 from bigtop_builder.errors import CheckFailed, InputError, PublishError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
@@ -49,27 +49,13 @@ DAY = timedelta(days=1)
 
 
 @dataclass
-class Site:
-    """A repository that is being served, and the days that have gone by."""
+class Site(AgedSite):
+    """A repository that is being served."""
 
-    folder: Path
     keyring: Keyring
     keys: tuple[str, ...]
     url: str = ""
-    gone_by: timedelta = timedelta()
     hosts: list[AptHost] = field(default_factory=list)
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "repository"
-
-    @property
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.gone_by
-
-    @property
-    def repository(self) -> Repository:
-        return Repository(FilesystemStore(self.root, sync=False), clock=lambda: self.now)
 
     @property
     def public(self) -> bytes:
@@ -206,12 +192,9 @@ def test_the_apt_of_each_debian_follows_a_rollback_and_snapshots_without_a_warni
     site: Site, debian: str
 ) -> None:
     first, second = site.add("zoo_1"), site.add("zoo_2")
-    workspace, settings = rooms.site()
-    base = BaseSpec(distribution="debian", suite=debian, architecture="amd64", security=False)
-    tarball = base_tarball(base, workspace=workspace, settings=settings)
     suites = ("stable", *map(layout.snapshot_suite, (first, second)))
     sources = "\n".join(f"deb [signed-by=/etc/apt/key.gpg] {site.url} {suite} main" for suite in suites)
-    with rooms.chroots()._unpacked(tarball, "apt", {}) as room:
+    with rooms.debian(debian) as room:
 
         def said(*which: int) -> str:
             """What apt says with these suites among its sources."""

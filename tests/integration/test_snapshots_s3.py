@@ -40,6 +40,17 @@ def keyring(tmp_path: Path) -> Iterator[Keyring]:
         yield keyring
 
 
+@pytest.fixture
+def repository(
+    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Repository:
+    """An empty one on the server."""
+    for name, value in variables(server.port).items():
+        monkeypatch.setenv(name, value)
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    return Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[keyring.keys()[0].fingerprint])
+
+
 def add(repository: Repository, keyring: Keyring, folder: Path, version: str) -> str:
     deb = read_deb(write_deb(folder, "zoo", version))
     return repository.add("stable", [deb], keyring=keyring).snapshot
@@ -50,13 +61,8 @@ def _killed(*_: object, **_words: object) -> None:
 
 
 def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
-    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in variables(server.port).items():
-        monkeypatch.setenv(name, value)
-    key = keyring.keys()[0].fingerprint
-    url = f"s3://{BUCKET}/{tmp_path.name}"
-    repository = Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[key])
     state = repository.state
     ids = [add(repository, keyring, tmp_path, version) for version in "1234"]
     assert withdraw(repository, ids[2], keyring=keyring, why="bad").changed
@@ -74,11 +80,11 @@ def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
         tmp_path / "host",
         url=f"file://{mirror}",
         suite="stable",
-        key=keyring.export_public([key], armor=False),
+        key=keyring.export_public(state.settings().keys, armor=False),
     )
     host.update()
     assert host.install("zoo") == "2"
-    there = open_store(f"{url}-mirror")
+    there = open_store(f"{repository.store.name}-mirror")
     with monkeypatch.context() as patch:
         patch.setattr(S3Store, "switch", _killed)
         with pytest.raises(KeyboardInterrupt):
@@ -102,13 +108,8 @@ def test_what_is_done_to_snapshots_on_a_disk_is_done_on_s3(
 
 
 def test_a_suite_that_was_lost_on_s3_is_brought_back_by_a_refresh(
-    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, keyring: Keyring, tmp_path: Path
 ) -> None:
-    for name, value in variables(server.port).items():
-        monkeypatch.setenv(name, value)
-    key = keyring.keys()[0].fingerprint
-    url = f"s3://{BUCKET}/{tmp_path.name}"
-    repository = Repository.init(url, origin="Ours", keyring=keyring, fingerprints=[key])
     for version in "12":
         add(repository, keyring, tmp_path, version)
     for serial, lost in ((3, ""), (4, "InRelease")):
@@ -123,14 +124,8 @@ def test_a_suite_that_was_lost_on_s3_is_brought_back_by_a_refresh(
 
 
 def test_a_suite_is_retired_on_s3_wherever_it_is_cut_off(
-    server: Server, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in variables(server.port).items():
-        monkeypatch.setenv(name, value)
-    key = keyring.keys()[0].fingerprint
-    repository = Repository.init(
-        f"s3://{BUCKET}/{tmp_path.name}", origin="Ours", keyring=keyring, fingerprints=[key]
-    )
     state = repository.state
     for version in "12":
         add(repository, keyring, tmp_path, version)

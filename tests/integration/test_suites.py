@@ -23,6 +23,7 @@ from bigtop_builder.repository.published import Published
 from bigtop_builder.repository.removal import remove
 from bigtop_builder.run import Completed
 from health import problems
+from manifests import manifest
 
 Tool = Callable[..., Completed]
 
@@ -150,43 +151,11 @@ def test_a_promotion_that_loses_packages_is_refused_with_their_names(
     assert repository.state.history("stable")[-1].waived == ("vanishes: yak 1 (amd64)",)
 
 
-def manifest(*names: str, target: str = "deb12", component: str = "park") -> Manifest:
-    """Of a release with one component that has these packages."""
-    return Manifest.model_validate(
-        {
-            "tool": "t 1",
-            "created": "2026-01-02T03:04:05Z",
-            "release": "1.0",
-            "target": target,
-            "recipe": "a" * 64,
-            "lock": "b" * 64,
-            "tree": {"repository": "r", "commit": "c" * 40, "tree": "d" * 40, "patches": []},
-            "verdict": "e" * 64,
-            "components": [
-                {
-                    "name": component,
-                    "version": "1",
-                    "stamp": "1",
-                    "step": "f" * 64,
-                    "serial": 1,
-                    "source": None,
-                    "image": {"name": "i"},
-                    "log": "0" * 64,
-                    "seconds": 1,
-                    "packages": [
-                        {
-                            "file": f"{name}.deb",
-                            "name": name,
-                            "version": "1",
-                            "architecture": "all",
-                            "size": 1,
-                            "sha256": "1" * 64,
-                        }
-                        for name in names
-                    ],
-                }
-            ],
-        }
+def released(*names: str, target: str = "deb12", component: str = "park") -> Manifest:
+    """The manifest of a release with one component that has these packages."""
+    shape = {"version": "1", "architecture": "all", "size": 1, "sha256": "1" * 64}
+    return manifest(
+        component, [{"file": f"{name}.deb", "name": name, **shape} for name in names], target=target
     )
 
 
@@ -203,16 +172,16 @@ def test_a_component_that_lost_a_package_since_it_was_last_released_is_refused(
             gate=gate,
         )
 
-    first = manifest("zoo", "yak")
+    first = released("zoo", "yak")
     assert publish(first, deb("zoo"), deb("yak")).changed
-    publish(manifest("emu", component="birds"), deb("emu"))
-    assert _expected(repository.state, "stable", manifest("zoo", target="deb13")) == set()
+    publish(released("emu", component="birds"), deb("emu"))
+    assert _expected(repository.state, "stable", released("zoo", target="deb13")) == set()
     with pytest.raises(PublishError, match="yak did not come, but would stay in suite stable"):
-        publish(manifest("zoo"), deb("zoo", "2"))
-    done = publish(manifest("zoo"), deb("zoo", "2"), gate=Gate(accept=True))
+        publish(released("zoo"), deb("zoo", "2"))
+    done = publish(released("zoo"), deb("zoo", "2"), gate=Gate(accept=True))
     assert [one.name for one in done.vanished] == ["yak"]
     assert held(repository) == ["emu=1", "yak=1", "zoo=1", "zoo=2"]
-    assert publish(manifest("zoo"), deb("zoo", "3")).vanished == ()
+    assert publish(released("zoo"), deb("zoo", "3")).vanished == ()
 
 
 # Removal

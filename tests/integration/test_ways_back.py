@@ -5,14 +5,15 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from past import Past
 
+from apt_host import write_deb
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
@@ -20,21 +21,34 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.store import open_store
-from bigtop_builder.run import Completed, run
+from bigtop_builder.run import Completed
 from debian_source import write_source
+from forked import program
 from health import problems
 
 Tool = Callable[..., Completed]
 
 
-@pytest.fixture
-def ids(tool: Tool, deb: Callable[..., Path]) -> list[str]:
-    """Snapshots of suite testing: with zoo 1, 2 and 3; it stands at the last."""
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, store: KeyStore, keyring: Keyring
+) -> tuple[Path, list[str]]:
+    """Of suite testing: with zoo 1, 2 and 3."""
+    home = tmp_path_factory.mktemp("made")
+    root = home / "apt"
+    Repository.init(root, origin="Ours", keyring=keyring, fingerprints=store.fingerprints(), sync=False)
+    env = {"HOME": str(home), "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
     found = []
     for version in "123":
-        done = answer(tool("add", "testing", deb("zoo", version), "--why", f"release {version}", "--json"))
-        found.append(str(done["snapshot"]))
-    return found
+        words = ("add", "testing", write_deb(home, "zoo", version), "--why", f"release {version}", "--json")
+        found.append(str(answer(program("repo", *words, "--repo", root, env=env))["snapshot"]))
+    return Past(root, found)
+
+
+@pytest.fixture
+def ids(repository: Repository, made: Past) -> list[str]:
+    """Snapshots of suite testing: with zoo 1, 2 and 3; it stands at the last."""
+    return made.into(repository)
 
 
 def answer(done: Completed) -> Any:
@@ -338,9 +352,8 @@ def test_nothing_new_is_made_inside_a_repository(
         refused = tool("export", place, "--suite", "testing")
         assert (refused.returncode, refused.text) == (2, "")
         assert f"{place} lies in the repository {root}" in refused.complaint
-    argv = [sys.executable, "-m", "bigtop_builder", "repo", "init", "--key", *store.fingerprints()]
     env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
-    refused = run([*argv, root / "sub"], env=env, cwd=tmp_path, check=False)
+    refused = program("repo", "init", "--key", *store.fingerprints(), root / "sub", env=env, cwd=tmp_path)
     assert (refused.returncode, refused.text) == (2, "")
     assert f"{root / 'sub'} lies in the repository {root}" in refused.complaint
     with pytest.raises(InputError, match="lies in the repository"), store.open() as keyring:

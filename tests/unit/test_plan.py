@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from local_patches import list_patches, write_patch
 
-from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.cache import LOG, ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import InputError
-from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import HOST, Plan
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
+from results import result_of
 
 ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]
 TOLD = "   # adds builds to the lock: review and commit it"
@@ -52,22 +52,7 @@ def build(road: Survey, *names: str) -> None:
         if step.name in (names or ORDER):
             with road.cache.making() as folder:
                 (folder / LOG).write_text("built\n")
-                road.cache.put(
-                    folder,
-                    Result(
-                        recipe=road.recipe.id,
-                        component=step.name,
-                        version=step.version,
-                        stamp=step.stamp,
-                        step=step.id,
-                        inputs=dict(step.inputs),
-                        parts={name: dict(part) for name, part in step.parts.items()},
-                        source=None,
-                        image=ImageRecord(name=road.image),
-                        seconds=1.0,
-                        files=describe(folder),
-                    ),
-                )
+                road.cache.put(folder, result_of(road, step, folder))
 
 
 def told(plan: Plan) -> list[tuple[str, str, str]]:

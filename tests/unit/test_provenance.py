@@ -19,6 +19,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
 from jar_forge import jar, package
+from results import result_of
 
 BEGAN = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
 IMAGE = ImageRecord(name="builder:1", digest=f"sha256:{'e' * 64}")
@@ -122,19 +123,7 @@ def put(road: Survey, *, old: bool = False) -> Result:
             (sha256,) = (one.sha256 for one in parts_of(_sbom(folder / deb.name)))
             (folder / ARTIFACTS).write_text(Artifacts(artifacts={sha256: "org.example:plain:2.0"}).to_json())
             (folder / PROVENANCE).write_text(made(road).to_json())
-        result = Result(
-            recipe=road.recipe.id,
-            component="herald",
-            version=step.version,
-            stamp=step.stamp,
-            step=step.id,
-            inputs=dict(step.inputs),
-            source=None,
-            image=IMAGE,
-            seconds=1.0,
-            files=describe(folder),
-        )
-        return road.cache.put(folder, result)
+        return road.cache.put(folder, result_of(road, step, folder, image=IMAGE))
 
 
 def _sbom(deb: Path) -> bytes:

@@ -12,15 +12,15 @@ import pytest
 from bigtop_builder import release
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
-from bigtop_builder.cache import LOG, Result, describe
+from bigtop_builder.cache import LOG
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuildError
-from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.release import Manner, Packages, Place, build_release, manifest_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
 from bigtop_builder.workspace import Project
+from results import result_of
 
 
 def hash_of(path: Path) -> str:
@@ -63,21 +63,7 @@ def built(project: Project, settings: Settings, tmp_path: Path) -> Survey:
         with road.cache.making() as folder:
             (folder / LOG).write_text("a log\n")
             (folder / f"{step.name}_1_all.deb").write_text(f"package of {step.name}\n")
-            road.cache.put(
-                folder,
-                Result(
-                    recipe=road.recipe.id,
-                    component=step.name,
-                    version=step.version,
-                    stamp=step.stamp,
-                    step=step.id,
-                    inputs=dict(step.inputs),
-                    source=None,
-                    image=ImageRecord(name=road.image),
-                    seconds=1.0,
-                    files=describe(folder),
-                ),
-            )
+            road.cache.put(folder, result_of(road, step, folder))
     return road
 
 

@@ -46,6 +46,7 @@ def serving() -> Iterator[Website]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a body would wait 40 ms for its headers to be acknowledged
 
         def do_GET(self) -> None:
             answer(self, site)

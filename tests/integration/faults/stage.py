@@ -2,7 +2,6 @@
 """A repository with a past, made once; copies of it for commands to be killed in; hosts that read the copies."""
 
 import hashlib
-import multiprocessing
 import os
 import shutil
 import sys
@@ -11,11 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Any
 
 import hook
@@ -33,15 +30,13 @@ from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
 from bigtop_builder.source_package import sort_out
 from debian_source import write_record, write_source
+from forked import SECONDS, start, status
 from health import problems
 
 TOOL = Path(sys.executable).with_name("bigtop-builder")
-SECONDS = 120
 METHODS = ("file", "http")
 BY_HASH = ("yes", "no")
 AGE = timedelta(days=3)
-ALONE = Lock()
-"""To start a process is to ask after all that run, and of two threads that ask after one, one is told 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +160,7 @@ class Desk:
         self.stage = stage
         self.folder = folder
         self.root = folder / "repository"
+        self.journals: set[Path] = set()
         self._hosts: dict[str, AptHost] = {}
         urls = {"file": f"file://{self.root}", "http": f"{url}/repository"}
         with KeyStore(stage.keys).open() as keyring:
@@ -254,25 +250,15 @@ def desk(stage: Stage, folder: Path) -> Iterator[Desk]:
 
 
 def start_tool(stage: Stage, words: list[str], output: Path, fault: hook.Fault) -> BaseProcess:
-    """Start bigtop-builder in a process that is forked from one which has all modules loaded."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(hook.MODULES))
-    variables = {"BIGTOP_BUILDER_KEYS_DIR": str(stage.keys)}
+    """Start bigtop-builder with a fault."""
     output.unlink(missing_ok=True)
-    process = context.Process(target=hook.publish, args=(words, fault, variables, output))
-    with ALONE:
-        process.start()
-    return process
+    return start(hook.publish, words, fault, {"BIGTOP_BUILDER_KEYS_DIR": str(stage.keys)}, output)
 
 
 def run_tool(stage: Stage, words: list[str], output: Path, fault: hook.Fault) -> Ended:
     """Run bigtop-builder to its end."""
-    process = start_tool(stage, words, output, fault)
-    wait([process.sentinel], SECONDS)
-    with ALONE:
-        process.join(0)
-    assert process.exitcode is not None, f"{words} did not end within {SECONDS} s"
-    return Ended(status=process.exitcode, said=output.read_text(errors="replace"))
+    ended = status(start_tool(stage, words, output, fault))
+    return Ended(status=ended, said=output.read_text(errors="replace"))
 
 
 @contextmanager
@@ -293,10 +279,11 @@ def served(stage: Stage, root: Path, output: Path) -> Iterator[str]:
 
 
 def journal_of(desk: Desk, command: Command) -> Path:
-    """Run a command on a fresh copy, undisturbed, and return the journal of its calls."""
-    desk.lay_out(command.base)
+    """The journal of a command's calls on a fresh copy, undisturbed; each desk runs it once."""
     journal = desk.folder / f"{command.name}.journal"
-    journal.unlink(missing_ok=True)
-    ended = desk.run(command, journal=journal)
-    assert ended.status == 0, ended.said
+    if journal not in desk.journals:
+        desk.lay_out(command.base)
+        ended = desk.run(command, journal=journal)
+        assert ended.status == 0, ended.said
+        desk.journals.add(journal)
     return journal

@@ -53,13 +53,14 @@ def test_an_error_at_any_call_is_told_the_old_or_the_new_state_stands_and_the_sa
             assert stands == command.after, f"said to be done: {ended.said}"
         the_same_command_completes_it(desk, command, way)
 
-    def failures(desk: Desk) -> list[Failure]:
+    def points(desk: Desk) -> list[Failure]:
         calls = len(journal_of(desk, command).read_text().splitlines())
         hows: tuple[tuple[How, bool], ...] = (("EIO", False), ("ENOSPC", True))
         return [Failure(command.name, call, *how) for call, how in product(range(calls), hows)]
 
-    chosen = sweep.chosen(sweep.at_a_desk(failures), share(ERRORS, command), salt=f"error {command.name}")
-    sweep.over(f"error, {command.name}", chosen, attempt)
+    chosen = sweep.chosen(sweep.at_a_desk(points), share(ERRORS, command), salt=f"error {command.name}")
+    failures = sweep.failures(f"error, {command.name}", chosen, attempt)
+    assert not failures, failures
 
 
 def files(desk: Desk) -> set[Path]:

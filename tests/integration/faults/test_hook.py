@@ -11,7 +11,8 @@ from pathlib import Path
 import hook
 import pytest
 from commands import COMMANDS, Command
-from stage import Stage, desk
+from stage import Desk
+from sweep import Sweep
 
 from bigtop_builder.run import run
 
@@ -37,16 +38,16 @@ def called(line: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
 def test_every_call_that_changes_the_repository_is_seen(
-    stage: Stage, tmp_path: Path, command: Command
+    sweep: Sweep, tmp_path: Path, command: Command
 ) -> None:
-    with desk(stage, tmp_path / "desk") as place:
+    def attempt(place: Desk) -> None:
         place.lay_out(command.base)
         journal, log = tmp_path / "journal", tmp_path / "strace"
         small, many = command.small, command.many
         places = f"root=Path({str(place.root)!r}), journal=Path({str(journal)!r})"
         fault = f"hook.Fault({places}, many={many}, small={small})"
-        words = stage.words(command, place.root)
-        variables = {"BIGTOP_BUILDER_KEYS_DIR": str(stage.keys)}
+        words = place.stage.words(command, place.root)
+        variables = {"BIGTOP_BUILDER_KEYS_DIR": str(place.stage.keys)}
         script = (
             f"import sys; sys.path.insert(0, {str(Path(hook.__file__).parent)!r})\n"
             f"import hook; from pathlib import Path\n"
@@ -60,3 +61,5 @@ def test_every_call_that_changes_the_repository_is_seen(
         told = Counter("create" if call == "truncate" else call for call in events if call != "failed")
         assert told == seen
         assert sum(seen.values()) > 10, "the trace has seen the command at work"
+
+    sweep.at_a_desk(attempt)

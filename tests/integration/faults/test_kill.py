@@ -38,8 +38,12 @@ def test_killed_at_any_call_it_leaves_the_old_or_the_new_state_and_the_same_comm
 ) -> None:
     def attempt(desk: Desk, kill: Kill) -> None:
         desk.lay_out(command.base)
-        ended = desk.run(command, at=kill.call, how=kill.how)
-        assert ended.status == -9, f"it was not killed: {ended}"
+        journal = desk.folder / "journal"
+        journal.unlink(missing_ok=True)
+        ended = desk.run(command, at=kill.call, how=kill.how, journal=journal)
+        # Processes that make a folder at once fail not always equally often: a last call may not be reached.
+        through = command.many and ended.status == 0 and len(journal.read_text().splitlines()) <= kill.call
+        assert ended.status == -9 or through, f"it was not killed: {ended}"
         ways = list(product(METHODS, BY_HASH))
         if not sweep.exhaustive:
             ways = [(METHODS[kill.call % 2], by_hash) for by_hash in BY_HASH]
@@ -48,7 +52,8 @@ def test_killed_at_any_call_it_leaves_the_old_or_the_new_state_and_the_same_comm
 
     points = sweep.at_a_desk(lambda desk: kills(desk, command))
     chosen = sweep.chosen(points, share(KILLS, command), salt=f"kill {command.name}")
-    sweep.over(f"kill, {command.name}", chosen, attempt)
+    failures = sweep.failures(f"kill, {command.name}", chosen, attempt)
+    assert not failures, failures
 
 
 def hosts_get_one_state(desk: Desk, command: Command, ways: list[tuple[str, str]]) -> None:

@@ -65,7 +65,8 @@ def test_power_lost_at_any_call_leaves_the_old_or_the_new_state_and_the_same_com
 
     points = sweep.at_a_desk(lambda desk: losses(desk, command))
     chosen = sweep.chosen(points, share(LOSSES, command), salt=f"power {command.name}")
-    sweep.over(f"power loss, {command.name}", chosen, attempt)
+    failures = sweep.failures(f"power loss, {command.name}", chosen, attempt)
+    assert not failures, failures
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
@@ -88,7 +89,8 @@ def test_what_a_command_said_is_done_outlives_a_power_loss_also_if_it_was_killed
 
     points = [one for one in sweep.at_a_desk(lambda desk: kills(desk, command)) if one.how == "kill"]
     chosen = sweep.chosen(points, share(DOUBLE, command), salt=f"killed, then power loss {command.name}")
-    sweep.over(f"killed, done again, power loss, {command.name}", chosen, attempt)
+    failures = sweep.failures(f"killed, done again, power loss, {command.name}", chosen, attempt)
+    assert not failures, failures
 
 
 def seen(root: Path) -> dict[str, bytes | str]:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from commands import ADD, FULL, PACKAGE
 from hook import Fault
-from stage import SECONDS, TOOL, Stage, desk, start_tool
+from stage import TOOL, Desk, Stage, start_tool
+from sweep import Sweep
 
 from apt_host import write_deb
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.run import Completed, run
+from forked import SECONDS
 from health import problems
 
 
@@ -63,25 +65,29 @@ def with_clock_off(stage: Stage, root: Path, deb: Path, seconds: str) -> Complet
 
 
 def test_a_publisher_whose_clock_is_behind_is_refused_until_time_has_caught_up(
-    stage: Stage, tmp_path: Path
+    sweep: Sweep, tmp_path: Path
 ) -> None:
-    with desk(stage, tmp_path / "desk") as place:
+    def attempt(place: Desk) -> None:
+        place.lay_out(ADD.base)
         assert place.run(ADD).status == 0
         before = packages(place.root)
-        refused = with_clock_off(stage, place.root, write_deb(tmp_path, "late", "1"), "-20s")
+        refused = with_clock_off(place.stage, place.root, write_deb(tmp_path, "late", "1"), "-20s")
         assert refused.returncode == PublishError.exit_code, refused.complaint
         assert re.search(r"(1\d|2\d) s ahead of this machine's clock", refused.complaint)
         assert "way out: set the clock" in refused.complaint
         assert packages(place.root) == before
         assert place.problems() == ()
 
+    sweep.at_a_desk(attempt)
+
 
 def test_a_publisher_whose_clock_is_ahead_keeps_others_waiting_and_nothing_is_lost(
-    stage: Stage, tmp_path: Path
+    sweep: Sweep, tmp_path: Path
 ) -> None:
-    with desk(stage, tmp_path / "desk") as place:
+    def attempt(place: Desk) -> None:
+        place.lay_out(ADD.base)
         before = packages(place.root)
-        early = with_clock_off(stage, place.root, write_deb(tmp_path, "early", "1"), "+20s")
+        early = with_clock_off(place.stage, place.root, write_deb(tmp_path, "early", "1"), "+20s")
         assert early.returncode == 0, early.complaint
         start = time.monotonic()
         refused = place.run(ADD)
@@ -93,3 +99,5 @@ def test_a_publisher_whose_clock_is_ahead_keeps_others_waiting_and_nothing_is_lo
         assert packages(place.root) == before | {("early", "1"), (PACKAGE, "4")}
         assert place.problems() == ()
         assert place.installs(ADD, "http", "yes") == "4"
+
+    sweep.at_a_desk(attempt)

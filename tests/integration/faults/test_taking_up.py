@@ -51,4 +51,5 @@ def test_whoever_publishes_next_takes_up_what_was_signed_first(sweep: Sweep, twi
     # Before the wrapper nothing is signed: most of the sample is of the last calls.
     late = points[len(points) // 2 :]
     chosen = sweep.chosen(points if sweep.exhaustive else late, TAKEN_UP // 2, salt=f"take up {twice}")
-    sweep.over(f"take up, {twice=}", chosen, attempt)
+    failures = sweep.failures(f"take up, {twice=}", chosen, attempt)
+    assert not failures, failures

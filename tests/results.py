@@ -2,9 +2,12 @@
 """Results of builds that never were."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from bigtop_builder.cache import LOG, Result, ResultCache, describe
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.plan import Step
+from bigtop_builder.survey import Survey
 
 STEP, OTHER = "a" * 64, "b" * 64
 STAMP = "1+bt1.0.0.1~deb12"
@@ -16,13 +19,13 @@ def put(
     *,
     step: str = STEP,
     stamp: str = STAMP,
-    payload: str = "a package\n",
+    payload: str | bytes = "a package\n",
     more: Mapping[str, str] | None = None,
 ) -> Result:
     """Put a result of a package, a log and more files."""
     with cache.making() as folder:
-        for name, text in {DEB: payload, LOG: "a log\n", **(more or {})}.items():
-            (folder / name).write_text(text)
+        for name, content in {DEB: payload, LOG: "a log\n", **(more or {})}.items():
+            (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
         result = Result(
             recipe="1.0.0-deb12",
             component="salute",
@@ -36,3 +39,20 @@ def put(
             files=describe(folder),
         )
         return cache.put(folder, result)
+
+
+def result_of(road: Survey, step: Step, folder: Path, *, image: ImageRecord | None = None) -> Result:
+    """What a build of a step would say of the files that it left."""
+    return Result(
+        recipe=road.recipe.id,
+        component=step.name,
+        version=step.version,
+        stamp=step.stamp,
+        step=step.id,
+        inputs=dict(step.inputs),
+        parts={name: dict(part) for name, part in step.parts.items()},
+        source=None,
+        image=image or ImageRecord(name=road.image),
+        seconds=1.0,
+        files=describe(folder),
+    )
