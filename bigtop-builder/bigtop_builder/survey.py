@@ -16,6 +16,7 @@ from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
+from bigtop_builder.manifest import PatchRecord, TreeRecord
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
@@ -77,6 +78,16 @@ class Survey:
     def lock_path(self) -> Path:
         """The lock's file."""
         return self.project.lock(self.path)
+
+    @property
+    def tree_record(self) -> TreeRecord:
+        """What a manifest and the provenance say of the tree."""
+        return TreeRecord(
+            repository=self.recipe.bigtop.repository,
+            commit=self.tree.commit,
+            tree=self.tree.id,
+            patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in self.patches),
+        )
 
     def plan(self, selected: tuple[str, ...] = ()) -> Plan:
         """The plan for the given components, all if none. Of a stale lock it is asked which site it fits."""

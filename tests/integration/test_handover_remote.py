@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from builds import OWN, Bench
 
+from bigtop_builder.building import site_of
 from bigtop_builder.cache import Result, ResultCache
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
+from bigtop_builder.executor.material import material
 from bigtop_builder.handover import HANDOVER
-from bigtop_builder.release import Place, material, site_of
+from bigtop_builder.place import Place
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey

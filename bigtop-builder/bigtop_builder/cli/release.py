@@ -10,6 +10,7 @@ import click
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import attestations_of
+from bigtop_builder.building import Manner, Packages, build_release, left_beside
 from bigtop_builder.cli.context import (
     answer,
     builder_option,
@@ -29,18 +30,11 @@ from bigtop_builder.cli.place import (
 from bigtop_builder.depot import open_depot
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.keys import KeyStore
+from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan
 from bigtop_builder.publishing import Archive, load_archive, publish
 from bigtop_builder.recipe import load_recipe
-from bigtop_builder.release import (
-    Manner,
-    Packages,
-    Place,
-    build_release,
-    left_beside,
-    manifest_of,
-    verify_release,
-)
+from bigtop_builder.release import manifest_of, verify_release
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.schema import counted
 from bigtop_builder.smoke import smoke_release

@@ -15,10 +15,11 @@ from bigtop_builder.cache import LOG, Result, ResultCache, describe, sha256_of
 from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
 from bigtop_builder.errors import BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
+from bigtop_builder.executor.material import Material
 from bigtop_builder.failures import likely_cause
 from bigtop_builder.handover import HANDOVER, pack
 from bigtop_builder.log import Tail
-from bigtop_builder.manifest import ImageRecord, SourceRecord
+from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.provenance import PROVENANCE, Origin, predicate
 from bigtop_builder.recipe import Recipe
@@ -32,25 +33,6 @@ log = logging.getLogger(__name__)
 SHOWN = 40
 """Last lines of a failed build that its error shows."""
 KEPT = (".deb", ".ddeb", ".dsc", ".changes", ".buildinfo", ".gz", ".xz", ".bz2", ".zst")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What the build of one component is given.
-
-    Attributes:
-        source: The verified archive for `dl/`; None if the component needs none.
-        record: What is remembered of it.
-        handovers: Maven hand-overs of what it depends on, as tar files.
-        gradle: The wrapper's verified distribution; None with the image's own Gradle.
-        gradle_folder: Where it goes below the workdir.
-    """
-
-    source: Path | None
-    record: SourceRecord | None
-    handovers: tuple[Path, ...] = ()
-    gradle: Path | None = None
-    gradle_folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
