@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bigtop_builder.cache import Result, ResultCache, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.errors import BuilderError, BuildError
@@ -21,6 +21,7 @@ from bigtop_builder.log import transfers
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.provenance import Origin
+from bigtop_builder.result import Result, sha256_of
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.packages import Built
 

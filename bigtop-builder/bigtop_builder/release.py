@@ -10,11 +10,11 @@ from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import Attestations
 from bigtop_builder.building import Packages, left_beside
-from bigtop_builder.cache import Result
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.image import target_image
 from bigtop_builder.manifest import ComponentRecord, Manifest, PackageRecord
 from bigtop_builder.place import Place
+from bigtop_builder.result import Result
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.older import Indexed
 from bigtop_builder.verify.run import verdict_id, verify

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.base import unknown_suite
-from bigtop_builder.cache import Depot, ResultCache, sha256_of
+from bigtop_builder.cache import Depot, ResultCache
 from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
@@ -20,6 +20,7 @@ from bigtop_builder.manifest import PatchRecord, TreeRecord
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
 from bigtop_builder.upkeep.change import mend

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, describe
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.result import LOG, RESULT, Result, describe
 from s3_server import BUCKET, SECRET, Server, variables, versitygw, way
 
 STEP, STAMP = "a" * 64, "1+bt1.0.0.1~deb12"

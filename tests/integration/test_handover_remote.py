@@ -16,7 +16,7 @@ import pytest
 from builds import OWN, Bench
 
 from bigtop_builder.building import site_of
-from bigtop_builder.cache import Result, ResultCache
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
 from bigtop_builder.executor.material import material
@@ -110,7 +110,7 @@ def without_handover(road: Survey, folder: Path) -> Path:
     step = next(step for step in road.plan().steps if step.name == "herald")
     with Place(road) as place:
         site = site_of(road, place, cache=ResultCache(folder / "results"), logs=folder)
-        result: Result = build(
+        result = build(
             step,
             material(road, step),
             recipe=road.recipe,

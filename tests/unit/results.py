@@ -3,8 +3,9 @@
 
 from collections.abc import Mapping
 
-from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.result import LOG, Result, describe
 
 STEP, OTHER = "a" * 64, "b" * 64
 STAMP = "1+bt1.0.0.1~deb12"

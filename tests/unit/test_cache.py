@@ -14,8 +14,10 @@ from threading import Barrier
 import pytest
 from results import DEB, OTHER, STAMP, STEP, put
 
-from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, changes, describe, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.errors import BuildError
+from bigtop_builder.inputs import changes
+from bigtop_builder.result import LOG, RESULT, Result, describe, sha256_of
 from bigtop_builder.run import run
 
 OLD = time.time() + 3600

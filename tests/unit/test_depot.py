@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from results import DEB, OTHER, STAMP, STEP, put
 
-from bigtop_builder.cache import RESULT, ResultCache, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
 from bigtop_builder.errors import InputError
+from bigtop_builder.result import RESULT, sha256_of
 
 RECORD = f"results/{STEP}/{STAMP}/{RESULT}"
 

@@ -13,12 +13,12 @@ from bigtop_builder import building
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
 from bigtop_builder.building import Manner, Packages, build_release
-from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuildError
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.place import Place
 from bigtop_builder.release import manifest_of
+from bigtop_builder.result import LOG, Result, describe
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder import gradle, tarstream
-from bigtop_builder.cache import LOG, Result, ResultCache, describe, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
 from bigtop_builder.errors import BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
@@ -23,6 +23,7 @@ from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.provenance import PROVENANCE, Origin, predicate
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.result import LOG, Result, describe, sha256_of
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.sbom.coordinates import ARTIFACTS
 from bigtop_builder.settings import Settings

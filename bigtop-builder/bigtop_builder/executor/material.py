@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder import gradle
-from bigtop_builder.cache import sha256_of
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.executor.wrapper import fetch_distribution
 from bigtop_builder.manifest import SourceRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Source
+from bigtop_builder.result import sha256_of
 from bigtop_builder.sources import fetch, form_of
 from bigtop_builder.survey import Survey
 
