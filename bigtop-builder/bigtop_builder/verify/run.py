@@ -126,9 +126,7 @@ def verify(
     else:
         findings += _conflicts(judged)
         findings += _lintian(judged, recipe, builder_rooms, changes)
-        chosen = Earlier.of([item.deb for item in judged], previous)
-        with ThreadPoolExecutor() as pool:
-            earlier = list(pool.map(Indexed.deb, [*chosen.replaced, *chosen.stand_ins]))
+        earlier = _earlier(judged, previous)
         life, reasons = try_on_hosts(judged, recipe, target_rooms, earlier, unselected or {})
         findings += life
     return Verdict(
@@ -156,6 +154,13 @@ def _obstacle(packages: Sequence[Built], judged: Sequence[Judged]) -> str:
     names = [item.deb.name for item in judged]
     twice = sorted({name for name in names if names.count(name) > 1})
     return f"the set holds {', '.join(twice)} more than once" if twice else ""
+
+
+def _earlier(judged: Sequence[Judged], previous: Sequence[Indexed]) -> list[Deb]:
+    """Packages published before that the checks take, brought here."""
+    chosen = Earlier.of([item.deb for item in judged], previous)
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(Indexed.deb, [*chosen.replaced, *chosen.stand_ins]))
 
 
 def _conflicts(judged: Sequence[Judged]) -> list[Finding]:
