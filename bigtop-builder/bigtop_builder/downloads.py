@@ -63,18 +63,21 @@ class Downloads:
             stream.seek(0)
             yield stream
 
-    def harvest(self, new: Path, component: str, needs: Iterable[str]) -> int:
+    def harvest(self, new: Path, component: str, needs: Iterable[str], *, failed: bool = False) -> int:
         """Take over what a build downloaded; return the number of files that were not here before.
 
         Args:
             new: Folder with the files that the build wrote, as `bring_new` left it.
             component: The component.
             needs: What it depends on, as given to `seed`.
+            failed: It did not end well. What Gradle notes has no hash, and it may have been killed while it wrote:
+                of its notes those of the last build that ended well stay.
         """
         names = {
-            f"{part}/{path.relative_to(new / part)}": path
+            name: path
             for part, chosen in HARVEST.items()
             for path in chosen(new / part)
+            if not ((name := f"{part}/{path.relative_to(new / part)}").startswith(NOTES) and failed)
         }
         with self._alone():
             kept = self._seeds(component, needs)
@@ -133,6 +136,13 @@ def bring_new(room: Room, into: Path) -> None:
     with (into / "new.tar").open("rb") as tar:
         unpack(tar, into)
     (into / "new.tar").unlink()
+
+
+def bring_all(room: Room, into: Path) -> None:
+    """Copy all that a room has below these folders: where no command runs any more, new is not told from seeded."""
+    for part in HARVEST:
+        (into / part).parent.mkdir(parents=True, exist_ok=True)
+        room.get(f"{room.workdir}/{part}", (into / part).parent)
 
 
 def beside(marker: Path, name: str) -> Path | None:

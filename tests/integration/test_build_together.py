@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from builds import Bench, containers_of
+from builds import Bench, containers_of, maven_repository, wait_for
 
+from bigtop_builder.settings import load_settings
 from bigtop_builder.workspace import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -46,6 +47,21 @@ def test_two_components_build_at_once_and_what_ends_a_run_loses_only_these(bench
     for name, debs in {"bigtop-jsvc": 1, "salute": 1, "herald": 2}.items():
         (folder,) = bench.built(name)
         assert len(list(folder.glob("*.deb"))) == debs
+
+
+def test_what_an_interrupted_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:
+    cold = Bench.at(tmp_path / "cache", project, downloads=False)
+    salute = ("build", "1.0.0", "-c", "salute")
+    with maven_repository({}, load_settings().mirrors.maven) as mirror:
+        bench = cold.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
+        with bench.running(*salute) as run:
+            wait_for(lambda: len(mirror.asked) > 100 or run.done.done())
+            assert run.signal(signal.SIGINT).returncode == 130
+            assert containers_of(run.pid) == []
+        fetched = mirror.files()
+        built = bench(*salute)
+        assert built.returncode == 0, built.complaint
+        assert len(mirror.files() & fetched) < len(fetched) / 4, "all but what was on its way"
 
 
 def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(

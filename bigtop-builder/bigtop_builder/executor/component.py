@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bigtop_builder import gradle, tarstream
 from bigtop_builder.cache import ResultCache
-from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
-from bigtop_builder.errors import BuildError
+from bigtop_builder.downloads import MAVEN, Downloads, bring_all, bring_new, mark_seeded
+from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.executor.material import Material
 from bigtop_builder.failures import likely_cause
@@ -79,17 +79,21 @@ def build(
     )
     with opened as room, site.cache.making() as made:
         _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
-        _gradle(
-            room,
-            step,
-            recipe=recipe,
-            settings=settings,
-            epoch=tree.epoch,
-            logfile=logfile,
-            watch=site.watch,
-        )
-        _collect(room, step, made)
-        (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
+        try:
+            _gradle(
+                room,
+                step,
+                recipe=recipe,
+                settings=settings,
+                epoch=tree.epoch,
+                logfile=logfile,
+                watch=site.watch,
+            )
+            _collect(room, step, made)
+            (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
+        except BuilderError:
+            _salvage(room, step, made, downloads=site.downloads)
+            raise
         _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
         shutil.copyfile(logfile, made / LOG)
         known = predicate(
@@ -201,6 +205,20 @@ def _collect(room: Room, step: Step, made: Path) -> None:
     output.rmdir()
     if not list(made.glob("*.deb")):
         raise BuildError(f"{step.name}: Gradle ended well but left no .deb in output/{step.name}")
+
+
+def _salvage(room: Room, step: Step, made: Path, *, downloads: Downloads) -> None:
+    """Keep what a build downloaded that failed or was ended; where that cannot be, its own error says enough."""
+    try:
+        with tempfile.TemporaryDirectory(dir=made, prefix=".new-") as folder:
+            try:
+                bring_new(room, Path(folder))
+            except BuilderError:
+                bring_all(room, Path(folder))
+            count = downloads.harvest(Path(folder), step.name, step.after, failed=True)
+        log.info("%s: kept %d new files of what it downloaded", step.name, count)
+    except (BuilderError, OSError) as error:
+        log.debug("%s: what it downloaded is not kept: %s", step.name, error)
 
 
 def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:
