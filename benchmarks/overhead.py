@@ -25,10 +25,9 @@ from typing import Any
 
 from bigtop_builder import gradle
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.building import build_release
+from bigtop_builder.building import build_release, site_of
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli.context import table
-from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor import component
 from bigtop_builder.executor.component import Material, Site, build
 from bigtop_builder.executor.material import material
@@ -105,9 +104,7 @@ def prepare(name: str, project: Project, settings: Settings, wanted: str = JSVC)
     place = Place(road)
     build_release(road, plan, place)  # warms the downloads
     step = next(step for step in plan.steps if step.name == wanted)
-    rooms, image = place.builders
-    downloads = Downloads(road.workspace.downloads, settings, workdir=road.image)
-    site = Site(rooms=rooms, image=image, downloads=downloads, cache=road.cache, logs=road.output.logs)
+    site = site_of(road, place, cache=road.cache, logs=road.output.logs)
     return Bench(road=road, step=step, given=material(road, step), site=site)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.cores import cores, machine_memory_mb
-from bigtop_builder.downloads import Downloads
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Site, build
@@ -133,7 +132,7 @@ def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> 
     return Site(
         rooms=rooms,
         image=image,
-        downloads=Downloads(survey.workspace.downloads, survey.settings, workdir=survey.image),
+        downloads=survey.downloads,
         cache=cache,
         logs=logs,
         origin=Origin(recipe=survey.recipe_sha256, tree=survey.tree_record),

@@ -40,12 +40,12 @@ SEEDED = "home/.seeded"
 
 
 class Downloads:
-    """The shared downloads of one site and one kind of room.
+    """The shared downloads of one site and one kind of room, whatever image the room is made from.
 
     Args:
         root: `workspace.downloads`.
         settings: Names the mirrors.
-        workdir: Where rooms work: Gradle's cache holds absolute paths.
+        workdir: Where rooms work: Gradle's cache holds absolute paths. A word will do where each has another.
     """
 
     def __init__(self, root: Path, settings: Settings, *, workdir: str) -> None:

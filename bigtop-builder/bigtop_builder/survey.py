@@ -13,6 +13,8 @@ from typing import Self
 from bigtop_builder.base import unknown_suite
 from bigtop_builder.cache import Depot, ResultCache
 from bigtop_builder.carry import mirror_of
+from bigtop_builder.container import WORKDIR
+from bigtop_builder.downloads import Downloads
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
@@ -79,6 +81,11 @@ class Survey:
     def lock_path(self) -> Path:
         """The lock's file."""
         return self.project.lock(self.path)
+
+    @property
+    def downloads(self) -> Downloads:
+        """What builds downloaded at this site, in whatever image."""
+        return Downloads(self.workspace.downloads, self.settings, workdir=HOST if self.host else WORKDIR)
 
     @property
     def tree_record(self) -> TreeRecord:

@@ -13,6 +13,7 @@ from builds import OWN, Bench, maven_repository
 
 from bigtop_builder.building import site_of
 from bigtop_builder.cache import ResultCache
+from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
 from bigtop_builder.executor.material import material
@@ -56,11 +57,11 @@ def salute_in(folder: Path) -> bytes:
         return class_in(jar.read())
 
 
-def warm(cache: Path, here: Settings, there: Settings, image: str) -> None:
+def warm(cache: Path, here: Settings, there: Settings) -> None:
     """Give a site with another mirror the downloads that this machine has."""
-    known = Downloads(OWN / "downloads", here, workdir=image).root
+    known = Downloads(OWN / "downloads", here, workdir=WORKDIR).root
     if known.is_dir():
-        shutil.copytree(known, Downloads(cache / "downloads", there, workdir=image).root)
+        shutil.copytree(known, Downloads(cache / "downloads", there, workdir=WORKDIR).root)
 
 
 def without_handover(road: Survey, folder: Path) -> Path:
@@ -85,7 +86,7 @@ def test_a_dependent_of_a_patched_component_has_the_patched_artifact_and_never_b
     here = load_settings().model_copy(update={"gradle": "system"})
     bench = Bench.at(tmp_path / "cache", project, downloads=False)
     road = survey("1.0.0", project=project, settings=here.model_copy(update={"cache_dir": bench.cache}))
-    warm(bench.cache, here, here, road.image)
+    warm(bench.cache, here, here)
 
     patched = road.path.read_text()
     road.path.write_text(patched.replace(PATCH, ""))
@@ -102,7 +103,7 @@ def test_a_dependent_of_a_patched_component_has_the_patched_artifact_and_never_b
     with maven_repository({**remote, **sums}, here.mirrors.maven) as mirror:
         mirrors = here.mirrors.model_copy(update={"maven": mirror.url})
         there = here.model_copy(update={"cache_dir": bench.cache, "mirrors": mirrors})
-        warm(bench.cache, here, there, road.image)
+        warm(bench.cache, here, there)
         site = bench.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
         done = site("build", "1.0.0", "-c", "salute", "-c", "bigtop-jsvc")
         assert done.returncode == 0, done.complaint

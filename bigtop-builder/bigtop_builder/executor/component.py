@@ -216,7 +216,8 @@ def _salvage(room: Room, step: Step, made: Path, *, downloads: Downloads) -> Non
             except BuilderError:
                 bring_all(room, Path(folder))
             count = downloads.harvest(Path(folder), step.name, step.after, failed=True)
-        log.info("%s: kept %d new files of what it downloaded", step.name, count)
+        if count:
+            log.info("%s: kept %d new files of what it downloaded", step.name, count)
     except (BuilderError, OSError) as error:
         log.debug("%s: what it downloaded is not kept: %s", step.name, error)
 
