@@ -83,6 +83,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         if step.name not in found
     ]
     made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
+    survey.cache.share_late()
     results = [(found | made)[step.name] for step in plan.steps]
     return Packages(plan=plan, results=results, folder=_lay_out(survey, results, hashed=hashed))
 

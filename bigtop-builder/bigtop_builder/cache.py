@@ -12,11 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
-from bigtop_builder.local_results import LocalResults
+from bigtop_builder.local_results import FOLDERS, LocalResults
 from bigtop_builder.result import RESULT, Result, ResultFile, sha256_of
 
 log = logging.getLogger(__name__)
+
+UNSHARED = "unshared"
+"""Folder of empty files, `<step id>-<stamp>`: results that a depot is still to get."""
 
 Answer = TypeVar("Answer")
 
@@ -53,11 +57,13 @@ class ResultCache(LocalResults):
     Args:
         root: The folder.
         depot: What is not in the folder is looked for here; what is built here goes there too.
+        shares: What cannot go to a depot now is to go there later; it is, where there is a depot.
     """
 
-    def __init__(self, root: Path, depot: Depot | None = None) -> None:
+    def __init__(self, root: Path, depot: Depot | None = None, *, shares: bool = False) -> None:
         super().__init__(root)
         self.depot = depot
+        self._shares = shares or depot is not None
         self._refused: set[str] = set()
 
     def remote(self, step: str, stamp: str) -> str:
@@ -95,7 +101,43 @@ class ResultCache(LocalResults):
         """
         if stands := self._asked(lambda depot: self._share(depot, made, result)):
             return stands
-        return self._take(made, result)
+        taken = self._take(made, result)
+        if self._shares and self.depot is None:
+            write_whole(self.root / UNSHARED / f"{result.step}-{result.stamp}", "")
+        return taken
+
+    def share_late(self) -> None:
+        """Bring into the depot what was built while it was away. What it does not take now waits, without a word."""
+        if (depot := self.depot) is None:
+            return
+        for mark in sorted(self.root.glob(f"{UNSHARED}/{FOLDERS}-*")):
+            step, _, stamp = mark.name.partition("-")
+            try:
+                if (result := self.get(step, stamp)) and not self._broken(result):
+                    self._share_one_late(depot, result)
+                mark.unlink(missing_ok=True)
+            except (BuilderError, OSError) as error:
+                log.debug("%s: %s", mark.name, error)
+                return
+
+    def _share_one_late(self, depot: Depot, result: Result) -> None:
+        told, record = (
+            f"{result.component} {result.version}-{result.stamp}",
+            _record(result.step, result.stamp),
+        )
+        if data := depot.read(record):
+            try:
+                stands = Result.from_json(data, source=f"{depot.name}/{record}")
+            except InputError:
+                self._refused.add(record)
+            else:
+                if stands.debs != result.debs:
+                    log.warning(
+                        "%s: %s has another build of it; this machine keeps its own", told, depot.name
+                    )
+                return
+        log.info("%s: to %s, which was away when it was built", told, depot.name)
+        self._share(depot, self.folder(result.step, result.stamp), result)
 
     def _asked(self, ask: Callable[[Depot], Answer]) -> Answer | None:
         """What a depot answers; None where there is none. One that fails is told once, and not asked again."""

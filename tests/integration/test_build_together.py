@@ -134,6 +134,26 @@ def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(
     assert "way out: run the same command once without --offline" in no_plugins.complaint
 
 
+def test_what_was_built_while_the_shared_cache_was_away_is_shared_by_the_next_plan(
+    bench: Bench, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    utils = ("1.0.0", "-c", "bigtop-utils")
+    ours = bench.given(BIGTOP_BUILDER_SHARED_CACHE=str(shared))
+    alone = ours("build", *utils)
+    assert alone.returncode == 0, alone.complaint
+    assert f"going on without {shared}" in alone.complaint
+
+    shared.mkdir()
+    assert ours("plan", *utils).returncode == 0
+    other = Bench.at(tmp_path / "other", bench.project).given(
+        BIGTOP_BUILDER_SHARED_CACHE=str(shared), DOCKER_HOST=NOWHERE
+    )
+    taken = other("build", *utils)
+    assert taken.returncode == 0, taken.complaint
+    assert taken.text == alone.text
+
+
 def test_what_one_machine_built_another_one_takes_unless_it_was_altered(bench: Bench, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
