@@ -12,6 +12,7 @@ build, and is kept a component; Maven's markers are merged.
 """
 
 import hashlib
+import re
 import shutil
 import tarfile
 import tempfile
@@ -35,6 +36,7 @@ MAVEN = "home/.m2/repository"
 GRADLE = "home/.gradle/caches/modules-2"
 NOTES = f"{GRADLE}/metadata-"
 """Begins the names of what Gradle notes of its modules: where it has looked, and what it found."""
+UNHASHED = re.compile(rf"{re.escape(GRADLE)}/(?!files-)")
 SEEDED = "home/.seeded"
 """Touched once the seed is in place."""
 
@@ -71,14 +73,15 @@ class Downloads:
             component: The component.
             needs: What it depends on, as given to `seed`.
             failed: It did not end well. What Gradle notes has no hash, and it may have been killed while it wrote:
-                of its notes those of the last build that ended well stay.
+                its notes stay those of the last build that ended well.
         """
         names = {
-            name: path
+            f"{part}/{path.relative_to(new / part)}": path
             for part, chosen in HARVEST.items()
             for path in chosen(new / part)
-            if not ((name := f"{part}/{path.relative_to(new / part)}").startswith(NOTES) and failed)
         }
+        if failed:
+            names = {name: path for name, path in names.items() if not UNHASHED.match(name)}
         with self._alone():
             kept = self._seeds(component, needs)
             for name in kept.keys() - names.keys():

@@ -176,12 +176,21 @@ def test_of_a_build_that_failed_downloads_are_taken_and_gradles_notes_stay_those
     for name, failed in (("good", False), ("failed", True)):
         artifact(tmp_path / name / MAVEN, f"g/{name}/1/a-1.jar", "jar", SITE)
         artifact(tmp_path / name / MAVEN, f"g/made-by-{name}/1/a-1.jar", "made here", "")
-        (tmp_path / name / notes).parent.mkdir(parents=True)
-        (tmp_path / name / notes).write_text(f"notes of the {name} build")
+        plugin = f"{GRADLE}/files-2.1/g/a/1/{sha1(name)}/{name}.jar"
+        for path, text in {notes: f"notes of the {name} build", plugin: name}.items():
+            (tmp_path / name / path).parent.mkdir(parents=True)
+            (tmp_path / name / path).write_text(text)
+        (tmp_path / name / GRADLE / "resources-2.1").mkdir()
+        (tmp_path / name / GRADLE / "resources-2.1" / name).write_text("no hash")
         downloads.harvest(tmp_path / name, "salute", (), failed=failed)
     found = seeded(downloads, "salute")
     assert found[notes] == b"notes of the good build"
-    assert {name for name in found if name.endswith(".jar")} == {
+    assert f"{GRADLE}/resources-2.1/failed" not in found
+    assert {name.rpartition("/")[2] for name in found if name.startswith(f"{GRADLE}/files")} == {
+        "good.jar",
+        "failed.jar",
+    }
+    assert {name for name in found if name.startswith(MAVEN) and name.endswith(".jar")} == {
         f"{MAVEN}/g/good/1/a-1.jar",
         f"{MAVEN}/g/failed/1/a-1.jar",
     }
