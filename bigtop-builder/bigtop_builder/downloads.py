@@ -37,6 +37,7 @@ GRADLE = "home/.gradle/caches/modules-2"
 NOTES = f"{GRADLE}/metadata-"
 """Begins the names of what Gradle notes of its modules: where it has looked, and what it found."""
 UNHASHED = re.compile(rf"{re.escape(GRADLE)}/(?!files-)")
+"""Names of Gradle's files that no hash tells from half a write."""
 SEEDED = "home/.seeded"
 """Touched once the seed is in place."""
 
