@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.executor.local import obtain
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
+from bigtop_builder.result import LOG, Result, describe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey

@@ -13,12 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bigtop_builder.cache import Result
 from bigtop_builder.cli.context import table
 from bigtop_builder.container import Engine
 from bigtop_builder.downloads import MAVEN
 from bigtop_builder.engine_images import list_images
 from bigtop_builder.handover import HANDOVER, pack
+from bigtop_builder.result import Result
 from bigtop_builder.room import Room
 from bigtop_builder.tarstream import unpack
 

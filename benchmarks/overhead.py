@@ -24,15 +24,17 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder import gradle
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.building import build_release, site_of
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli.context import table
-from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor import component
 from bigtop_builder.executor.component import Material, Site, build
+from bigtop_builder.executor.material import material
 from bigtop_builder.log import Tail
 from bigtop_builder.miniature import lay_out
+from bigtop_builder.place import Place
 from bigtop_builder.plan import Step
-from bigtop_builder.release import Place, build_release, material, write_whole
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
@@ -102,9 +104,7 @@ def prepare(name: str, project: Project, settings: Settings, wanted: str = JSVC)
     place = Place(road)
     build_release(road, plan, place)  # warms the downloads
     step = next(step for step in plan.steps if step.name == wanted)
-    rooms, image = place.builders
-    downloads = Downloads(road.workspace.downloads, settings, workdir=road.image)
-    site = Site(rooms=rooms, image=image, downloads=downloads, cache=road.cache, logs=road.output.logs)
+    site = site_of(road, place, cache=road.cache, logs=road.output.logs)
     return Bench(road=road, step=step, given=material(road, step), site=site)
 
 

@@ -4,9 +4,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigtop_builder.cache import LOG, Result, ResultCache, describe
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
+from bigtop_builder.result import LOG, Result, describe
 from bigtop_builder.survey import Survey
 
 STEP, OTHER = "a" * 64, "b" * 64

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bigtop_builder.cache import Result
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.provenance import PROVENANCE, Predicate, statement
+from bigtop_builder.result import Result
 from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
 from bigtop_builder.sbom.kept import kept_sbom
 from bigtop_builder.survey import Survey

@@ -7,9 +7,8 @@ All that is made here carries the label `bigtop-builder`; nothing without it is 
 import logging
 import re
 import secrets
-import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from bigtop_builder.docker_sdk import told
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.owner import Owner
-from bigtop_builder.room import Transcript, failure
+from bigtop_builder.room import CommandRunner, Transcript
 from bigtop_builder.run import Completed
 from bigtop_builder.tarstream import chunks, unpack
 
@@ -132,7 +131,7 @@ class ContainerRooms:
         )
 
 
-class Container:
+class Container(CommandRunner):
     """A room (`room.Room`) in a container, removed on success, failure, Ctrl-C and SIGTERM."""
 
     workdir = WORKDIR
@@ -192,29 +191,6 @@ class Container:
         """The bridge's address, where the engine's machine is reached."""
         return str(self._network["Gateway"])
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        check: bool = True,
-        error: type[BuilderError] = BuilderError,
-        on_line: Callable[[bytes], None] | None = None,
-    ) -> Completed:
-        """Run a command to its end (`Room.run`). One that was killed for memory says so in its last line."""
-        log.debug("%s $ %s", self.name, shlex.join(argv))
-        transcript = Transcript(on_line)
-        with told(f"{argv[0]} cannot be run in container {self.name}"):
-            done = self._exec(argv, env or {}, cwd, transcript, keep=on_line is None)
-            cause = self._killed_for_memory() if done.returncode else ""
-        if cause:
-            transcript(f"bigtop-builder: Cannot allocate memory: {cause}\n".encode())
-        if done.returncode and check:
-            hint = "raise the component's `memory_mb` in the recipe" if cause else ""
-            raise failure(error, done, transcript, room=self.name, cause=cause, hint=hint)
-        return done
-
     def put(self, tar: Iterable[bytes] | IO[bytes], folder: str) -> None:
         """Unpack a tar stream into an existing folder; owners and modes are those of the stream."""
         failed: list[OSError] = []
@@ -239,6 +215,27 @@ class Container:
 
         with suppress(APIError):  # it has ended already
             self._client.api.kill(self.name)
+
+    def _carry_out(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        transcript: Transcript,
+        *,
+        streamed: bool,
+    ) -> Completed:
+        with told(f"{argv[0]} cannot be run in container {self.name}"):
+            return self._exec(argv, env, cwd, transcript, keep=not streamed)
+
+    def _diagnosed(self, done: Completed, transcript: Transcript) -> tuple[str, str]:
+        """A command that was killed for memory says so in its last line."""
+        with told(f"{done.argv[0]} cannot be run in container {self.name}"):
+            cause = self._killed_for_memory()
+        if not cause:
+            return "", ""
+        transcript(f"bigtop-builder: Cannot allocate memory: {cause}\n".encode())
+        return cause, "raise the component's `memory_mb` in the recipe"
 
     def _start(self) -> None:
         memory = f"{self._memory_mb}m" if self._memory_mb else None
@@ -270,7 +267,7 @@ class Container:
         self,
         argv: Sequence[str],
         env: Mapping[str, str],
-        cwd: str | None,
+        cwd: str,
         transcript: Transcript,
         *,
         keep: bool,
@@ -278,7 +275,7 @@ class Container:
         api = self._client.api
         # Where lines are handed on, one pipe takes both outputs: of two the order would be lost.
         wrapped = ["sh", "-c", LIMITED if keep else f"{LIMITED} 2>&1", "sh", *argv]
-        made = api.exec_create(self.name, wrapped, environment=dict(env), workdir=cwd or WORKDIR, user="0:0")
+        made = api.exec_create(self.name, wrapped, environment=dict(env), workdir=cwd, user="0:0")
         kept: tuple[list[bytes], list[bytes]] = ([], [])
         stream = api.exec_start(made["Id"], stream=True, demux=True)
         with closing(stream._response):  # type: ignore[attr-defined]  # noqa: SLF001

@@ -12,6 +12,7 @@ build, and is kept a component; Maven's markers are merged.
 """
 
 import hashlib
+import re
 import shutil
 import tarfile
 import tempfile
@@ -35,17 +36,19 @@ MAVEN = "home/.m2/repository"
 GRADLE = "home/.gradle/caches/modules-2"
 NOTES = f"{GRADLE}/metadata-"
 """Begins the names of what Gradle notes of its modules: where it has looked, and what it found."""
+UNHASHED = re.compile(rf"{re.escape(GRADLE)}/(?!files-)")
+"""Names of Gradle's files that no hash tells from half a write."""
 SEEDED = "home/.seeded"
 """Touched once the seed is in place."""
 
 
 class Downloads:
-    """The shared downloads of one site and one kind of room.
+    """The shared downloads of one site and one kind of room, whatever image the room is made from.
 
     Args:
         root: `workspace.downloads`.
         settings: Names the mirrors.
-        workdir: Where rooms work: Gradle's cache holds absolute paths.
+        workdir: Where rooms work: Gradle's cache holds absolute paths. A word will do where each has another.
     """
 
     def __init__(self, root: Path, settings: Settings, *, workdir: str) -> None:
@@ -63,19 +66,23 @@ class Downloads:
             stream.seek(0)
             yield stream
 
-    def harvest(self, new: Path, component: str, needs: Iterable[str]) -> int:
+    def harvest(self, new: Path, component: str, needs: Iterable[str], *, failed: bool = False) -> int:
         """Take over what a build downloaded; return the number of files that were not here before.
 
         Args:
             new: Folder with the files that the build wrote, as `bring_new` left it.
             component: The component.
             needs: What it depends on, as given to `seed`.
+            failed: It did not end well. What Gradle notes has no hash, and it may have been killed while it wrote:
+                its notes stay those of the last build that ended well.
         """
         names = {
             f"{part}/{path.relative_to(new / part)}": path
             for part, chosen in HARVEST.items()
             for path in chosen(new / part)
         }
+        if failed:
+            names = {name: path for name, path in names.items() if not UNHASHED.match(name)}
         with self._alone():
             kept = self._seeds(component, needs)
             for name in kept.keys() - names.keys():
@@ -133,6 +140,13 @@ def bring_new(room: Room, into: Path) -> None:
     with (into / "new.tar").open("rb") as tar:
         unpack(tar, into)
     (into / "new.tar").unlink()
+
+
+def bring_all(room: Room, into: Path) -> None:
+    """Copy all that a room has below these folders: where no command runs any more, new is not told from seeded."""
+    for part in HARVEST:
+        (into / part).parent.mkdir(parents=True, exist_ok=True)
+        room.get(f"{room.workdir}/{part}", (into / part).parent)
 
 
 def beside(marker: Path, name: str) -> Path | None:

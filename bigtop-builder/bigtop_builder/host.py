@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import secrets
-import shlex
 import shutil
 import signal
 import tempfile
@@ -25,7 +24,7 @@ from bigtop_builder.errors import BuilderError, EnvironmentMissing
 from bigtop_builder.folder_lock import locked
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.recipe import Target
-from bigtop_builder.room import Transcript, failure
+from bigtop_builder.room import CommandRunner, Transcript
 from bigtop_builder.run import Argument, Completed, run, stream
 from bigtop_builder.schema import digest
 from bigtop_builder.tarstream import chunks, unpack
@@ -44,7 +43,7 @@ TOOLCHAIN = re.compile(
 """Installed packages that decide what a build on this machine makes."""
 
 
-class LocalRoom:
+class LocalRoom(CommandRunner):
     """What rooms without an engine share: each command is one on this machine."""
 
     address = LOCAL
@@ -59,31 +58,24 @@ class LocalRoom:
         """The command on this machine that runs `argv` in the room; it gets the room's variables alone."""
         return [*moved(cwd), *argv]
 
-    def run(
+    def _carry_out(
         self,
         argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        transcript: Transcript,
         *,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        check: bool = True,
-        error: type[BuilderError] = BuilderError,
-        on_line: Callable[[bytes], None] | None = None,
+        streamed: bool,
     ) -> Completed:
-        """Run a command to its end (`Room.run`)."""
-        log.debug("%s $ %s", self.name, shlex.join(argv))
-        command, variables = self.command(argv, cwd=cwd or self.workdir), {**self._env, **(env or {})}
-        transcript = Transcript(on_line)
-        if on_line:
+        command, variables = self.command(argv, cwd=cwd), {**self._env, **env}
+        if streamed:
             status = stream(command, on_line=transcript, env=variables, inherit=False)
             stdout = stderr = b""
         else:
             status, stdout, stderr = _captured(command, variables)
             for line in (stdout + stderr).splitlines(keepends=True):
                 transcript(line)
-        done = Completed(argv=tuple(argv), returncode=status, stdout=stdout, stderr=stderr)
-        if status and check:
-            raise failure(error, done, transcript, room=self.name)
-        return done
+        return Completed(argv=tuple(argv), returncode=status, stdout=stdout, stderr=stderr)
 
     def put(self, tar: Iterable[bytes] | IO[bytes], folder: str) -> None:
         """Unpack a tar stream into an existing folder."""

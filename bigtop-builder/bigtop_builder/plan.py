@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from bigtop_builder.cache import Parts, Result, changes
 from bigtop_builder.errors import InputError
+from bigtop_builder.inputs import Parts, changes
 from bigtop_builder.lock import Lock
 from bigtop_builder.packaging import PACKAGING, folders_of
 from bigtop_builder.recipe import Component, Recipe, Source
+from bigtop_builder.result import Result
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select

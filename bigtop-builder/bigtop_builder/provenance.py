@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import Field
 
 from bigtop_builder import __version__
-from bigtop_builder.cache import ResultFile
 from bigtop_builder.manifest import ImageRecord, SourceRecord, TreeRecord
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.plan import HOST, Step
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.result import ResultFile
 from bigtop_builder.schema import Sha256, Value, canonical, masked
 
 PROVENANCE = "provenance.json"

@@ -8,8 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.cache import Result, ResultCache
-from bigtop_builder.release import Packages, Place, make_one, site_of
+from bigtop_builder.building import Packages, make_one, site_of
+from bigtop_builder.cache import ResultCache
+from bigtop_builder.place import Place
+from bigtop_builder.result import Result
 from bigtop_builder.run import run
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.sameness import differences

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from bigtop_builder.cache import Result
 from bigtop_builder.dsse import Envelope
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
@@ -24,6 +23,7 @@ from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.provenance import Predicate
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.definition import Definition
+from bigtop_builder.result import Result
 from bigtop_builder.sbom.coordinates import Artifacts
 from bigtop_builder.settings import SHOWN, Settings
 from bigtop_builder.verify.verdict import Verdict

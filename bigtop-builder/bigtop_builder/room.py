@@ -8,7 +8,9 @@ Builders write below `Room.workdir` only, because a room may be this very machin
 command runs with HOME set to `<workdir>/home`.
 """
 
+import logging
 import shlex
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +19,8 @@ from typing import IO, Protocol
 
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.run import Completed
+
+log = logging.getLogger(__name__)
 
 KEPT_LINES = 40
 """Lines of a failed command's output that its error shows."""
@@ -70,6 +74,61 @@ def failure(
         details=f"$ {shlex.join(done.argv)}\n{transcript.text}",
         hint=hint,
     )
+
+
+class CommandRunner(ABC):
+    """How every kind of room runs a command (`Room.run`): told in the log, its last lines kept for the error.
+
+    Attributes:
+        name: What people see in logs.
+        workdir: Where a command runs that names no folder.
+    """
+
+    name: str
+    workdir: str
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        check: bool = True,
+        error: type[BuilderError] = BuilderError,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Completed:
+        """Run a command to its end (`Room.run`)."""
+        log.debug("%s $ %s", self.name, shlex.join(argv))
+        transcript = Transcript(on_line)
+        done = self._carry_out(argv, env or {}, cwd or self.workdir, transcript, streamed=bool(on_line))
+        cause, hint = self._diagnosed(done, transcript) if done.returncode else ("", "")
+        if done.returncode and check:
+            raise failure(error, done, transcript, room=self.name, cause=cause, hint=hint)
+        return done
+
+    @abstractmethod
+    def _carry_out(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        transcript: Transcript,
+        *,
+        streamed: bool,
+    ) -> Completed:
+        """Run a command, and give its lines to the transcript.
+
+        Args:
+            argv: Program and arguments.
+            env: Variables on top of the room's own.
+            cwd: Folder in the room.
+            transcript: Takes each line.
+            streamed: Lines are wanted as they come; what is returned then has no output.
+        """
+
+    def _diagnosed(self, done: Completed, transcript: Transcript) -> tuple[str, str]:  # noqa: ARG002  # for rooms that know more
+        """What the room knows of a command that failed, and the way out; both may be empty."""
+        return "", ""
 
 
 class Room(Protocol):

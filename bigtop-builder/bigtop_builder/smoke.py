@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.release import Packages, Place, require_passed
+from bigtop_builder.building import Packages
+from bigtop_builder.place import Place
+from bigtop_builder.release import require_passed
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.hosts import Earlier

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Self
 
 from bigtop_builder.base import unknown_suite
-from bigtop_builder.cache import Depot, ResultCache, sha256_of
+from bigtop_builder.cache import Depot, ResultCache
 from bigtop_builder.carry import mirror_of
+from bigtop_builder.container import WORKDIR
+from bigtop_builder.downloads import Downloads
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.image import builder_image
 from bigtop_builder.lock import Lock, load_lock
+from bigtop_builder.manifest import PatchRecord, TreeRecord
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
 from bigtop_builder.upkeep.change import mend
@@ -77,6 +81,21 @@ class Survey:
     def lock_path(self) -> Path:
         """The lock's file."""
         return self.project.lock(self.path)
+
+    @property
+    def downloads(self) -> Downloads:
+        """What builds downloaded at this site, in whatever image."""
+        return Downloads(self.workspace.downloads, self.settings, workdir=HOST if self.host else WORKDIR)
+
+    @property
+    def tree_record(self) -> TreeRecord:
+        """What a manifest and the provenance say of the tree."""
+        return TreeRecord(
+            repository=self.recipe.bigtop.repository,
+            commit=self.tree.commit,
+            tree=self.tree.id,
+            patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in self.patches),
+        )
 
     def plan(self, selected: tuple[str, ...] = ()) -> Plan:
         """The plan for the given components, all if none. Of a stale lock it is asked which site it fits."""
@@ -191,7 +210,7 @@ def survey(
         lock_sha256=lock_sha256,
         image=image,
         image_id=image_id,
-        cache=ResultCache(workspace.results, depot),
+        cache=ResultCache(workspace.results, depot, shares=bool(settings.shared_cache)),
     )
 
 

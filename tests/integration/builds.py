@@ -3,11 +3,13 @@
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from bigtop_builder.run import Completed, run
@@ -100,6 +102,64 @@ class Running:
         """Wait until it builds all of these at once."""
         wait_for(lambda: self.done.done() or set(purposes) <= self.containers())
         assert not self.done.done(), self.done.result().complaint
+
+
+@dataclass(frozen=True, kw_only=True)
+class MavenMirror:
+    """A Maven repository on this machine.
+
+    Attributes:
+        url: Where containers reach it.
+        asked: Paths that were asked for.
+    """
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+
+    def files(self) -> set[str]:
+        """Artifacts that were asked for since the last call: not what may change, as metadata."""
+        asked, self.asked[:] = list(self.asked), []
+        return {path for path in asked if path.endswith((".jar", ".pom"))}
+
+
+@contextmanager
+def maven_repository(files: Mapping[str, bytes], upstream: str) -> Iterator[MavenMirror]:
+    """A repository that containers reach, with some artifacts; for all others it leads on to another one."""
+    import docker
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            mirror.asked.append(self.path)
+            content = files.get(self.path.lstrip("/"))
+            self.send_response(302 if content is None else 200)
+            if content is None:
+                self.send_header("Location", f"{upstream.rstrip('/')}{self.path}")
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content or b"")
+
+        do_HEAD = do_GET  # noqa: N815  # http.server's name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # likewise
+            """Say nothing."""
+
+    client = docker.from_env()
+    try:
+        gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        client.close()
+    server = ThreadingHTTPServer((gateway, 0), Handler)
+    server.daemon_threads = True
+    mirror = MavenMirror(url=f"http://{gateway}:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield mirror
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def containers_of(pid: int) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builds import Bench
+from builds import Bench, maven_repository
 
 from bigtop_builder.run import run
+from bigtop_builder.settings import load_settings
 from bigtop_builder.workspace import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -37,6 +38,26 @@ def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
     assert "whole log:" in failed.complaint
     assert bench.built("salute") == []
     assert not list((bench.cache / "results").glob(".making-*"))
+
+
+def test_what_a_failed_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:
+    cold = Bench.at(tmp_path / "cache", project, downloads=False)
+    diff = project.patches / "salute/miniature-blank-name/default.patch"
+    good = diff.read_text()
+    with maven_repository({}, load_settings().mirrors.maven) as mirror:
+        bench = cold.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url)
+        diff.write_text(good.replace("name.trim();", "name.trim()-;"))
+        failed = bench.bumped()("build", "1.0.0", "-c", "salute")
+        assert failed.returncode == 7
+        assert "illegal start of expression" in failed.complaint
+        fetched = mirror.files()
+        assert fetched
+
+        diff.write_text(good)
+        built = bench.bumped()("build", "1.0.0", "-c", "salute")
+        assert built.returncode == 0, built.complaint
+        assert mirror.files() & fetched == set()
+    assert not list(bench.cache.glob("downloads/*/home/.m2/repository/bigtop"))
 
 
 @pytest.fixture

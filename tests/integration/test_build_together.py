@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds at once, interrupted, killed, taken up again, without a network, and out of what another machine built."""
 
+import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from builds import Bench, containers_of
+from builds import Bench, containers_of, maven_repository, wait_for
 
+from bigtop_builder.container import LABEL
+from bigtop_builder.image import ImageSpec, builder_image
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.settings import load_settings
 from bigtop_builder.workspace import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -48,6 +56,58 @@ def test_two_components_build_at_once_and_what_ends_a_run_loses_only_these(bench
         assert len(list(folder.glob("*.deb"))) == debs
 
 
+def test_what_an_interrupted_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:
+    cold = Bench.at(tmp_path / "cache", project, downloads=False)
+    salute = ("build", "1.0.0", "-c", "salute")
+    with maven_repository({}, load_settings().mirrors.maven) as mirror:
+        bench = cold.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
+        with bench.running(*salute) as run:
+            wait_for(lambda: len(mirror.asked) > 100 or run.done.done())
+            assert run.signal(signal.SIGINT).returncode == 130
+            assert containers_of(run.pid) == []
+        fetched = mirror.files()
+        built = bench(*salute)
+        assert built.returncode == 0, built.complaint
+        assert len(mirror.files() & fetched) < len(fetched) / 4, "all but what was on its way"
+
+
+@contextmanager
+def relabelled(image: str, spec: ImageSpec) -> Iterator[None]:
+    """An image as that of a changed recipe, so that the test need not make one."""
+    import docker
+
+    text = f"FROM {image}\nLABEL {LABEL}.id={spec.id}\n"
+    client = docker.from_env()
+    try:
+        client.images.build(fileobj=BytesIO(text.encode()), tag=spec.name)
+        yield
+    finally:
+        client.images.remove(spec.name)
+        client.close()
+
+
+def test_a_change_of_the_image_does_not_fetch_all_again(tmp_path: Path, project: Project) -> None:
+    cold = Bench.at(tmp_path / "cache", project, downloads=False)
+    salute = ("build", "1.0.0", "-c", "salute")
+    with maven_repository({}, load_settings().mirrors.maven) as mirror:
+        bench = cold.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
+        assert bench(*salute).returncode == 0
+        assert mirror.files()
+        before = json.loads(bench("plan", "1.0.0", "--json").text)["image"]
+
+        recipe = project.recipes / "1.0.0.toml"
+        recipe.write_text(recipe.read_text().replace('["libcap-dev"]', '["libcap-dev", "libcap2-bin"]'))
+        changed, _ = load_recipe("1.0.0", project.recipes)
+        spec = builder_image(changed, load_settings().model_copy(update={"gradle": "system"}))
+        assert spec.name != before
+        bench.bumped()
+        with relabelled(before, spec):
+            built = bench(*salute, "--offline")
+            assert built.returncode == 0, built.complaint
+    (one, other) = bench.built("salute")
+    assert one.parent != other.parent
+
+
 def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -72,6 +132,26 @@ def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(
     assert "likely cause: a download is not in the cache" in no_plugins.complaint
     assert "built: bigtop-utils" in no_plugins.complaint
     assert "way out: run the same command once without --offline" in no_plugins.complaint
+
+
+def test_what_was_built_while_the_shared_cache_was_away_is_shared_by_the_next_plan(
+    bench: Bench, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    utils = ("1.0.0", "-c", "bigtop-utils")
+    ours = bench.given(BIGTOP_BUILDER_SHARED_CACHE=str(shared))
+    alone = ours("build", *utils)
+    assert alone.returncode == 0, alone.complaint
+    assert f"going on without {shared}" in alone.complaint
+
+    shared.mkdir()
+    assert ours("plan", *utils).returncode == 0
+    other = Bench.at(tmp_path / "other", bench.project).given(
+        BIGTOP_BUILDER_SHARED_CACHE=str(shared), DOCKER_HOST=NOWHERE
+    )
+    taken = other("build", *utils)
+    assert taken.returncode == 0, taken.complaint
+    assert taken.text == alone.text
 
 
 def test_what_one_machine_built_another_one_takes_unless_it_was_altered(bench: Bench, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.cache import RESULT, ResultCache
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot
+from bigtop_builder.result import RESULT
 from results import DEB, STAMP, STEP, put
 from s3_server import BUCKET, SECRET, Server, variables, versitygw, way
 

@@ -4,22 +4,21 @@
 import hashlib
 import shutil
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from builds import OWN, Bench
+from builds import OWN, Bench, maven_repository
 
-from bigtop_builder.cache import Result, ResultCache
+from bigtop_builder.building import site_of
+from bigtop_builder.cache import ResultCache
+from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
+from bigtop_builder.executor.material import material
 from bigtop_builder.handover import HANDOVER
-from bigtop_builder.release import Place, material, site_of
+from bigtop_builder.place import Place
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey
@@ -28,44 +27,6 @@ from bigtop_builder.workspace import Project
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 FOLDER = "bigtop/miniature/salute/1.0.0"
 PATCH = '    "salute/miniature-blank-name",\n'
-
-
-@contextmanager
-def maven_repository(files: Mapping[str, bytes], upstream: str) -> Iterator[str]:
-    """A repository that containers reach, with some artifacts; for all others it leads on to another one."""
-    import docker
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = files.get(self.path.lstrip("/"))
-            self.send_response(302 if content is None else 200)
-            if content is None:
-                self.send_header("Location", f"{upstream.rstrip('/')}{self.path}")
-            self.send_header("Content-Length", str(len(content or b"")))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content or b"")
-
-        do_HEAD = do_GET  # noqa: N815  # http.server's name
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # likewise
-            """Say nothing."""
-
-    client = docker.from_env()
-    try:
-        gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
-    finally:
-        client.close()
-    server = ThreadingHTTPServer((gateway, 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://{gateway}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def handed_over(folder: Path) -> dict[str, bytes]:
@@ -96,11 +57,11 @@ def salute_in(folder: Path) -> bytes:
         return class_in(jar.read())
 
 
-def warm(cache: Path, here: Settings, there: Settings, image: str) -> None:
+def warm(cache: Path, here: Settings, there: Settings) -> None:
     """Give a site with another mirror the downloads that this machine has."""
-    known = Downloads(OWN / "downloads", here, workdir=image).root
+    known = Downloads(OWN / "downloads", here, workdir=WORKDIR).root
     if known.is_dir():
-        shutil.copytree(known, Downloads(cache / "downloads", there, workdir=image).root)
+        shutil.copytree(known, Downloads(cache / "downloads", there, workdir=WORKDIR).root)
 
 
 def without_handover(road: Survey, folder: Path) -> Path:
@@ -108,7 +69,7 @@ def without_handover(road: Survey, folder: Path) -> Path:
     step = next(step for step in road.plan().steps if step.name == "herald")
     with Place(road) as place:
         site = site_of(road, place, cache=ResultCache(folder / "results"), logs=folder)
-        result: Result = build(
+        result = build(
             step,
             material(road, step),
             recipe=road.recipe,
@@ -125,7 +86,7 @@ def test_a_dependent_of_a_patched_component_has_the_patched_artifact_and_never_b
     here = load_settings().model_copy(update={"gradle": "system"})
     bench = Bench.at(tmp_path / "cache", project, downloads=False)
     road = survey("1.0.0", project=project, settings=here.model_copy(update={"cache_dir": bench.cache}))
-    warm(bench.cache, here, here, road.image)
+    warm(bench.cache, here, here)
 
     patched = road.path.read_text()
     road.path.write_text(patched.replace(PATCH, ""))
@@ -139,11 +100,11 @@ def test_a_dependent_of_a_patched_component_has_the_patched_artifact_and_never_b
         f"{name}.sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
         for name, data in remote.items()
     }
-    with maven_repository({**remote, **sums}, here.mirrors.maven) as url:
-        mirrors = here.mirrors.model_copy(update={"maven": url})
+    with maven_repository({**remote, **sums}, here.mirrors.maven) as mirror:
+        mirrors = here.mirrors.model_copy(update={"maven": mirror.url})
         there = here.model_copy(update={"cache_dir": bench.cache, "mirrors": mirrors})
-        warm(bench.cache, here, there, road.image)
-        site = bench.given(BIGTOP_BUILDER_MIRRORS__MAVEN=url).bumped()
+        warm(bench.cache, here, there)
+        site = bench.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
         done = site("build", "1.0.0", "-c", "salute", "-c", "bigtop-jsvc")
         assert done.returncode == 0, done.complaint
         (folder,) = set(bench.built("salute")) - {unpatched}

@@ -12,11 +12,13 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from results import DEB, OTHER, STAMP, STEP, put
 
-from bigtop_builder.cache import LOG, RESULT, Result, ResultCache, changes, describe, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.errors import BuildError
+from bigtop_builder.inputs import changes
+from bigtop_builder.result import LOG, RESULT, Result, describe, sha256_of
 from bigtop_builder.run import run
+from results import DEB, OTHER, STAMP, STEP, put
 
 OLD = time.time() + 3600
 """After all that a test builds."""

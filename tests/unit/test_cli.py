@@ -392,7 +392,7 @@ def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bigtop_builder.cli.release.survey", interrupted)
+    monkeypatch.setattr("bigtop_builder.cli.road.survey", interrupted)
     said = call("plan", "1.0.0")
     assert said.status == 130
     assert "the same command goes on from there" in said.err

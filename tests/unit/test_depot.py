@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from results import DEB, OTHER, STAMP, STEP, put
 
-from bigtop_builder.cache import RESULT, ResultCache, sha256_of
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
 from bigtop_builder.errors import InputError
+from bigtop_builder.result import RESULT, sha256_of
+from results import DEB, OTHER, STAMP, STEP, put
 
 RECORD = f"results/{STEP}/{STAMP}/{RESULT}"
 
@@ -127,6 +128,88 @@ def test_a_depot_that_is_gone_is_told_once_and_done_without(
     assert ours.obtain(STEP, STAMP, hashed=True) == result
     assert caplog.text.count("going on without") == 1
     assert not shared.exists()
+
+
+def test_what_was_built_while_the_depot_was_away_is_brought_later(
+    ours: ResultCache, theirs: ResultCache, shared: Path
+) -> None:
+    shared.rmdir()
+    built = put(ours)
+    shared.mkdir()
+    again = ResultCache(ours.root, FolderDepot(shared))
+    again.share_late()
+    assert theirs.obtain(STEP, STAMP, hashed=True) == built
+    (shared / RECORD).unlink()
+    again.share_late()
+    assert theirs.remote(STEP, STAMP) == "", "it is brought once"
+
+
+def test_what_was_built_offline_is_brought_later_and_what_no_depot_was_named_for_is_not(
+    ours: ResultCache, shared: Path
+) -> None:
+    put(ResultCache(ours.root, shares=True))
+    put(ResultCache(ours.root), step=OTHER)
+    ours.share_late()
+    assert [path.parents[1].name for path in shared.glob("results/*/*/*")] == [STEP]
+
+
+def test_a_result_that_another_machine_shared_meanwhile_stands_and_this_one_keeps_its_own(
+    ours: ResultCache, theirs: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared.rmdir()
+    built = put(ours, payload="our bytes\n")
+    shared.mkdir()
+    put(theirs, payload="their bytes\n")
+    record = (shared / RECORD).read_bytes()
+    again = ResultCache(ours.root, FolderDepot(shared))
+    for _ in range(2):
+        again.share_late()
+    assert (shared / RECORD).read_bytes() == record
+    assert again.obtain(STEP, STAMP, hashed=True) == built
+    assert caplog.text.count("has another build of it") == 1
+
+
+def test_a_depot_that_takes_nothing_late_is_no_failure_and_is_asked_again(
+    ours: ResultCache, theirs: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared.rmdir()
+    built = put(ours)
+    shared.mkdir()
+    (shared / "objects").write_text("no folder")
+    again = ResultCache(ours.root, FolderDepot(shared))
+    caplog.clear()
+    again.share_late()
+    assert again.depot
+    assert caplog.text == ""
+    (shared / "objects").unlink()
+    again.share_late()
+    assert theirs.obtain(STEP, STAMP, hashed=True) == built
+
+
+def test_a_record_in_the_depot_that_nobody_can_read_is_replaced_late(
+    ours: ResultCache, theirs: ResultCache, shared: Path
+) -> None:
+    shared.rmdir()
+    built = put(ours)
+    (shared / RECORD).parent.mkdir(parents=True)
+    (shared / RECORD).write_text("{")
+    ResultCache(ours.root, FolderDepot(shared)).share_late()
+    assert theirs.obtain(STEP, STAMP, hashed=True) == built
+
+
+@pytest.mark.parametrize("harm", ["altered", "trimmed"])
+def test_a_result_that_is_not_what_was_built_any_more_is_not_brought(
+    ours: ResultCache, shared: Path, harm: str
+) -> None:
+    shared.rmdir()
+    put(ours)
+    shared.mkdir()
+    if harm == "altered":
+        (ours.folder(STEP, STAMP) / DEB).write_text("A package\n")
+    else:
+        shutil.rmtree(ours.folder(STEP, STAMP))
+    ResultCache(ours.root, FolderDepot(shared)).share_late()
+    assert list(shared.rglob("*")) == []
 
 
 def test_nothing_half_written_is_left_beside_what_is_shared(theirs: ResultCache, shared: Path) -> None:

@@ -169,6 +169,33 @@ def test_what_gradle_notes_is_of_one_component(downloads: Downloads, tmp_path: P
     assert seeded(downloads, "trumpet", ("herald",)) == {notes: b"notes of herald"}
 
 
+def test_of_a_build_that_failed_downloads_are_taken_and_gradles_notes_stay_those_of_the_last_good_one(
+    downloads: Downloads, tmp_path: Path
+) -> None:
+    notes = f"{GRADLE}/metadata-2.23/module-metadata.bin"
+    for name, failed in (("good", False), ("failed", True)):
+        artifact(tmp_path / name / MAVEN, f"g/{name}/1/a-1.jar", "jar", SITE)
+        artifact(tmp_path / name / MAVEN, f"g/made-by-{name}/1/a-1.jar", "made here", "")
+        plugin = f"{GRADLE}/files-2.1/g/a/1/{sha1(name)}/{name}.jar"
+        for path, text in {notes: f"notes of the {name} build", plugin: name}.items():
+            (tmp_path / name / path).parent.mkdir(parents=True)
+            (tmp_path / name / path).write_text(text)
+        (tmp_path / name / GRADLE / "resources-2.1").mkdir()
+        (tmp_path / name / GRADLE / "resources-2.1" / name).write_text("no hash")
+        downloads.harvest(tmp_path / name, "salute", (), failed=failed)
+    found = seeded(downloads, "salute")
+    assert found[notes] == b"notes of the good build"
+    assert f"{GRADLE}/resources-2.1/failed" not in found
+    assert {name.rpartition("/")[2] for name in found if name.startswith(f"{GRADLE}/files")} == {
+        "good.jar",
+        "failed.jar",
+    }
+    assert {name for name in found if name.startswith(MAVEN) and name.endswith(".jar")} == {
+        f"{MAVEN}/g/good/1/a-1.jar",
+        f"{MAVEN}/g/failed/1/a-1.jar",
+    }
+
+
 def test_notes_that_a_first_build_got_from_its_needs_stay_its_own(
     downloads: Downloads, tmp_path: Path
 ) -> None:

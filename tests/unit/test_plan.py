@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from local_patches import list_patches, write_patch
 
-from bigtop_builder.cache import LOG, ResultCache
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import InputError
 from bigtop_builder.plan import HOST, Plan
+from bigtop_builder.result import LOG
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project

@@ -10,9 +10,9 @@ import pytest
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import attestations_of
-from bigtop_builder.cache import LOG, Result, describe
 from bigtop_builder.manifest import ImageRecord, PatchRecord, SourceRecord, TreeRecord
 from bigtop_builder.provenance import PROVENANCE, Origin, Predicate, predicate, statement
+from bigtop_builder.result import LOG, Result, describe
 from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
 from bigtop_builder.sbom.inventory import parts_of
 from bigtop_builder.settings import Settings

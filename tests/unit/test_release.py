@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder import release
+from bigtop_builder import building
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
-from bigtop_builder.cache import LOG
+from bigtop_builder.building import Manner, Packages, build_release
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuildError
-from bigtop_builder.release import Manner, Packages, Place, build_release, manifest_of
+from bigtop_builder.place import Place
+from bigtop_builder.release import manifest_of
+from bigtop_builder.result import LOG
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
@@ -101,7 +103,7 @@ def test_an_altered_package_is_found_before_it_is_verified_or_published(
 def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
     plan = built.plan()
     steps = {step.name: step for step in plan.steps}
-    assert release._handovers(built, plan, steps["herald"]) == ()
+    assert building._handovers(built, plan, steps["herald"]) == ()
     shutil.rmtree(built.cache.folder(steps["salute"].id, steps["salute"].stamp))
     with pytest.raises(BuildError, match="result of salute, which it depends on, is gone"):
-        release._handovers(built, plan, steps["herald"])
+        building._handovers(built, plan, steps["herald"])

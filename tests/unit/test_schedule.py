@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.cache import Result
 from bigtop_builder.errors import BuildError, SourceError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.local import execute
@@ -17,6 +16,7 @@ from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Component
+from bigtop_builder.result import Result
 
 LARGE = Capacity(memory_mb=1 << 20, cpus=64)
 STACK = {

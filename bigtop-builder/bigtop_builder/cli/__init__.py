@@ -9,13 +9,13 @@ from bigtop_builder import __version__
 from bigtop_builder.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "build": ("release", "Build a release's packages."),
+    "build": ("build", "Build a release's packages."),
     "cache": ("cache", "Build results on this machine: gc."),
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
     "image": ("image", "Builder images: build, list, pin."),
     "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),
     "patch": ("patch", "The patch queue: new, import, edit, export, refresh, rebase, status, lint, drop."),
-    "plan": ("release", "Show what a release takes, and why."),
+    "plan": ("plan", "Show what a release takes, and why."),
     "provenance": ("provenance", "Say where a package comes from, by its signed statement."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
     "release": ("release", "Build, verify, sign and publish in one."),
@@ -28,7 +28,7 @@ COMMANDS = {
     ),
     "sbom": ("sbom", "The jars in packages: show, find, diff."),
     "source": ("source", "Component sources: fetch, verify, pin."),
-    "verify": ("release", "Check a release's packages and write the verdict."),
+    "verify": ("verify", "Check a release's packages and write the verdict."),
 }
 """Command -> module of this package, and its help in one line: `--help` imports none of them."""
 

@@ -5,8 +5,8 @@ import time
 
 import click
 
-from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli.context import answer, json_option, setting_up
+from bigtop_builder.local_results import LocalResults
 from bigtop_builder.lock import Lock
 from bigtop_builder.workspace import Workspace
 
@@ -38,7 +38,7 @@ def gc(context: click.Context, days: int, *, dry_run: bool, as_json: bool) -> No
     project, settings = setting_up(context)
     locks = [Lock.from_toml(path) for path in sorted(project.recipes.glob("*.lock"))]
     named = {step for lock in locks for steps in lock.components.values() for step in steps}
-    results = ResultCache(Workspace(settings.cache_dir).results)
+    results = LocalResults(Workspace(settings.cache_dir).results)
     gone, freed = results.trim(named, since=time.time() - days * DAY, dry=dry_run)
     verb = "would be removed" if dry_run else "removed"
     text = "\n".join([*gone, f"{len(gone)} results {verb}, {freed / 1e6:.1f} MB"])

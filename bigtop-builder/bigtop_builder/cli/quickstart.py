@@ -12,6 +12,7 @@ import click
 from bigtop_builder.cli.context import builder_option, passphrase, setting_up
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.miniature import RELEASES
+from bigtop_builder.place import Place
 from bigtop_builder.publishing import load_archive
 from bigtop_builder.quickstart import (
     HOST,
@@ -25,7 +26,6 @@ from bigtop_builder.quickstart import (
     settings_of,
     show_queue,
 )
-from bigtop_builder.release import Place
 from bigtop_builder.settings import load_settings, settings_file
 from bigtop_builder.survey import survey
 from bigtop_builder.workspace import Project, bundled_project

@@ -10,10 +10,10 @@ import click
 from bigtop_builder.archive import hash_of
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
+from bigtop_builder.executor.material import fetch_gradle, fetch_source
 from bigtop_builder.log import transfers
 from bigtop_builder.pinning import pin, write_pin
 from bigtop_builder.recipe import Component, Recipe, load_recipe
-from bigtop_builder.release import fetch_gradle, fetch_source
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.survey import survey

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigtop_builder.cache import Result
 from bigtop_builder.executor.schedule import Schedule
 from bigtop_builder.log import terminal
 from bigtop_builder.plan import Step
+from bigtop_builder.result import Result
 
 if TYPE_CHECKING:
     from rich.table import Table

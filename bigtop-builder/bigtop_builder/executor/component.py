@@ -11,17 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder import gradle, tarstream
-from bigtop_builder.cache import LOG, Result, ResultCache, describe, sha256_of
-from bigtop_builder.downloads import MAVEN, Downloads, bring_new, mark_seeded
-from bigtop_builder.errors import BuildError
+from bigtop_builder.cache import ResultCache
+from bigtop_builder.downloads import MAVEN, Downloads, bring_all, bring_new, mark_seeded
+from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
+from bigtop_builder.executor.material import Material
 from bigtop_builder.failures import likely_cause
 from bigtop_builder.handover import HANDOVER, pack
 from bigtop_builder.log import Tail
-from bigtop_builder.manifest import ImageRecord, SourceRecord
+from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.provenance import PROVENANCE, Origin, predicate
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.result import LOG, Result, describe, sha256_of
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.sbom.coordinates import ARTIFACTS
 from bigtop_builder.settings import Settings
@@ -32,25 +34,6 @@ log = logging.getLogger(__name__)
 SHOWN = 40
 """Last lines of a failed build that its error shows."""
 KEPT = (".deb", ".ddeb", ".dsc", ".changes", ".buildinfo", ".gz", ".xz", ".bz2", ".zst")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What the build of one component is given.
-
-    Attributes:
-        source: The verified archive for `dl/`; None if the component needs none.
-        record: What is remembered of it.
-        handovers: Maven hand-overs of what it depends on, as tar files.
-        gradle: The wrapper's verified distribution; None with the image's own Gradle.
-        gradle_folder: Where it goes below the workdir.
-    """
-
-    source: Path | None
-    record: SourceRecord | None
-    handovers: tuple[Path, ...] = ()
-    gradle: Path | None = None
-    gradle_folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,17 +79,21 @@ def build(
     )
     with opened as room, site.cache.making() as made:
         _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
-        _gradle(
-            room,
-            step,
-            recipe=recipe,
-            settings=settings,
-            epoch=tree.epoch,
-            logfile=logfile,
-            watch=site.watch,
-        )
-        _collect(room, step, made)
-        (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
+        try:
+            _gradle(
+                room,
+                step,
+                recipe=recipe,
+                settings=settings,
+                epoch=tree.epoch,
+                logfile=logfile,
+                watch=site.watch,
+            )
+            _collect(room, step, made)
+            (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
+        except BuilderError:
+            _salvage(room, step, made, downloads=site.downloads)
+            raise
         _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
         shutil.copyfile(logfile, made / LOG)
         known = predicate(
@@ -218,6 +205,21 @@ def _collect(room: Room, step: Step, made: Path) -> None:
     output.rmdir()
     if not list(made.glob("*.deb")):
         raise BuildError(f"{step.name}: Gradle ended well but left no .deb in output/{step.name}")
+
+
+def _salvage(room: Room, step: Step, made: Path, *, downloads: Downloads) -> None:
+    """Keep what a build downloaded that failed or was ended; where that cannot be, its own error says enough."""
+    try:
+        with tempfile.TemporaryDirectory(dir=made, prefix=".new-") as folder:
+            try:
+                bring_new(room, Path(folder))
+            except BuilderError:
+                bring_all(room, Path(folder))
+            count = downloads.harvest(Path(folder), step.name, step.after, failed=True)
+        if count:
+            log.info("%s: kept %d new files of what it downloaded", step.name, count)
+    except (BuilderError, OSError) as error:
+        log.debug("%s: what it downloaded is not kept: %s", step.name, error)
 
 
 def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from bigtop_builder.cache import Result, ResultCache
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.cores import cores
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.schedule import Schedule
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.plan import Plan, Step
+from bigtop_builder.result import Result
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bigtop_builder.cache import sha256_of
 from bigtop_builder.download import download, shown
 from bigtop_builder.errors import SourceError
 from bigtop_builder.gradle import Distribution
+from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
 

@@ -16,10 +16,17 @@ import zipfile
 ENDINGS = (".jar", ".war", ".ear", ".zip", ".tar.gz")
 REWRITTEN = (".properties", ".html", "-list", "META-INF/MANIFEST.MF")
 """Ends of names whose content strip-nondeterminism may change; `-list` are javadoc's lists of packages."""
-
-
-BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, IndexError, struct.error)
-"""What zipfile raises for archives that are none: an hour's build must not end with it."""
+BROKEN = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    IndexError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises for archives that are damaged, encrypted or none: an hour's build must not end with it."""
 
 
 def fingerprint(archive: zipfile.ZipFile) -> str:

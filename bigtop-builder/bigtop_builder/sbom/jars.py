@@ -23,7 +23,7 @@ from bigtop_builder.artifact import AGAIN, frame
 from bigtop_builder.errors import CheckFailed, EnvironmentMissing, InputError
 from bigtop_builder.expand import BrokenStreamError, Window, allowance, expand
 from bigtop_builder.sbom.coordinates import Coordinates, Known, guess
-from bigtop_builder.sbom.fingerprint import fingerprint
+from bigtop_builder.sbom.fingerprint import BROKEN, fingerprint
 from bigtop_builder.tarball import Tarball
 
 How = Literal["build repository", "build repository (classes)", "pom.properties", "file name", "unknown"]
@@ -53,20 +53,8 @@ END_MARK = b"PK\5\6"
 END_SEARCHED = (1 << 16) + 22
 """Bytes that the record may take, with the longest comment."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-BROKEN = (
-    BrokenStreamError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-)
-"""What zipfile raises for damaged, encrypted and made-up archives."""
+UNREADABLE = (*BROKEN, BrokenStreamError, zlib.error, lzma.LZMAError)
+"""What reading the entries of an archive raises besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +180,7 @@ class _Look:
                 self._tar(file, suffix, path, depth, found)
         except _TooMuchError:
             found.problem = "what is in it unpacks to more than any real archive does"
-        except BROKEN as error:
+        except UNREADABLE as error:
             found.problem = _complaint(error)
         return found
 
@@ -220,7 +208,7 @@ class _Look:
         place = f"{path}!/{_shown(name)}"
         try:
             jar = self.read(self._taken(pieces), place, depth=depth + 1)
-        except BROKEN as error:
+        except UNREADABLE as error:
             jar = replace(_identified(place, _Found(), self._known), problem=_complaint(error))
         found.inside += [jar] if jar else []
 

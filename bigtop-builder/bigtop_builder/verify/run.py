@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
-from bigtop_builder.cache import sha256_of
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.result import sha256_of
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.verify.conflicts import check_conflicts
@@ -126,9 +126,7 @@ def verify(
     else:
         findings += _conflicts(judged)
         findings += _lintian(judged, recipe, builder_rooms, changes)
-        chosen = Earlier.of([item.deb for item in judged], previous)
-        with ThreadPoolExecutor() as pool:
-            earlier = list(pool.map(Indexed.deb, [*chosen.replaced, *chosen.stand_ins]))
+        earlier = _earlier(judged, previous)
         life, reasons = try_on_hosts(judged, recipe, target_rooms, earlier, unselected or {})
         findings += life
     return Verdict(
@@ -156,6 +154,13 @@ def _obstacle(packages: Sequence[Built], judged: Sequence[Judged]) -> str:
     names = [item.deb.name for item in judged]
     twice = sorted({name for name in names if names.count(name) > 1})
     return f"the set holds {', '.join(twice)} more than once" if twice else ""
+
+
+def _earlier(judged: Sequence[Judged], previous: Sequence[Indexed]) -> list[Deb]:
+    """Packages published before that the checks take, brought here."""
+    chosen = Earlier.of([item.deb for item in judged], previous)
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(Indexed.deb, [*chosen.replaced, *chosen.stand_ins]))
 
 
 def _conflicts(judged: Sequence[Judged]) -> list[Finding]:

@@ -12,6 +12,8 @@ from typing import IO, BinaryIO
 
 from bigtop_builder.artifact import HEADER, MAGIC, frame
 from bigtop_builder.expand import Window, allowance, expand
+from bigtop_builder.result import sha256_of
+from bigtop_builder.sbom.fingerprint import BROKEN
 from bigtop_builder.tarball import Entry, Tarball
 
 ARCHIVES = (".jar", ".war", ".ear", ".zip")
@@ -39,7 +41,7 @@ def differences(first: Path, second: Path) -> list[str]:
     Raises:
         BrokenStreamError: One of them is no whole .deb.
     """
-    if _sha256(first) == _sha256(second):
+    if sha256_of(first) == sha256_of(second):
         return []
     one, other = _facts(first), _facts(second)
     unlike = [name for name in one.keys() & other.keys() if one[name] != other[name]]
@@ -102,7 +104,7 @@ def _in_jars(first: Path, second: Path, names: Collection[str]) -> Mapping[str, 
         for name in names:
             try:
                 one, other = (_listed(side[name]) for side in sides)
-            except (zipfile.BadZipFile, ValueError, NotImplementedError):
+            except BROKEN:
                 continue
             found[name] = _in_jar(one, other)
     return found
@@ -160,8 +162,3 @@ def _digest(pieces: Iterator[bytes]) -> "hashlib._Hash":
     for piece in pieces:
         digest.update(piece)
     return digest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The building half of a release: what the cache has is taken, the rest is built, and packages are laid out."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bigtop_builder.cache import ResultCache
+from bigtop_builder.cores import cores, machine_memory_mb
+from bigtop_builder.errors import BuilderError, BuildError
+from bigtop_builder.executor.board import Board
+from bigtop_builder.executor.component import Site, build
+from bigtop_builder.executor.local import execute, obtain
+from bigtop_builder.executor.material import Material, material
+from bigtop_builder.executor.schedule import Capacity, Schedule
+from bigtop_builder.executor.stoppable import StoppableRooms
+from bigtop_builder.handover import HANDOVER
+from bigtop_builder.log import transfers
+from bigtop_builder.place import Place
+from bigtop_builder.plan import Plan, Step
+from bigtop_builder.provenance import Origin
+from bigtop_builder.result import Result, sha256_of
+from bigtop_builder.survey import Survey
+from bigtop_builder.verify.packages import Built
+
+LOST = "its result is gone or broken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How components are built.
+
+    Attributes:
+        jobs: At most so many at once; as many as memory and processors allow if None.
+        keep_going: A failure stops only what depends on it.
+        checked: Every file of a result is hashed before it is used, even if nothing has to be built.
+    """
+
+    jobs: int | None = None
+    keep_going: bool = False
+    checked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packages:
+    """What a plan made.
+
+    Attributes:
+        plan: The plan.
+        results: One a step, in order.
+        folder: All the .debs in one folder.
+    """
+
+    plan: Plan
+    results: Sequence[Result]
+    folder: Path
+
+    @property
+    def built(self) -> list[Built]:
+        """The packages, each with its component."""
+        return [
+            Built(path=self.folder / file.file, component=result.component)
+            for result in self.results
+            for file in result.debs
+        ]
+
+
+def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Manner()) -> Packages:
+    """Build what the plan says, and lay all packages into the release's output folder.
+
+    Raises:
+        InputError: A step of the plan is refused.
+        SourceError: A source cannot be had, or is not what its pin says. Sources come before builds.
+        BuildError: A build failed.
+    """
+    plan.require_ready()
+    hashed = manner.checked or any(step.action == "run" for step in plan.steps)
+    found = obtain(plan, survey.cache, hashed=hashed)
+    run = [
+        step if step.action == "run" else replace(step, reason=LOST)
+        for step in plan.steps
+        if step.name not in found
+    ]
+    made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
+    survey.cache.share_late()
+    results = [(found | made)[step.name] for step in plan.steps]
+    return Packages(plan=plan, results=results, folder=_lay_out(survey, results, hashed=hashed))
+
+
+def _build(
+    survey: Survey, plan: Plan, steps: Sequence[Step], place: Place, manner: Manner, reused: Sequence[str]
+) -> dict[str, Result]:
+    """Build steps, several at once: sources first, and the image once."""
+    materials, errors = _materials(survey, steps, keep_going=manner.keep_going)
+    rooms = StoppableRooms(place.builders[0])
+    capacity = Capacity(
+        memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
+        cpus=survey.settings.build_cpus or cores(),
+        jobs=manner.jobs,
+    )
+    schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
+    board = Board(steps, reused, schedule)
+    site = replace(site_of(survey, place, cache=survey.cache, logs=survey.output.logs), rooms=rooms)
+
+    def make(step: Step) -> Result:
+        seen = replace(site, watch=board.watcher(step.name))
+        return make_one(survey, plan, step, site=seen, given=materials[step.name])
+
+    return execute(steps, make, schedule=schedule, board=board, stop=rooms.stop, errors=errors)
+
+
+def _materials(
+    survey: Survey, steps: Sequence[Step], *, keep_going: bool
+) -> tuple[dict[str, Material], dict[str, Exception]]:
+    """What builds are given, and what could not be had: the first such error is raised unless the others go on."""
+    materials: dict[str, Material] = {}
+    errors: dict[str, Exception] = {}
+    with transfers() as progress:
+        for step in steps:
+            try:
+                materials[step.name] = material(survey, step, progress)
+            except BuilderError as error:
+                if not keep_going:
+                    raise
+                errors[step.name] = error
+    return materials, errors
+
+
+def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
+    """Where a release is built, with results and logs going there."""
+    rooms, image = place.builders
+    return Site(
+        rooms=rooms,
+        image=image,
+        downloads=survey.downloads,
+        cache=cache,
+        logs=logs,
+        origin=Origin(recipe=survey.recipe_sha256, tree=survey.tree_record),
+    )
+
+
+def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
+    """Build one component, with what it depends on from the release's cache.
+
+    Raises:
+        SourceError: Its source cannot be had, or is not what its pin says.
+        BuildError: The build failed.
+    """
+    whole = replace(given or material(survey, step), handovers=_handovers(survey, plan, step))
+    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+
+
+def left_beside(survey: Survey, packages: Packages) -> list[Path]:
+    """What the builds left besides packages: .dsc with their parts beside them, .changes and .buildinfo.
+
+    Not the .changes of the source alone: Bigtop's build leaves it without the .buildinfo that it names.
+    """
+    return [
+        survey.cache.folder(result.step, result.stamp) / file.file
+        for result in packages.results
+        for file in result.files
+        if file.file.endswith((".dsc", ".buildinfo", ".changes")) and "_source." not in file.file
+    ]
+
+
+def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
+    """Maven hand-overs of all that a step depends on, however far, in the plan's order.
+
+    Raises:
+        BuildError: A result that was there when the run began is not any more.
+    """
+    steps = {one.name: one for one in plan.steps}
+    needed: set[str] = set()
+    queue = list(step.after)
+    while queue:
+        name = queue.pop()
+        if name not in needed:
+            needed.add(name)
+            queue += steps[name].after
+    files = []
+    for one in (one for one in plan.steps if one.name in needed):
+        result = survey.cache.get(one.id, one.stamp)
+        if result is None:
+            raise BuildError(
+                f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
+                hint="run the same command again: what is missing is built",
+            )
+        if any(file.file == HANDOVER for file in result.files):
+            files.append(survey.cache.folder(one.id, one.stamp) / HANDOVER)
+    return tuple(files)
+
+
+def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> Path:
+    """Copy the packages out of the cache; what is there already with size and time of the cache's is kept.
+
+    Args:
+        survey: The release.
+        results: What was built.
+        hashed: What is there is hashed, too.
+    """
+    folder = survey.output.debs
+    folder.mkdir(parents=True, exist_ok=True)
+    survey.output.logs.mkdir(exist_ok=True)
+    wanted: dict[Path, tuple[Path, str]] = {}
+    for result in results:
+        origin = survey.cache.folder(result.step, result.stamp)
+        wanted |= {folder / file.file: (origin / file.file, file.sha256) for file in result.debs}
+        log_file = survey.output.logs / f"{result.component}.log"
+        wanted[log_file] = origin / result.log.file, result.log.sha256
+    for stale in set(folder.iterdir()) - set(wanted):
+        stale.unlink()
+    for path, (origin, sha256) in wanted.items():
+        if not _same(path, origin) or (hashed and sha256_of(path) != sha256):
+            shutil.copy2(origin, path)
+    return folder
+
+
+def _same(path: Path, origin: Path) -> bool:
+    if not path.is_file():
+        return False
+    mine, theirs = path.stat(), origin.stat()
+    return (mine.st_size, mine.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)

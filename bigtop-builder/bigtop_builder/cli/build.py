@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`build`: the packages of a release; and the options of all commands that build."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from bigtop_builder.building import Manner, Packages, build_release
+from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
+from bigtop_builder.cli.road import RELEASE, require_output, surveyed
+from bigtop_builder.place import Place
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def building_options(command: Decorated) -> Decorated:
+    """What all commands that build take."""
+    for option in (
+        click.option(
+            "--offline",
+            is_flag=True,
+            help="Build without a network, from what the cache has; install checks still ask apt's mirror.",
+        ),
+        click.option(
+            "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
+        ),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(1),
+            help="At most so many builds at once [default: as many as fit].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Example: bigtop-builder build 3.5.0 -c bigtop-jsvc")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@building_options
+@json_option
+@click.pass_context
+def build(
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    jobs: int | None,
+    *,
+    keep_going: bool,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Build the packages of RELEASE, several at once; what was built before, here or elsewhere, is reused.
+
+    Interrupted or failed, the same command goes on with what is not built yet.
+    """
+    require_output(context, release_name)
+    road = surveyed(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going)
+    with Place(road) as place:
+        made = build_release(road, road.plan(components), place, manner)
+    answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
+
+
+def _packages_value(made: Packages) -> dict[str, Any]:
+    return {
+        "folder": str(made.folder),
+        "components": [result.model_dump(mode="json") for result in made.results],
+    }
+
+
+def _packages_text(made: Packages) -> str:
+    return "\n".join(str(made.folder / file.file) for result in made.results for file in result.debs)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify`: the verdict on the packages of a release, their smokes, or a second build of them."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bigtop_builder.building import Manner, build_release
+from bigtop_builder.cli.build import building_options
+from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
+from bigtop_builder.cli.place import repo_option
+from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_output, surveyed
+from bigtop_builder.errors import CheckFailed
+from bigtop_builder.place import Place
+from bigtop_builder.release import verify_release
+from bigtop_builder.schema import counted
+from bigtop_builder.smoke import smoke_release
+from bigtop_builder.verify.verdict import Verdict
+
+
+@click.command(epilog="Example: bigtop-builder verify 3.5.0 -c zookeeper --json")
+@click.argument(RELEASE, metavar="RELEASE")
+@component_option
+@builder_option
+@click.option(
+    "--suite",
+    default="",
+    help="Try the upgrade from what hosts of this suite have, as `release` does [default: from copies of the "
+    "packages with a lower version].",
+)
+@click.option(
+    "--smoke",
+    is_flag=True,
+    help="Then install them on one clean host, and run there what the recipe's `smoke` says.",
+)
+@repo_option
+@click.option(
+    "--rebuild",
+    "twice",
+    is_flag=True,
+    help="Instead, build the components (with -c these alone) a second time, and say whether their packages are the "
+    "same, bit for bit.",
+)
+@building_options
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    release_name: str,
+    components: tuple[str, ...],
+    builder: str,
+    suite: str,
+    folder: str | Path | None,
+    jobs: int | None,
+    *,
+    smoke: bool,
+    twice: bool,
+    keep_going: bool,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Check the packages of RELEASE and write the verdict.
+
+    A verdict holds for the same packages and the same upgrade: with --suite, a `release` into that suite takes
+    it as it is.
+    """
+    if twice:
+        if suite:
+            raise click.UsageError("--rebuild compares builds, and looks at no --suite")
+        _rebuild(context, release_name, components, builder, as_json=as_json)
+        return
+    if folder and not suite:
+        raise click.UsageError("--repo says where --suite is looked up: give both")
+    previous = archive_with(context, suite, folder).packages_of(suite, copies_of(context)) if suite else []
+    require_output(context, release_name)
+    road = surveyed(context, release_name, builder, components, offline=offline)
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
+    with Place(road) as place:
+        made = build_release(road, road.plan(components), place, manner)
+        verdict = verify_release(road, made, place, previous)
+        smoked = smoke_release(road, made, place, previous) if smoke else None
+    told = verdict_text(verdict, road.output.verdict)
+    if made.plan.unselected and not suite:
+        told += (
+            f"\nleft out: {', '.join(made.plan.unselected)}. Roles that need their packages are not judged here, so "
+            "what goes in for such a role alone does not count; with --suite, what the suite has stands in for them, "
+            "as in `release`"
+        )
+    value = verdict.model_dump(mode="json")
+    if smoked:
+        value["smoke"] = [finding.model_dump(mode="json") for finding in smoked.findings]
+        told += "".join(f"\n{one.outcome} smoke {one.subject}: {one.detail}" for one in smoked.findings)
+        told += f"\n{road.output.smoke}"
+    answer(value, as_json=as_json, text=told)
+
+
+def _rebuild(
+    context: click.Context, name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+) -> None:
+    """`verify --rebuild`."""
+    from bigtop_builder.rebuild import rebuild
+
+    require_output(context, name)
+    road = surveyed(context, name, builder, components)
+    with Place(road) as place:
+        made = build_release(road, road.plan(components), place)
+        found = rebuild(road, made, place, components)
+    value = [{**asdict(one), "equal": one.equal} for one in found]
+    lines = [
+        line
+        for one in found
+        for line in (
+            f"{'equal' if one.equal else 'differs'} {one.file}",
+            *(f"  {d}" for d in one.differences),
+        )
+    ]
+    answer(value, as_json=as_json, text="\n".join(lines))
+    if unlike := [one for one in found if not one.equal]:
+        raise CheckFailed(
+            f"{len(unlike)} of {counted(len(found), 'package')} differ when built a second time",
+            hint=f"the second builds are in {road.output.rebuilt}",
+        )
+
+
+def verdict_text(verdict: Verdict, file: Path) -> str:
+    """A verdict for people: what failed or was let pass, what stays out, and the count of the rest."""
+    counts: dict[str, int] = {}
+    for finding in verdict.findings:
+        counts[finding.outcome] = counts.get(finding.outcome, 0) + 1
+    told = [finding for finding in verdict.findings if finding.outcome != "passed"]
+    kept = [package for package in verdict.packages if package.not_published]
+    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    return "\n".join(
+        [
+            *(f"{finding.outcome} {finding.check}: {finding.subject}: {finding.detail}" for finding in told),
+            *(f"not published {package.name}: {package.not_published}" for package in kept),
+            f"{said}; {len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in; {file}",
+        ]
+    )

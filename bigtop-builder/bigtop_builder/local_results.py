@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build results in a folder of this machine.
+
+A result is a folder `<step id>/<stamp>/` with `result.json` beside the files it names, which are hard links to
+`objects/<aa>/<sha256>`: what several results have is stored once. It is made in a temporary folder and renamed,
+so a torn one is never found. The stamp is part of the name because a component may come back to an older step
+id under a newer serial.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock
+
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.cores import on_all_cores
+from bigtop_builder.errors import InputError
+from bigtop_builder.folder_lock import locked
+from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
+
+log = logging.getLogger(__name__)
+
+MAKING = ".making-"
+NEWEST = "newest"
+FOLDERS = "[0-9a-f]" * 64
+
+
+class LocalResults:
+    """Results in a folder.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, step: str, stamp: str) -> Path:
+        """Where the files of a result lie."""
+        return self.root / step / stamp
+
+    def get(self, step: str, stamp: str) -> Result | None:
+        """The result of a step in the folder; None if there is none of this format with files of the right size."""
+        folder = self.folder(step, stamp)
+        try:
+            result = Result.from_json((folder / RESULT).read_bytes(), source=str(folder / RESULT))
+        except (FileNotFoundError, InputError):
+            return None
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
+        return result if all(sizes.get(file.file) == file.size for file in result.files) else None
+
+    def newest(self, recipe: str, component: str) -> Result | None:
+        """The newest result of a recipe's component, to say what has changed since."""
+        link = self.root / NEWEST / recipe / component
+        if not link.is_file():
+            return None
+        step, _, stamp = link.read_text().partition("/")
+        return self.get(step, stamp)
+
+    @contextmanager
+    def making(self) -> Iterator[Path]:
+        """A folder to make a result in; what is still there at the end is removed.
+
+        A lock on it says that its owner lives: what one that was killed left behind goes first.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            with FileLock(self.root / ".lock"):
+                self._sweep()
+                folder = stack.enter_context(
+                    tempfile.TemporaryDirectory(dir=self.root, prefix=MAKING, ignore_cleanup_errors=True)
+                )
+                stack.enter_context(locked(Path(folder)))
+            yield Path(folder)
+
+    def _sweep(self) -> None:
+        for folder in self.root.glob(f"{MAKING}*/"):
+            # FileNotFoundError: its owner is done with it. BlockingIOError: its owner lives.
+            with suppress(FileNotFoundError, BlockingIOError), locked(folder, wait=False):
+                log.info("removing %s: the process that made it is gone", folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def trim(self, keep: Collection[str], *, since: float, dry: bool) -> tuple[list[str], int]:
+        """Remove results of this folder that nobody needs, and objects that are in no result then.
+
+        Args:
+            keep: Step ids whose results stay.
+            since: Results that were built or used after this time (seconds since 1970) stay too.
+            dry: Only say what would go.
+
+        Returns:
+            What goes, as `<component> <version>-<stamp>`, and how many bytes that frees.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / ".lock"):
+            gone = [
+                folder
+                for folder in sorted(self.root.glob(f"{FOLDERS}/*/"))
+                if folder.parent.name not in keep and folder.stat().st_mtime < since
+            ]
+            freed = _only_in(gone)
+            names = [_name_of(folder) for folder in gone]
+            for folder in gone if not dry else ():
+                shutil.rmtree(folder)
+                with suppress(OSError):  # another stamp's result lies beside it
+                    folder.parent.rmdir()
+            for file in self.root.glob(f"{OBJECTS}/*/*") if not dry else ():
+                if file.stat().st_nlink == 1:
+                    file.unlink()
+        return names, freed
+
+    def _take(self, made: Path, result: Result) -> Result:
+        target = self.folder(result.step, result.stamp)
+        (made / RESULT).write_text(result.to_json())
+        made.chmod(0o755)
+        for file in result.files:
+            self._store(made / file.file, file)
+        with FileLock(self.root / ".lock"):
+            if stands := self.get(result.step, result.stamp):
+                return stands
+            if target.exists():
+                shutil.rmtree(target)
+            target.parent.mkdir(exist_ok=True)
+            made.rename(target)
+            newest = self.root / NEWEST / result.recipe / result.component
+            write_whole(newest, f"{result.step}/{result.stamp}")
+        return result
+
+    def _store(self, path: Path, file: ResultFile) -> None:
+        """Make a file of a result and the object of its hash one file."""
+        kept = self.root / file.object
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{MAKING}{path.name}")
+        if self._holds(file):
+            with suppress(FileNotFoundError):  # `trim` was quicker
+                beside.hardlink_to(kept)
+                beside.replace(path)
+                return
+        beside.hardlink_to(path)
+        beside.replace(kept)
+
+    def _holds(self, file: ResultFile) -> bool:
+        """Whether the object of a file is here, and whole."""
+        kept = self.root / file.object
+        return kept.is_file() and kept.stat().st_size == file.size and sha256_of(kept) == file.sha256
+
+    def _broken(self, result: Result) -> list[ResultFile]:
+        folder = self.folder(result.step, result.stamp)
+        hashes = on_all_cores(sha256_of, [folder / file.file for file in result.files])
+        return [file for file, got in zip(result.files, hashes, strict=True) if got != file.sha256]
+
+    def _drop(self, result: Result, broken: Collection[ResultFile]) -> None:
+        with FileLock(self.root / ".lock"):
+            shutil.rmtree(self.folder(result.step, result.stamp), ignore_errors=True)
+            for file in broken:
+                (self.root / file.object).unlink(missing_ok=True)
+
+
+def _only_in(folders: Collection[Path]) -> int:
+    """Bytes of files that are in these folders, and in no others but the objects."""
+    links: dict[int, int] = {}
+    found = {}
+    for folder in folders:
+        for entry in os.scandir(folder):
+            status = entry.stat()
+            found[status.st_ino] = status
+            links[status.st_ino] = links.get(status.st_ino, 0) + 1
+    return sum(one.st_size for number, one in found.items() if one.st_nlink - links[number] <= 1)
+
+
+def _name_of(folder: Path) -> str:
+    try:
+        result = Result.from_json((folder / RESULT).read_bytes(), source=str(folder / RESULT))
+    except (FileNotFoundError, InputError):
+        return f"{folder} (broken, or of another format)"
+    return f"{result.component} {result.version}-{result.stamp}"

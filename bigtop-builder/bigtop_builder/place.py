@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a release is built and tried: rooms for builds, and rooms with a clean target system."""
+
+import logging
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Self
+
+from bigtop_builder.container import Engine
+from bigtop_builder.engine_images import BuiltImage, ensure_image
+from bigtop_builder.image import ImageSpec, builder_image, target_image
+from bigtop_builder.log import log_lines
+from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.room import RoomMaker
+from bigtop_builder.survey import Survey
+
+log = logging.getLogger(__name__)
+
+
+class Place:
+    """Where builds and install checks happen: containers, or this host and a chroot.
+
+    A context manager. The engine is connected to when it is first needed, so what needs none starts none.
+    """
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def builders(self) -> tuple[RoomMaker, ImageRecord]:
+        """Builder rooms, and the image they are made from."""
+        if self._survey.host:
+            from bigtop_builder.host import HostRooms, require_target
+
+            require_target(self._survey.recipe.target)
+            log.info("builds and lintian run on this very machine, without Docker")
+            return HostRooms(), ImageRecord(name=self._survey.image)
+        spec = builder_image(self._survey.recipe, self._survey.settings)
+        built = self._ensure(spec)
+        return self._engine.rooms(built.name), ImageRecord(name=built.name, digest=built.digest)
+
+    @cached_property
+    def targets(self) -> RoomMaker:
+        """Rooms with a clean system of the target distribution."""
+        spec = target_image(self._survey.recipe, self._survey.settings)
+        if self._survey.host:
+            from bigtop_builder.chroot import ChrootRooms
+
+            log.info("install checks run in a chroot that mmdebstrap makes, without Docker")
+            return ChrootRooms(spec, workspace=self._survey.workspace, settings=self._survey.settings)
+        return self._engine.rooms(self._ensure(spec).name)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = self._open.enter_context(Engine.connect())
+        engine.sweep()
+        return engine
+
+    def _ensure(self, spec: ImageSpec) -> BuiltImage:
+        return ensure_image(
+            self._engine,
+            spec,
+            workspace=self._survey.workspace,
+            settings=self._survey.settings,
+            on_line=log_lines,
+        )
