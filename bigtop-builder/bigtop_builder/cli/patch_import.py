@@ -13,6 +13,7 @@ from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import SHOWN, dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import TREE, Given, subject_of
+from bigtop_builder.patches.listed import targets_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.patches.queue import known
@@ -191,7 +192,7 @@ def _require_target(target: str, project: Project) -> None:
     """Raise if nothing in the project knows such a target: it is misspelt, or no recipe builds it yet."""
     recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
     built = {component.name for recipe in recipes for component in recipe.components}
-    targets = sorted({TREE, *built, *(one.partition("/")[0] for one in known(project.patches))})
+    targets = sorted({TREE, *built, *targets_of(known(project.patches))})
     if target and built and target not in targets:
         raise InputError(
             f"no recipe of {project.root} builds {target!r}, so nothing can be a patch to it",
@@ -261,7 +262,7 @@ def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
     if ids := [one.id for one in done.patches if one.bare]:
-        words = ids if len(ids) <= SHOWN else dict.fromkeys(one.partition("/")[0] for one in ids)
+        words = ids if len(ids) <= SHOWN else targets_of(ids)
         lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {
         "patches": [{"id": one.id, "source": one.source, "what": one.what} for one in done.patches],

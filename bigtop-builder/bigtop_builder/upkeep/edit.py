@@ -13,9 +13,9 @@ from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.hidden_folder import unfinished
 from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.listed import to_target
 from bigtop_builder.patches.mail import read_mail
-from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import Entry, Patch
+from bigtop_builder.patches.queue import Entry, Patch, own_file
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
@@ -197,7 +197,7 @@ def _available(ground: Ground, changed: Collection[str]) -> Callable[[str], str]
 
 def _marker(ground: Ground, base: str, placed: tuple[Placed, ...]) -> Marker:
     tip = placed[-1].commit if placed else base
-    listed = tuple(one for one in ground.recipe.patches if one.partition("/")[0] == ground.target)
+    listed = tuple(to_target(ground.recipe.patches, ground.target))
     return Marker(
         release=ground.release, target=ground.target, base=base, tip=tip, patches=placed, listed=listed
     )

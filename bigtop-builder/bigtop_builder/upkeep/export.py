@@ -12,10 +12,9 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import PREFIX, Given, PatchFacts, facts_text, new_facts, with_facts
-from bigtop_builder.patches.listed import in_order, inserted, with_patches
+from bigtop_builder.patches.listed import in_order, inserted, to_target, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import own_file, own_path
-from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry
+from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry, own_file, own_path
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -121,7 +120,7 @@ def export(
         )
         require_branch(tree)
         owners = owners_of(tree, marker)
-        listed = [one for one in recipe.patches if one.partition("/")[0] == target]
+        listed = to_target(recipe.patches, target)
         _require_same_list(work, owners, listed)
         require_settled(tree, owners)
         done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]

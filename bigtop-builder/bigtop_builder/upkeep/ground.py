@@ -14,6 +14,7 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import Applied, check
 from bigtop_builder.patches.component import upstream_series
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.listed import to_target
 from bigtop_builder.patches.queue import Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
@@ -91,7 +92,7 @@ def series_of(project: Project, recipe: Recipe, target: str) -> tuple[Patch, ...
     """
     if target != TREE:
         recipe.component(target)
-    ids = (patch_id for patch_id in recipe.patches if patch_id.partition("/")[0] == target)
+    ids = to_target(recipe.patches, target)
     return tuple(load_entry(project.patches, patch_id).at(recipe.release) for patch_id in ids)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import TREE, Given, facts_text, new_facts
-from bigtop_builder.patches.listed import with_patches
+from bigtop_builder.patches.listed import targets_of, with_patches
 from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
@@ -157,9 +157,7 @@ def _laid(
         said = replace(said, commit=said.commit or one.commit) if said.state == "merged" else said
         bug = one.mail.trailer("Bug")
         ticket = last if TICKET.fullmatch(last := bug.rpartition("/")[2]) else bug
-        facts = new_facts(
-            one.id.partition("/")[0], one.mail.subject, given=said, releases=releases, ticket=ticket
-        )
+        facts = new_facts(one.target, one.mail.subject, given=said, releases=releases, ticket=ticket)
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
     return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
@@ -184,7 +182,7 @@ def _told(given: Given, mail: Mail) -> Given:
 
 
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:
-    for target in {one.id.partition("/")[0] for one in known} - {TREE}:
+    for target in {one.target for one in known} - {TREE}:
         if target not in {component.name for component in recipe.components}:
             raise InputError(
                 f"{path} builds no {target!r}, so it can list no patch to it",
@@ -203,11 +201,11 @@ def _require_applied(
     settings: Settings,
 ) -> None:
     """Raise unless the new patches apply on top of those that the recipe lists."""
-    for target in dict.fromkeys(one.id.partition("/")[0] for one in known):
+    for target in targets_of(one.id for one in known):
         more = [
             _patch(one, change, project, recipe.release)
             for one in known
-            if one.id.partition("/")[0] == target and one.id not in recipe.patches
+            if one.target == target and one.id not in recipe.patches
         ]
         require_series(
             target,
@@ -227,5 +225,5 @@ def _patch(one: Incoming, change: Change, project: Project, release: str) -> Pat
     if (queue / one.id / FACTS).is_file():
         return load_entry(queue, one.id).at(release)
     path = project.patches / one.id / DEFAULT
-    facts = new_facts(one.id.partition("/")[0], one.mail.subject, given=Given(), releases=())
+    facts = new_facts(one.target, one.mail.subject, given=Given(), releases=())
     return Patch(id=one.id, path=path, diff=change.read(path) or b"", facts=facts)

@@ -4,7 +4,7 @@
 import re
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.naming import name_of, require_id
+from bigtop_builder.patches.naming import name_of, require_id, target_of
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, SERIES, Marker, WorkTree, some
 
@@ -73,7 +73,7 @@ def _id_of(tree: WorkTree, marker: Marker, commit: str, named: str) -> str:
         )
     patch_id = named or f"{target}/{name}"
     require_id(patch_id, f"commit {commit[:12]} of {folder}")
-    if patch_id.partition("/")[0] != target:
+    if target_of(patch_id) != target:
         raise InputError(
             f"commit {commit[:12]} says that it is patch {patch_id!r}, which is not to {target}",
             hint="change its trailer `Patch:` with git commit --amend",

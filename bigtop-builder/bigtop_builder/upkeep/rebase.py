@@ -15,10 +15,17 @@ from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.patches.apply import check
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import with_facts
-from bigtop_builder.patches.listed import in_order, inserted, is_chosen, require_listed, with_patches
+from bigtop_builder.patches.listed import (
+    in_order,
+    inserted,
+    is_chosen,
+    require_listed,
+    targets_of,
+    to_target,
+    with_patches,
+)
 from bigtop_builder.patches.mail import read_mail, write_mail
-from bigtop_builder.patches.naming import in_the_way, own_path
-from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry
+from bigtop_builder.patches.queue import FACTS, Entry, Patch, in_the_way, load_entry, own_path
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -139,8 +146,8 @@ def rebase(
         moves: list[Move] = []
         failures: list[Failure] = []
         ids = list(new.patches)
-        for target in dict.fromkeys(one.partition("/")[0] for one in old.patches):
-            wanted = [one for one in _of(old.patches, target) if is_chosen(one, only)]
+        for target in targets_of(old.patches):
+            wanted = [one for one in to_target(old.patches, target) if is_chosen(one, only)]
             if not wanted:
                 continue
             try:
@@ -155,7 +162,7 @@ def rebase(
             for one in tried:
                 _settle(one, new, change, project, since=since)
             order = [one.id for one in moves if one.patch.target == target and one.tree is not None]
-            ids = in_order(ids, target, inserted(_of(ids, target), order))
+            ids = in_order(ids, target, inserted(to_target(ids, target), order))
         change.write(path, with_patches(path.read_text(encoding="utf-8"), ids))
         written = change.names
     return Report(
@@ -168,10 +175,10 @@ def rebase(
 
 def queue_for(project: Project, old: Ground, new: Ground, wanted: Iterable[str] | None = None) -> list[Entry]:
     """The patches of a target that a release would have with those of another: its own order counts first."""
-    carried = _of(old.recipe.patches if wanted is None else wanted, old.target)
+    carried = to_target(old.recipe.patches if wanted is None else wanted, old.target)
     return [
         load_entry(project.patches, one)
-        for one in inserted(_of(new.recipe.patches, new.target), carried, among=old.recipe.patches)
+        for one in inserted(to_target(new.recipe.patches, new.target), carried, among=old.recipe.patches)
     ]
 
 
@@ -290,7 +297,3 @@ def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: 
     if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
         text = facts.read_text(encoding="utf-8")
         change.write(facts, with_facts(text, {"releases": [*entry.facts.releases, new.release]}))
-
-
-def _of(ids: Iterable[str], target: str) -> list[str]:
-    return [one for one in ids if one.partition("/")[0] == target]

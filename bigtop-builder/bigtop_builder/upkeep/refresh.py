@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.listed import is_chosen, require_listed
+from bigtop_builder.patches.listed import is_chosen, require_listed, targets_of, to_target
 from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.patches.queue import load_entry, own_file
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -64,8 +63,8 @@ def refresh(
         recipe, _ = load_recipe(release, project.recipes)
         require_listed(only, recipe.patches, recipe.release)
         done: list[Refreshed] = []
-        for target in dict.fromkeys(one.partition("/")[0] for one in recipe.patches):
-            if not any(is_chosen(one, only) for one in recipe.patches if one.partition("/")[0] == target):
+        for target in targets_of(recipe.patches):
+            if not any(is_chosen(one, only) for one in to_target(recipe.patches, target)):
                 continue
             with grounds(target, release, project=project, settings=settings) as (ground,):
                 for stage in walk(ground, series_of(project, recipe, target)):

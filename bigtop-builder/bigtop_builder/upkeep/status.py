@@ -16,6 +16,7 @@ from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeErr
 from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.component import shapes_series
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.naming import target_of
 from bigtop_builder.patches.queue import Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
@@ -357,11 +358,11 @@ def _misorders(
     for cell in cells:
         if cell.listed and cell.state not in {"clean", "offset"}:
             doubtful.add(cell.release)
-            if cell.found and cell.patch.partition("/")[0] == TREE:
+            if cell.found and target_of(cell.patch) == TREE:
                 broken.add(cell.release)
     for recipe, path in (one for one in recipes if one[1].stem not in broken):
         built = {TREE, *(component.name for component in recipe.components)}
-        listed = (one for one in recipe.patches if one.partition("/")[0] in built)
+        listed = (one for one in recipe.patches if target_of(one) in built)
         patches = tuple(load_entry(project.patches, one).at(recipe.release) for one in listed)
         try:
             yield from ((path.stem, one) for one in bases.misorders(recipe, path, patches))
