@@ -12,11 +12,12 @@ import click
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import SHOWN, dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.patches.facts import TREE, Given, subject_of
+from bigtop_builder.patches.facts import TREE, Given
 from bigtop_builder.patches.listed import targets_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.patches.queue import known
+from bigtop_builder.patches.title import subject_of
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted, nearest
 from bigtop_builder.upkeep.importing import Import, bring

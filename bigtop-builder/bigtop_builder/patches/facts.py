@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch.toml`: what it says of a patch, one for a new patch, and a changed fact in one, its comments kept."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,14 +8,11 @@ from typing import Any, Literal
 import tomlkit
 from pydantic import Field
 
+from bigtop_builder.patches.title import ticket_in, without_ticket
 from bigtop_builder.schema import Value
 
 TREE = "bigtop"
 """The target of patches to Bigtop itself; any other target is a component."""
-TICKET = re.compile(r"\b(?!CVE-)[A-Z][A-Z0-9]+-\d+\b")
-PREFIX = re.compile(
-    r"^(?:\[[A-Za-z][A-Za-z0-9]*-\d+\]\s*|[A-Z][A-Z0-9]+-\d+[.:]?\s+)+(?:\[[A-Z][A-Z0-9, -]*\]\s*)*"
-)
 
 
 class Upstream(Value):
@@ -70,15 +66,6 @@ class Given:
     url: str = ""
 
 
-FORMS = {"hive": "{}: {}", "spark": "[{}] {}", "oozie": "{} {}"}
-"""How a target's upstream writes ticket and title; all others as Bigtop and Hadoop do."""
-
-
-def subject_of(target: str, ticket: str, title: str) -> str:
-    """The subject of a mail, in the form that the target's upstream asks for."""
-    return FORMS.get(target, "{}. {}").format(ticket, title) if ticket else title
-
-
 def new_facts(
     target: str, subject: str, *, given: Given, releases: tuple[str, ...], ticket: str = ""
 ) -> PatchFacts:
@@ -91,13 +78,12 @@ def new_facts(
         releases: Recipes it is meant for.
         ticket: What the mail's own trailers name, if the user named none.
     """
-    found = TICKET.search(subject)
     return PatchFacts.model_validate(
         {
             "kind": "tree" if target == TREE else "component",
-            "title": given.title or PREFIX.sub("", subject) or subject,
+            "title": given.title or without_ticket(subject) or subject,
             "why": given.why,
-            "ticket": given.ticket or ticket or (found[0] if found else ""),
+            "ticket": given.ticket or ticket or ticket_in(subject),
             "drop-when": given.drop_when,
             "releases": releases,
             "ai_disclosure": given.ai,

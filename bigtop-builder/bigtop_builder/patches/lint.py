@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from bigtop_builder.patches.diff import FileDiff, scan_diff
-from bigtop_builder.patches.facts import PREFIX, TREE
+from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
 from bigtop_builder.patches.queue import FACTS, Diff, Entry
 from bigtop_builder.patches.style import style
+from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
@@ -154,7 +155,7 @@ def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding
     if not mail.body:
         hint = "say below the subject what was wrong and what the patch does about it"
         yield say(1, "description", "it has no description", hint)
-    title, subject = (PREFIX.sub("", text) for text in (entry.facts.title, mail.subject))
+    title, subject = map(without_ticket, (entry.facts.title, mail.subject))
     if subject and " ".join(title.split()) != subject:
         text = f"the subject says {subject!r}, and {FACTS} {title!r}"
         yield say(_line_of(data, b"Subject:"), "title", text, "let them say the same")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.title import TICKET
 from bigtop_builder.recipe import PatchId
 
 NUMBERED = re.compile(r"^(?:\d{1,5}[-_.]|patch\d+[-_.])(?=.)", re.IGNORECASE)
@@ -44,10 +45,10 @@ def target_of(patch_id: str) -> str:
 
 def name_of(subject: str) -> str:
     """A patch's name made of its subject: `HADOOP-18583. Fix loading` -> `HADOOP-18583-fix-loading`; may be empty."""
-    words = re.findall(r"[A-Z][A-Z0-9]+-\d+|[A-Za-z0-9]+(?:[.+][A-Za-z0-9]+)*", _bare(subject))
+    words = re.findall(rf"{TICKET}|[A-Za-z0-9]+(?:[.+][A-Za-z0-9]+)*", _bare(subject))
     name = ""
     for word in words:
-        word = word if re.fullmatch(r"[A-Z][A-Z0-9]+-\d+", word) else word.lower()  # noqa: PLW2901  # a ticket stays
+        word = word if re.fullmatch(TICKET, word) else word.lower()  # noqa: PLW2901  # a ticket stays
         if len(name) + len(word) >= LONGEST:
             break
         name = f"{name}-{word}" if name else word

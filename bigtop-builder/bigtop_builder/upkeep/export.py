@@ -11,10 +11,11 @@ from typing import Any, Literal
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.facts import PREFIX, Given, PatchFacts, facts_text, new_facts, with_facts
+from bigtop_builder.patches.facts import Given, PatchFacts, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, to_target, with_patches
 from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry, own_file, own_path
+from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -274,9 +275,9 @@ def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
     path, facts, release = entry.folder / FACTS, entry.facts, work.recipe.release
     used = next((one for one in entry.diffs if one.path == file), entry.diff_for(release))
     before = read_mail(used.data, source=str(used.path)).subject if used else ""
-    title = PREFIX.sub("", mail.subject)
+    title = without_ticket(mail.subject)
     changes: dict[str, Any] = {}
-    if title and before not in {"", mail.subject} and facts.title in {before, PREFIX.sub("", before)}:
+    if title and before not in {"", mail.subject} and facts.title in {before, without_ticket(before)}:
         changes["title"] = title
         for diff in entry.diffs:
             other = read_mail(diff.data, source=str(diff.path))
