@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import FileDiff, scan_diff
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.finding import Finding
-from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, write_mail
 from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
 from bigtop_builder.patches.queue import FACTS, Diff, Entry

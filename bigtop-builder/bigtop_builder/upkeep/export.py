@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import Given, PatchFacts, facts_text, new_facts, with_facts
 from bigtop_builder.patches.listed import in_order, inserted, to_target, with_patches
-from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry, own_file, own_path
 from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.recipe import Recipe, load_recipe

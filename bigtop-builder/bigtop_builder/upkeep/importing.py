@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.dep3 import ticket_of, trailers_of, with_trailers
 from bigtop_builder.patches.facts import TREE, Given, facts_text, new_facts
 from bigtop_builder.patches.listed import targets_of, with_patches
-from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import read_mail, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import counted
@@ -24,7 +25,6 @@ IDS = re.compile(
     rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?|(?:dis)?similarity index \d+%)\n", re.MULTILINE
 )
 """Lines of a diff that other patches to the same file change too."""
-COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,32 +153,14 @@ def _laid(
     for name, content in one.files.items():
         change.write(folder / name, content)
     if not one.files:
-        said = _told(given, one.mail)
+        said = with_trailers(given, one.mail)
         said = replace(said, commit=said.commit or one.commit) if said.state == "merged" else said
-        bug = one.mail.trailer("Bug")
-        ticket = last if TICKET.fullmatch(last := bug.rpartition("/")[2]) else bug
-        facts = new_facts(one.target, one.mail.subject, given=said, releases=releases, ticket=ticket)
+        facts = new_facts(
+            one.target, one.mail.subject, given=said, releases=releases, ticket=ticket_of(one.mail)
+        )
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
     return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
-
-
-def _told(given: Given, mail: Mail) -> Given:
-    """What the user gave; of its state upstream, where they said nothing, what the fields of DEP-3 say."""
-    applied, origin, sent = map(mail.trailer, ("Applied-Upstream", "Origin", "Forwarded"))
-    taken = origin if origin.startswith(("upstream", "backport")) else ""
-    commit = COMMIT.search(applied) or COMMIT.search(taken)
-    if given.state:
-        return given
-    if applied or commit:
-        return replace(given, state="merged", commit=commit[0] if commit else "")
-    if sent.startswith("http"):
-        return replace(given, state="pr-open" if "/pull/" in sent else "ticket", url=sent)
-    if sent == "not-needed":
-        return replace(
-            given, state="local-only", state_why=given.state_why or "its header says Forwarded: not-needed"
-        )
-    return given
 
 
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:

@@ -4,9 +4,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.listed import is_chosen, require_listed, targets_of, to_target
-from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry, own_file
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
