@@ -20,7 +20,6 @@ from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
 REWRITE = "patch refresh writes it anew"
-WHOLE_ID = 40
 
 __all__ = ["Finding", "lint"]
 
@@ -126,9 +125,7 @@ def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
     if entry.target != TREE:
         yield from _unbuildable(files, diff.path)
     yield from style(entry, mail, files, diff.path)
-    if not faults and (
-        write_mail(mail) != data or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files)
-    ):
+    if not faults and (write_mail(mail) != data or any(file.hunks and not file.names_base for file in files)):
         yield say(
             1, "form", "it is not in the queue's own form, so the next export changes it", REWRITE, "note"
         )

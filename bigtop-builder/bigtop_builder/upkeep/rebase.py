@@ -35,8 +35,6 @@ from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
 PLAIN = "100644"
-WHOLE_ID = 40
-"""Digits of an object id."""
 Outcome = Literal["clean", "offset", "merged", "already-upstream", "conflict"]
 
 
@@ -268,10 +266,11 @@ def _base(index: Index, tree: str, patch: Patch, stage: Stage | None) -> tuple[s
     if stage and stage.applied.tree:
         return stage.before, stage.after
     files = parse_diff(patch.diff, source=str(patch.path))
-    named = {file.old: file.old_blob for file in files if file.old and file.hunks}
-    asked = "".join(f"{oid}\n" for oid in named.values()).encode()
-    if not all(len(oid) == WHOLE_ID for oid in named.values()):
+    changed = [file for file in files if file.old and file.hunks]
+    if not all(file.names_base for file in changed):
         return None
+    named = {file.old: file.old_blob for file in changed}
+    asked = "".join(f"{oid}\n" for oid in named.values()).encode()
     if b" missing\n" in index("cat-file", "--batch-check", stdin=asked).stdout:
         return None
     modes = index.entries(tree, named)

@@ -16,9 +16,6 @@ from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series
 from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
-WHOLE_ID = 40
-"""Digits of an object id."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Refreshed:
@@ -85,7 +82,7 @@ def _anew(ground: Ground, stage: Stage) -> bytes:
     """The patch with a new diff where the old one says the wrong lines, or object ids that are cut short."""
     mail, facts = read_mail(stage.patch.diff, source=str(stage.patch.path)), stage.patch.facts
     files = parse_diff(stage.patch.diff, source=str(stage.patch.path))
-    if stage.applied.moved or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files):
+    if stage.applied.moved or any(file.hunks and not file.names_base for file in files):
         mail = replace(mail, diff=ground.index(*DIFF, stage.before, stage.after).stdout)
     return write_mail(replace(mail, subject=mail.subject or facts.title, trailers=trailers_of(facts, mail)))
 
