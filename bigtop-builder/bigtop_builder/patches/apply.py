@@ -106,11 +106,13 @@ def check(index: Index, tree: str, diff: bytes, *, source: str = "the patch") ->
 
 def apply_series(
     index: Index, tree: str, diffs: Sequence[bytes], *, sources: Sequence[str] = ()
-) -> tuple[Applied, ...]:
+) -> Iterator[Applied]:
     """Apply diffs one on top of another. One that does not apply is left out, and the next is judged without it.
 
+    The tree is loaded once for all, which makes a long series quicker than `check` for each.
+
     Args:
-        index: What it holds is replaced.
+        index: What it holds is replaced, and must stay until the last one was tried.
         tree: Tree or commit.
         diffs: In their order.
         sources: Their names, for errors.
@@ -120,12 +122,11 @@ def apply_series(
         TreeError: The clone lacks an object.
     """
     names = sources or [f"patch {number}" for number in range(1, len(diffs) + 1)]
-    index.load(tree)
-    results = []
+    if diffs:
+        index.load(tree)
     for diff, name in zip(diffs, names, strict=True):
         done = apply(index, diff, source=name)
-        results.append(done if done.refusals else _with_tree(done, index.write_tree()))
-    return tuple(results)
+        yield done if done.refusals else _with_tree(done, index.write_tree())
 
 
 def apply(index: Index, diff: bytes, *, source: str = "the patch") -> Applied:

@@ -2,7 +2,7 @@
 """What the patches of a target lie on in a release: Bigtop's tree, or a source with upstream's patches."""
 
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,7 +11,7 @@ from bigtop_builder.carry import base_tree, carried, mirror_of
 from bigtop_builder.errors import InputError, SourceError, TreeError
 from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.apply import Applied, check
+from bigtop_builder.patches.apply import Applied, apply_series, check
 from bigtop_builder.patches.component import upstream_series
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.listed import to_target
@@ -96,11 +96,12 @@ def series_of(project: Project, recipe: Recipe, target: str) -> tuple[Patch, ...
     return tuple(load_entry(project.patches, patch_id).at(recipe.release) for patch_id in ids)
 
 
-def walk(ground: Ground, patches: Iterable[Patch]) -> Iterator[Stage]:
+def walk(ground: Ground, patches: Sequence[Patch]) -> Iterator[Stage]:
     """Try each patch of a series on what those before it made; one that does not apply is passed over."""
+    diffs, sources = [patch.diff for patch in patches], [str(patch.path) for patch in patches]
     tree = ground.tree
-    for patch in patches:
-        applied = check(ground.index, tree, patch.diff, source=str(patch.path))
+    tried = apply_series(ground.index, tree, diffs, sources=sources)
+    for patch, applied in zip(patches, tried, strict=True):
         after = applied.tree or tree
         yield Stage(patch=patch, before=tree, after=after, applied=applied)
         tree = after
@@ -120,7 +121,7 @@ def refused(stage: Stage, release: str, *, hint: str) -> TreeError:
 def require_series(
     target: str,
     path: Path,
-    patches: Iterable[Patch],
+    patches: Sequence[Patch],
     *,
     judged: Container[str],
     hint: str,
