@@ -18,8 +18,8 @@ from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, write_evidence
 from bigtop_builder.upkeep.export import export
-from bigtop_builder.upkeep.importing import bring
-from bigtop_builder.upkeep.incoming import read_changes, read_commits, read_source
+from bigtop_builder.upkeep.foreign import read_changes, read_commits, read_source
+from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
 from bigtop_builder.workspace import Project
 from small_queue import ADA, ENV, commit_all, git, numbered, small_project

@@ -20,8 +20,8 @@ from bigtop_builder.patches.queue import known
 from bigtop_builder.patches.title import subject_of
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted, nearest
-from bigtop_builder.upkeep.importing import Import, bring
-from bigtop_builder.upkeep.incoming import Incoming, Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.foreign import Incoming, Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.intake import Import, bring
 from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 

@@ -19,9 +19,9 @@ from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Commit, Value, canonical, digest
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.bundled import Misorder, Unfit, misorders, unfit_patches
 from bigtop_builder.upkeep.evidence import State
 from bigtop_builder.upkeep.ground import Ground, Stage, grounds, walk
-from bigtop_builder.upkeep.upstreams import Misorder, Unfit, misorders, unfit_patches
 from bigtop_builder.workspace import Project, Workspace
 
 VERSION = "1"

@@ -22,10 +22,10 @@ from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bases import Base, Bases, Site, reason
+from bigtop_builder.upkeep.bundled import Misorder, Unfit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
 from bigtop_builder.upkeep.ground import series_of
-from bigtop_builder.upkeep.judging import Case, judge
-from bigtop_builder.upkeep.upstreams import Misorder, Unfit
+from bigtop_builder.upkeep.standing import Case, judge
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
 log = logging.getLogger(__name__)
