@@ -306,6 +306,16 @@ def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:
     assert (landed.patches / "bigtop/merges").is_dir()
 
 
+def test_a_project_behind_a_link_is_the_same_one(landed: Project, tmp_path: Path) -> None:
+    finding = record(landed, commit="c" * 40, by="patch-id")
+    path = landed.recipes / "1.0.0.toml"
+    path.write_text(path.read_text().replace('"bigtop/is-there"', '"bigtop/other"'))
+    (tmp_path / "link").symlink_to(landed.root)
+    done = drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=Project(tmp_path / "link"))
+    assert done.elsewhere == ()
+    assert not (landed.patches / "bigtop/is-there").exists()
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [

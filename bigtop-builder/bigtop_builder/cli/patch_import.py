@@ -18,10 +18,10 @@ from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.patches.queue import known
 from bigtop_builder.patches.title import subject_of
-from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted, nearest
 from bigtop_builder.upkeep.foreign import Incoming, Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.intake import Import, bring
+from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 
@@ -191,8 +191,7 @@ def _given(
 
 def _require_target(target: str, project: Project) -> None:
     """Raise if nothing in the project knows such a target: it is misspelt, or no recipe builds it yet."""
-    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
-    built = {component.name for recipe in recipes for component in recipe.components}
+    built = {component.name for recipe, _ in recipes_of(project) for component in recipe.components}
     targets = sorted({TREE, *built, *targets_of(known(project.patches))})
     if target and built and target not in targets:
         raise InputError(

@@ -21,7 +21,8 @@ from bigtop_builder.schema import Commit, Value, canonical, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bundled import Misorder, Unfit, misorders, unfit_patches
 from bigtop_builder.upkeep.evidence import State
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, walk
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.trial import Stage, walk
 from bigtop_builder.workspace import Project, Workspace
 
 VERSION = "1"

@@ -12,6 +12,7 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.evidence import Finding, load_evidence
+from bigtop_builder.upkeep.recipes import listing
 from bigtop_builder.workspace import Project
 
 Prove = Callable[[str, str], Finding | None]
@@ -65,15 +66,10 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
         _require_proof(patch_id, path.stem, finding, prove)
         left = [one for one in recipe.patches if one != patch_id]
         change.write(path, with_patches(path.read_text(encoding="utf-8"), left))
-        others = (file for file in sorted(project.recipes.glob("*.toml")) if file != path)
-        listing = {
-            file.stem: other
-            for file in others
-            if patch_id in (other := load_recipe(str(file), project.recipes)[0]).patches
-        }
-        elsewhere = tuple(listing)
+        others = listing(project, patch_id, but=path)
+        elsewhere = tuple(others)
         if elsewhere:
-            kept = {*elsewhere, *(other.release for other in listing.values())}
+            kept = {*elsewhere, *(other.release for other in others.values())}
             _take_out(entry, {path.stem, recipe.release} - kept, change)
         else:
             change.remove(entry.folder)

@@ -19,8 +19,10 @@ from bigtop_builder.patches.queue import Entry, Patch, own_file
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.trial import Stage, refused, walk
 from bigtop_builder.upkeep.worktree import (
     CONFLICTS,
     OWNER,

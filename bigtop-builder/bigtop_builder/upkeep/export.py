@@ -20,8 +20,9 @@ from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import require_series, series_of, users_of
 from bigtop_builder.upkeep.owners import owners_of, require_branch, require_settled
+from bigtop_builder.upkeep.recipes import listing, series_of, users_of
+from bigtop_builder.upkeep.trial import require_series
 from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, some
 from bigtop_builder.workspace import Project
 
@@ -331,8 +332,7 @@ def _will_be(work: _Work, patch_id: str, file: str) -> Patch:
 def _left(work: _Work, patch_id: str, path: Path, *, drop: bool) -> Exported:
     if not drop:
         return Exported(id=patch_id, what="left")
-    recipes = (file for file in work.project.recipes.glob("*.toml") if file != path)
-    if not any(patch_id in load_recipe(str(file), work.project.recipes)[0].patches for file in recipes):
+    if not listing(work.project, patch_id, but=path):
         work.change.remove(work.project.patches / patch_id)
     return Exported(id=patch_id, what="dropped")
 

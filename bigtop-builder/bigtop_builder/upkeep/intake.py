@@ -18,7 +18,8 @@ from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.foreign import Fault, Incoming, Read
-from bigtop_builder.upkeep.ground import require_series, series_of
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.trial import require_series
 from bigtop_builder.workspace import Project
 
 IDS = re.compile(

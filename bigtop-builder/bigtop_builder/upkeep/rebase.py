@@ -30,7 +30,9 @@ from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, series_of, walk
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.trial import Stage, walk
 from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 

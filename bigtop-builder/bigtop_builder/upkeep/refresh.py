@@ -12,7 +12,9 @@ from bigtop_builder.patches.queue import load_entry, own_file
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, users_of, walk
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.recipes import series_of, users_of
+from bigtop_builder.upkeep.trial import Stage, refused, walk
 from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 

@@ -24,7 +24,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bases import Base, Bases, Site, reason
 from bigtop_builder.upkeep.bundled import Misorder, Unfit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
-from bigtop_builder.upkeep.ground import series_of
+from bigtop_builder.upkeep.recipes import recipes_of, series_of
 from bigtop_builder.upkeep.standing import Case, judge
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
@@ -258,8 +258,8 @@ def _case(site: Site, base: Base, patch: Patch) -> Case:
 
 def _recipes(project: Project, names: Sequence[str]) -> list[tuple[Recipe, Path]]:
     """The recipes asked for, else all, in the order of their releases."""
-    wanted = names or [path.stem for path in project.recipes.glob("*.toml")]
-    loaded = (load_recipe(name, project.recipes) for name in dict.fromkeys(wanted))
+    named = [load_recipe(name, project.recipes) for name in dict.fromkeys(names)]
+    loaded = named or recipes_of(project)
     return sorted(loaded, key=lambda one: (release_order(one[0].release), one[1].stem))
 
 
