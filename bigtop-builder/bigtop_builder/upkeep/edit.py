@@ -19,18 +19,17 @@ from bigtop_builder.patches.queue import Entry, Patch, own_file
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upkeep.commit import OWNER, write_commit
 from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
 from bigtop_builder.upkeep.recipes import series_of
 from bigtop_builder.upkeep.trial import Stage, refused, walk
 from bigtop_builder.upkeep.worktree import (
     CONFLICTS,
-    OWNER,
     SERIES,
     Marker,
     Placed,
     WorkTree,
-    authorship,
     some,
 )
 from bigtop_builder.workspace import Project
@@ -162,9 +161,8 @@ def _commit(ground: Ground, rows: Sequence[_Row]) -> tuple[str, tuple[Placed, ..
         mail = read_mail(row.patch.diff, source=str(row.patch.path))
         marks = ((CONFLICTS, ", ".join(row.conflicts)),) if row.conflicts else ()
         trailers = (*mail.trailers, *marks, (OWNER, row.placed.id))
-        said = replace(mail, subject=mail.subject or row.patch.facts.title, trailers=trailers).message
-        words = ("commit-tree", available(row.tree), "-p", tip, "-F", "-")
-        tip = index(*words, env=authorship(mail), stdin=said.encode()).text
+        said = replace(mail, subject=mail.subject or row.patch.facts.title, trailers=trailers)
+        tip = write_commit(index, said, available(row.tree), tip)
         placed.append(row.placed.model_copy(update={"commit": tip}))
     return base, tuple(placed)
 

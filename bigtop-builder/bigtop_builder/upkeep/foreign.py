@@ -17,7 +17,8 @@ from bigtop_builder.patches.mail import Mail, commit_of, read_mail, split_mails
 from bigtop_builder.patches.naming import Named, name_of, name_of_file, require_id, target_of
 from bigtop_builder.patches.queue import FACTS, known, load_entry, release_order
 from bigtop_builder.schema import read_toml
-from bigtop_builder.upkeep.worktree import Git, WorkTree, git_at, mail_of
+from bigtop_builder.upkeep.commit import Git, git_at, mail_of
+from bigtop_builder.upkeep.worktree import WorkTree
 
 log = logging.getLogger(__name__)
 

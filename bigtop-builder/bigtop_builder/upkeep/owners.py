@@ -6,7 +6,8 @@ import re
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.naming import name_of, require_id, target_of
 from bigtop_builder.schema import counted
-from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, SERIES, Marker, WorkTree, some
+from bigtop_builder.upkeep.commit import OWNER, diff_of
+from bigtop_builder.upkeep.worktree import CONFLICTS, SERIES, Marker, WorkTree, some
 
 MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
 FOLDED = ("fixup!", "squash!", "amend!")
@@ -90,7 +91,7 @@ def require_settled(tree: WorkTree, owners: dict[str, str]) -> None:
     found = []
     for patch_id, commit in owners.items():
         named = tree.trailer(commit, CONFLICTS)
-        if named or MARKS.search(tree.git(*DIFF, f"{commit}^", commit).stdout):
+        if named or MARKS.search(diff_of(tree.git, f"{commit}^", commit)):
             found.append(
                 f"{commit[:12]} {patch_id}: {some(named.split(', ')) if named else 'it has markers'}"
             )

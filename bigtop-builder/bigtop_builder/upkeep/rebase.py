@@ -29,11 +29,11 @@ from bigtop_builder.patches.queue import FACTS, Entry, Patch, in_the_way, load_e
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.commit import diff_of
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
 from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.recipes import series_of
 from bigtop_builder.upkeep.trial import Stage, walk
-from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
 PLAIN = "100644"
@@ -259,7 +259,7 @@ def _move(
     if other := in_the_way(entry, new.release, since=since):
         note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
         return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, note=note)
-    made = new.index(*DIFF, tree, merge.tree).stdout
+    made = diff_of(new.index, tree, merge.tree)
     return Move(patch=patch, outcome="merged", before=tree, tree=merge.tree, diff=made, merge=merge)
 
 

@@ -12,10 +12,10 @@ from bigtop_builder.patches.queue import load_entry, own_file
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
+from bigtop_builder.upkeep.commit import diff_of
 from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.recipes import series_of, users_of
 from bigtop_builder.upkeep.trial import Stage, refused, walk
-from bigtop_builder.upkeep.worktree import DIFF
 from bigtop_builder.workspace import Project
 
 
@@ -85,7 +85,7 @@ def _anew(ground: Ground, stage: Stage) -> bytes:
     mail, facts = read_mail(stage.patch.diff, source=str(stage.patch.path)), stage.patch.facts
     files = parse_diff(stage.patch.diff, source=str(stage.patch.path))
     if stage.applied.moved or any(file.hunks and not file.names_base for file in files):
-        mail = replace(mail, diff=ground.index(*DIFF, stage.before, stage.after).stdout)
+        mail = replace(mail, diff=diff_of(ground.index, stage.before, stage.after))
     return write_mail(replace(mail, subject=mail.subject or facts.title, trailers=trailers_of(facts, mail)))
 
 
