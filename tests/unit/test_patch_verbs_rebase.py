@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.git_index import Index
+from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import Given, with_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
@@ -21,6 +23,7 @@ from bigtop_builder.upkeep.export import export
 from bigtop_builder.upkeep.foreign import read_changes, read_commits, read_source
 from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
+from bigtop_builder.upkeep.threeway import carry
 from bigtop_builder.workspace import Project
 from small_queue import ADA, ENV, commit_all, git, numbered, small_project
 
@@ -187,6 +190,27 @@ def test_a_range_that_others_use_is_not_overwritten(queue: Project, settings: Se
     assert move(report, "merges").outcome == "conflict"
     assert "since-1.5.0.patch is for 2.0.0 and others" in move(report, "merges").note
     assert listed(queue) == ["as-it-is", "moves", "after-all"]
+
+
+def test_a_patch_can_be_put_on_any_commit_that_has_what_it_was_made_on(
+    queue: Project, settings: Settings
+) -> None:
+    names = ("as-it-is", "moves", "is-there", "file-is-gone", "clashes")
+    patches = {name: load_entry(queue.patches, f"bigtop/{name}").at("1.0.0") for name in names}
+    mirror, tip = Mirror(path=queue.root / "bigtop/.git", url=""), "refs/tags/rel/2.0.0"
+    with Index.temporary(mirror, settings.cache_dir / "objects") as index:
+        done = {name: carry(index, patch, tip, name="master") for name, patch in patches.items()}
+    assert [one.outcome for one in done.values()] == [
+        "clean",
+        "offset",
+        "already-upstream",
+        "conflict",
+        "conflict",
+    ]
+    merge = done["file-is-gone"].merge
+    assert merge is not None
+    assert merge.conflicts == ("gone.gradle",)
+    assert [one.file for one in done["clashes"].refusals] == ["build.gradle"], "made on another patch"
 
 
 def test_a_release_is_not_carried_to_itself(queue: Project, settings: Settings) -> None:

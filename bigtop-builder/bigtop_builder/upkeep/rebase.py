@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch rebase`: the patches of one release carried to another, three-way, past every one that cannot be.
 
-What a patch is merged from is the release that it was for. Where it does not apply there either, it is what git's
-object ids in the diff name, as `git am --3way` does it, if the repository has those objects.
+What a patch is merged from is the release that it was for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from bigtop_builder.errors import BuilderError, InputError
-from bigtop_builder.git_index import Index, Merge
-from bigtop_builder.git_tree import TreeEntry
-from bigtop_builder.patches.apply import check
-from bigtop_builder.patches.diff import parse_diff
+from bigtop_builder.git_index import Merge
 from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.listed import (
     in_order,
@@ -29,15 +24,12 @@ from bigtop_builder.patches.queue import FACTS, Entry, Patch, in_the_way, load_e
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.commit import diff_of
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
 from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.threeway import Origin, Outcome, carry
 from bigtop_builder.upkeep.trial import Stage, walk
 from bigtop_builder.workspace import Project
-
-PLAIN = "100644"
-Outcome = Literal["clean", "offset", "merged", "already-upstream", "conflict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,60 +222,44 @@ def _move(
         raise InputError(f"patch {entry.id!r} has no diff for {new.release}")
     if own and not own.is_default and stage and stage.patch.path != own.path:
         stage = None  # that diff was settled for the new release: a merge of the old one's would undo it
-    applied = check(new.index, tree, patch.diff, source=str(patch.path))
-    if applied.state != "conflict":
-        return Move(patch=patch, outcome=applied.state, before=tree, tree=applied.tree)
-    found = _base(new.index, tree, patch, stage)
-    if found is None:
-        note = "not merged: what it was made on is not known, and it does not apply to the old release either"
-        unsettled = refusals(patch, applied.refusals)
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, conflicts=unsettled)
-    base, theirs = found
-    made_on = old.release if stage and stage.applied.tree else f"before {entry.id}"
-    merge = new.index.merge(base, tree, theirs, names=(made_on, new.release, entry.id))
-    if merge.conflicts:
+    done = carry(new.index, patch, tree, name=new.release, origin=_origin(stage, old))
+    note, unsettled = "", tuple[Conflict, ...]()
+    if done.outcome == "conflict" and done.merge:
         unsettled = conflicts(
             new.index,
-            merge,
+            done.merge,
             patch,
             ours=tree,
-            before=base,
+            before=done.base,
             history=new.history,
             old_history=old.history,
             earlier=earlier,
         )
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, conflicts=unsettled)
-    if merge.tree == tree:
+    elif done.outcome == "conflict":
+        note = "not merged: what it was made on is not known, and it does not apply to the old release either"
+        unsettled = refusals(patch, done.refusals)
+    elif done.outcome == "already-upstream":
         note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
-        return Move(patch=patch, outcome="already-upstream", before=tree, tree=None, merge=merge, note=note)
-    if other := in_the_way(entry, new.release, since=since):
+    elif done.outcome == "merged" and (other := in_the_way(entry, new.release, since=since)):
         note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, note=note)
-    made = diff_of(new.index, tree, merge.tree)
-    return Move(patch=patch, outcome="merged", before=tree, tree=merge.tree, diff=made, merge=merge)
-
-
-def _base(index: Index, tree: str, patch: Patch, stage: Stage | None) -> tuple[str, str] | None:
-    """Trees before and after a patch, to merge from: in the old release, else of the objects that its diff names."""
-    if stage and stage.applied.tree:
-        return stage.before, stage.after
-    files = parse_diff(patch.diff, source=str(patch.path))
-    changed = [file for file in files if file.old and file.hunks]
-    if not all(file.names_base for file in changed):
-        return None
-    named = {file.old: file.old_blob for file in changed}
-    asked = "".join(f"{oid}\n" for oid in named.values()).encode()
-    if b" missing\n" in index("cat-file", "--batch-check", stdin=asked).stdout:
-        return None
-    modes = index.entries(tree, named)
-    index.load(tree, {path for file in files for path in (file.old, file.new) if path})
-    index.remove(*(file.new for file in files if file.kind == "new"))
-    index.put(
-        {path: TreeEntry(modes[path].mode if path in modes else PLAIN, oid) for path, oid in named.items()}
+        done = replace(done, outcome="conflict", tree=None, diff=b"")
+    return Move(
+        patch=patch,
+        outcome=done.outcome,
+        before=tree,
+        tree=done.tree,
+        diff=done.diff,
+        merge=done.merge,
+        conflicts=unsettled,
+        note=note,
     )
-    base = index.write_tree()
-    theirs = check(index, base, patch.diff, source=str(patch.path)).tree
-    return (base, theirs) if theirs else None
+
+
+def _origin(stage: Stage | None, old: Ground) -> Origin | None:
+    """Where a patch applied in the old release."""
+    if stage is None or stage.applied.tree is None:
+        return None
+    return Origin(before=stage.before, after=stage.after, name=old.release)
 
 
 def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: bool) -> None:
