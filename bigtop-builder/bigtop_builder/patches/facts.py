@@ -109,9 +109,20 @@ def facts_text(facts: PatchFacts) -> str:
 
 
 def with_facts(text: str, changes: Mapping[str, Any]) -> str:
-    """The text of a `patch.toml` in which these keys have these values; the same text if they have them."""
+    """The text of a `patch.toml` in which these keys have these values; the same text if they have them.
+
+    Args:
+        text: The text; its comments and layout stay.
+        changes: Key -> value; for a table such as `upstream` those of its keys that change.
+    """
     document = tomlkit.parse(text)
-    for key, value in changes.items():
-        if document.get(key) != value:
-            document[key] = value
+    _change(document, changes)
     return tomlkit.dumps(document)
+
+
+def _change(table: Any, changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            _change(table[key], value)
+        elif table.get(key) != value:
+            table[key] = value

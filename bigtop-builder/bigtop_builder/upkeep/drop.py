@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import with_facts
@@ -65,7 +66,7 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
         finding = load_evidence(entry.folder).releases.get(path.stem)
         _require_proof(patch_id, path.stem, finding, prove)
         left = [one for one in recipe.patches if one != patch_id]
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), left))
+        change.edit(path, partial(with_patches, wanted=left))
         others = listing(project, patch_id, but=path)
         elsewhere = tuple(others)
         if elsewhere:
@@ -86,9 +87,8 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
 
 def _take_out(entry: Entry, gone: set[str], change: Change) -> None:
     """Let the facts of a patch not name these releases any more."""
-    file = entry.folder / FACTS
     left = [release for release in entry.facts.releases if release not in gone]
-    change.write(file, with_facts(file.read_text(encoding="utf-8"), {"releases": left}))
+    change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": left}))
 
 
 def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,7 +131,7 @@ def export(
         gone = [one for one in listed if one not in owners and _placed(marker, one)]
         kept = inserted(list(owners), [one for one in listed if one not in gone or not drop], among=listed)
         wanted = in_order([one for one in recipe.patches if one not in gone or not drop], target, kept)
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), wanted))
+        change.edit(path, partial(with_patches, wanted=wanted))
         done += [_left(work, one, path, drop=drop) for one in gone]
         if change.names:
             _require_applied(work, kept, {one.id: one.file for one in done}, settings)
@@ -274,7 +275,7 @@ def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
 
     A patch has one title, so its other diffs get the new subject too.
     """
-    path, facts, release = entry.folder / FACTS, entry.facts, work.recipe.release
+    facts, release = entry.facts, work.recipe.release
     used = next((one for one in entry.diffs if one.path == file), entry.diff_for(release))
     before = read_mail(used.data, source=str(used.path)).subject if used else ""
     title = without_ticket(mail.subject)
@@ -287,7 +288,7 @@ def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
                 work.change.write(diff.path, write_mail(replace(other, subject=mail.subject)))
     if facts.releases and release not in facts.releases:
         changes["releases"] = [*facts.releases, release]
-    work.change.write(path, with_facts(path.read_text(encoding="utf-8"), changes))
+    work.change.edit(entry.folder / FACTS, partial(with_facts, changes=changes))
     return facts.model_copy(update=changes)
 
 

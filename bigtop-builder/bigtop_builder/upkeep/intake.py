@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -101,8 +102,7 @@ def bring(
         for recipe, path in recipes:
             _require_built(recipe, path, known)
             more = [one.id for one in known if one.id not in recipe.patches]
-            text = path.read_text(encoding="utf-8")
-            change.write(path, with_patches(text, [*recipe.patches, *more]))
+            change.edit(path, partial(with_patches, wanted=[*recipe.patches, *more]))
             if settings:
                 _require_applied(recipe, path, known, change, project=project, settings=settings)
         written = change.names

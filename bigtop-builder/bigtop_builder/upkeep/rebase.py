@@ -6,6 +6,7 @@ What a patch is merged from is the release that it was for.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bigtop_builder.errors import BuilderError, InputError
 from bigtop_builder.git_index import Merge
@@ -155,7 +156,7 @@ def rebase(
                 _settle(one, new, change, project, since=since)
             order = [one.id for one in moves if one.patch.target == target and one.tree is not None]
             ids = in_order(ids, target, inserted(to_target(ids, target), order))
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), ids))
+        change.edit(path, partial(with_patches, wanted=ids))
         written = change.names
     return Report(
         moves=tuple(moves),
@@ -270,7 +271,6 @@ def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: 
     if one.outcome == "merged":
         mail = replace(read_mail(one.patch.diff, source=str(one.patch.path)), diff=one.diff)
         change.write(own_path(entry, new.release, since=since), write_mail(mail))
-    facts = entry.folder / FACTS
     if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
-        text = facts.read_text(encoding="utf-8")
-        change.write(facts, with_facts(text, {"releases": [*entry.facts.releases, new.release]}))
+        releases = [*entry.facts.releases, new.release]
+        change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": releases}))
