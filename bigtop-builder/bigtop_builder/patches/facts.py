@@ -15,10 +15,13 @@ TREE = "bigtop"
 """The target of patches to Bigtop itself; any other target is a component."""
 
 
+UpstreamState = Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
+
+
 class Upstream(Value):
     """Where a patch stands upstream."""
 
-    state: Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
+    state: UpstreamState
     why: str = Field("", description="Reason, needed for `local-only` and `closed`")
     commit: str = Field("", description="Upstream commit, for `merged`")
     url: str = Field("", description="Pull request, or where else it was sent")
