@@ -30,6 +30,7 @@ from bigtop_builder.upkeep.worktree import (
     Marker,
     Placed,
     WorkTree,
+    default_place,
     some,
 )
 from bigtop_builder.workspace import Project
@@ -84,7 +85,7 @@ def edit(
     mend(project)
     names = (release, since) if since else (release,)
     with grounds(target, *names, project=project, settings=settings) as (ground, *other):
-        place = (folder or project.output / "patches" / ground.release / target).absolute()
+        place = (folder or default_place(project, ground.release, target)).absolute()
         _require_free(place)
         if other:
             series = series_of(project, other[0].recipe, target)

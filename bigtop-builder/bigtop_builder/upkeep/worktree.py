@@ -14,6 +14,7 @@ from bigtop_builder.patches.mail import Mail
 from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import Value
 from bigtop_builder.upkeep.commit import diff_of, mail_of, message_of, run_git
+from bigtop_builder.workspace import Project
 
 MARKER: Final = "bigtop-builder.json"
 SERIES: Final = "series"
@@ -234,6 +235,11 @@ class WorkTree:
                 hint='git config --global user.name NAME and user.email ADDRESS, or --author "NAME <ADDRESS>"',
             )
         return name, rest.partition(">")[0]
+
+
+def default_place(project: Project, release: str, target: str) -> Path:
+    """Where the work tree of a release's patches to one target lies, unless the user says where."""
+    return project.output / "patches" / release / target
 
 
 def some(files: Sequence[str]) -> str:
