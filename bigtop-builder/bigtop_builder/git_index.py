@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from bigtop_builder.errors import TreeError
-from bigtop_builder.git_tree import FOLDER, TreeEntry, graft, listing, parents, parse_tree
+from bigtop_builder.git_tree import FOLDER, TreeEntry, graft, listing, parents, parse_objects, parse_tree
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.run import Completed
 
@@ -255,17 +255,11 @@ class Index:
         """Entries of folders of a tree; of a folder that it lacks, none."""
         wanted = sorted(folders)
         asked = "".join(f"{base}^{{tree}}\n" if not one else f"{base}:{one}\n" for one in wanted)
-        data, at = self("cat-file", "--batch", stdin=os.fsencode(asked)).stdout, 0
-        found: dict[str, dict[str, TreeEntry]] = {}
-        for folder in wanted:
-            end = data.index(b"\n", at)
-            head, at = data[at:end].rsplit(b" ", 2), end + 1
-            found[folder] = {}
-            if head[-1].isdigit():
-                size = int(head[-1])
-                found[folder] = parse_tree(data[at : at + size]) if head[-2] == b"tree" else {}
-                at += size + 1
-        return found
+        printed = self("cat-file", "--batch", stdin=os.fsencode(asked)).stdout
+        return {
+            folder: parse_tree(one.content) if one and one.kind == b"tree" else {}
+            for folder, one in zip(wanted, parse_objects(printed), strict=True)
+        }
 
 
 @cache

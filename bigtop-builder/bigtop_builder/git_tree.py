@@ -3,7 +3,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 FOLDER = "040000"
@@ -15,6 +15,30 @@ class TreeEntry(NamedTuple):
 
     mode: str
     oid: str
+
+
+class GitObject(NamedTuple):
+    """An object of git: its kind (`blob`, `tree`, `commit`, `tag`) and what it holds."""
+
+    kind: bytes
+    content: bytes
+
+
+def parse_objects(printed: bytes) -> Iterator[GitObject | None]:
+    """What `git cat-file --batch` printed: an object for each name that it was asked for, None for what is not there.
+
+    Names must hold no line feed (git-cat-file(1), Batch Output).
+    """
+    at = 0
+    while at < len(printed):
+        end = printed.index(b"\n", at)
+        *_, kind, size = printed[at:end].rsplit(b" ", 2)
+        at = end + 1
+        if not size.isdigit():
+            yield None
+            continue
+        yield GitObject(kind, printed[at : at + int(size)])
+        at += int(size) + 1
 
 
 def parents(path: str) -> list[str]:

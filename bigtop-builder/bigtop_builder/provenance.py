@@ -14,6 +14,7 @@ from pydantic import Field
 from bigtop_builder import __version__
 from bigtop_builder.manifest import ImageRecord, SourceRecord, TreeRecord
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.naming import target_of
 from bigtop_builder.plan import HOST, Step
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.result import ResultFile
@@ -167,7 +168,7 @@ def _of_tree(tree: TreeRecord, component: str) -> list[Resource]:
         *(
             Resource(name=f"patch {patch.id}", digest={"sha256": patch.sha256})
             for patch in tree.patches
-            if patch.id.partition("/")[0] in {TREE, component}
+            if target_of(patch.id) in {TREE, component}
         ),
     ]
 

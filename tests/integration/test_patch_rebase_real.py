@@ -15,8 +15,8 @@ from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.export import export
-from bigtop_builder.upkeep.importing import bring
-from bigtop_builder.upkeep.incoming import read_commits
+from bigtop_builder.upkeep.foreign import read_commits
+from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.rebase import rebase
 from bigtop_builder.workspace import Project
 

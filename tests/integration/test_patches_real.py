@@ -429,7 +429,7 @@ class Jsvc:
         diffs = [one.diff for one in series.patches]
         diffs += [ENTRIES[f"bigtop-jsvc/{name}"].at(release).diff for name in patches]
         with Index.temporary(source.mirror, workspace.objects) as index:
-            done = apply_series(index, source.id, diffs)
+            done = tuple(apply_series(index, source.id, diffs))
             assert [one.refusals for one in done] == [()] * len(diffs)
             tree = done[-1].tree if done else source.id
             assert tree is not None

@@ -284,9 +284,9 @@ def test_each_file_that_refuses_is_named(bench: Bench) -> None:
 def test_two_patches_of_one_file_apply_in_one_order_only(bench: Bench) -> None:
     first = on("f", hunk(10))
     second = on("f", hunk(10).replace(b"-13\n+X", b"-X\n+Y"))
-    right = apply_series(bench.index, bench.tree, [first, second])
+    right = tuple(apply_series(bench.index, bench.tree, [first, second]))
     assert [done.state for done in right] == ["clean", "clean"]
-    wrong = apply_series(bench.index, bench.tree, [second, first])
+    wrong = tuple(apply_series(bench.index, bench.tree, [second, first]))
     assert [done.state for done in wrong] == ["conflict", "clean"]
     assert wrong[1].tree == right[0].tree
 
@@ -294,7 +294,7 @@ def test_two_patches_of_one_file_apply_in_one_order_only(bench: Bench) -> None:
 def test_a_series_is_what_its_patches_are_one_by_one(bench: Bench) -> None:
     diffs = [on("f", hunk(10)), NEW_N, on("f", hunk(20, at=23))]
     tree = bench.tree
-    for done, diff in zip(apply_series(bench.index, bench.tree, diffs), diffs, strict=True):
+    for done, diff in zip(tuple(apply_series(bench.index, bench.tree, diffs)), diffs, strict=True):
         alone = check(bench.index, tree, diff)
         assert done == alone
         assert alone.tree is not None
@@ -308,8 +308,8 @@ def test_a_check_leaves_the_index_as_it_was(bench: Bench) -> None:
 
 
 def test_a_patch_that_is_refused_halfway_changes_nothing(bench: Bench) -> None:
-    done = apply_series(bench.index, bench.tree, [NEW_N + on("absent", hunk(10))])
-    assert done[0].tree is None
+    (done,) = apply_series(bench.index, bench.tree, [NEW_N + on("absent", hunk(10))])
+    assert done.tree is None
     assert bench.index.write_tree() == bench.tree
 
 

@@ -21,11 +21,19 @@ def test_the_pages_list_of_imports_is_the_one_that_is_held() -> None:
 
 def test_what_the_page_names_with_its_place_is_there() -> None:
     package = ROOT / "bigtop-builder/bigtop_builder"
-    named = re.findall(r"`((?:repository|verify|executor|openpgp|patches|cli)/\w*)[.`]", PAGE)
+    named = re.findall(r"`((?:repository|verify|executor|openpgp|patches|upkeep|upstream|cli)/\w*)[.`]", PAGE)
     assert named
     assert [
         one for one in named if not (package / one).is_dir() and not (package / f"{one}.py").exists()
     ] == []
+
+
+def test_what_the_page_says_of_the_patch_queue_names_modules_that_are_there() -> None:
+    package = ROOT / "bigtop-builder/bigtop_builder"
+    told = re.findall(r"^- `(patches|upstream|upkeep)/`: (.*?)(?=^- |\n\n)", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(told) == 3
+    named = [f"{folder}/{name}.py" for folder, text in told for name in re.findall(r"`(\w+)`", text)]
+    assert [one for one in named if not (package / one).exists()] == []
 
 
 def test_the_page_tells_what_each_module_of_the_road_is_for() -> None:

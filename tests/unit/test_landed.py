@@ -8,8 +8,12 @@ import pytest
 from upstream import FILE, TEXT, Upstream, new_upstream, number
 
 from bigtop_builder.git_index import Index
+from bigtop_builder.patches.facts import Given, new_facts
+from bigtop_builder.patches.queue import Patch
+from bigtop_builder.upkeep.trace import Trace, remember, trace
 from bigtop_builder.upstream.history import History
 from bigtop_builder.upstream.landed import Detection, Landing, Sought, seek
+from bigtop_builder.workspace import Workspace
 
 FIX = "HIVE-7: Start with more memory"
 FIXES = ((number(10), "start with more memory\n"),)
@@ -438,3 +442,25 @@ def test_without_the_base_of_a_patch_a_merge_is_not_tried(upstream: Upstream, se
     upstream.edit("Second part", pairs[1])
 
     assert search(patch) is None
+
+
+def test_a_patch_of_the_queue_is_looked_for_on_a_branch_without_a_recipe(
+    upstream: Upstream, patch: bytes, tmp_path: Path
+) -> None:
+    facts = new_facts("hive", FIX, given=Given(), releases=())
+    queued = Patch(id="hive/memory", path=tmp_path / "default.patch", diff=patch, facts=facts)
+    workspace = Workspace(tmp_path / "cache")
+
+    def traced() -> Trace:
+        remember(upstream.mirror, [upstream.head], workspace)
+        (found,) = trace([queued], upstream.head, mirror=upstream.mirror, workspace=workspace)
+        return found
+
+    assert traced() == Trace()
+    landed = upstream.edit(f"{FIX} (#12)", *FIXES)
+    proof = traced().proof
+    assert proof is not None
+    assert (proof.commit, proof.by) == (landed, "patch-id")
+    upstream.git("revert", "--no-edit", landed)
+    assert traced().proof is None
+    assert traced().told(applies=False) == f"upstream had it in {landed} and took it back in {upstream.head}"

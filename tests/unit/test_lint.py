@@ -16,10 +16,11 @@ from patch_repository import Repository
 
 from bigtop_builder.cli.patch_lint import lint as lint_command
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.lint import lint
-from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry
 from bigtop_builder.workspace import Project
 

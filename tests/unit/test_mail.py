@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from patch_repository import Repository
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail import (
     NO_DATE,
@@ -21,7 +22,6 @@ from bigtop_builder.patches.mail import (
     commit_of,
     read_mail,
     tidy,
-    trailers_of,
     write_mail,
 )
 

@@ -5,6 +5,7 @@ import pytest
 from local_patches import list_patches, write_patch
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.queue import Patch, known, load_entry, load_patches, release_order
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.workspace import Project
@@ -144,3 +145,19 @@ def test_a_file_that_names_no_range_is_refused(project: Project, name: str) -> N
 def test_releases_are_ordered_as_bigtop_made_them() -> None:
     wanted = ["1.5.0", "3.0.0", "3.0.1", "3.2.0", "3.6.0-RC0", "3.6.0-RC2", "3.6.0-RC10", "3.6.0", "3.10.0"]
     assert sorted({*wanted}, key=release_order) == wanted
+
+
+def test_a_fact_of_upstream_changes_alone_and_comments_stay() -> None:
+    text = """# ours
+kind = "tree"
+title = "A"
+why = "B"
+
+[upstream]
+state = "to-forward" # soon
+why = "C"
+"""
+    changes = {"upstream": {"state": "merged", "commit": "1" * 40}}
+    told = with_facts(text, changes)
+    assert told == text.replace('"to-forward" #', '"merged" #') + f'commit = "{"1" * 40}"\n'
+    assert with_facts(told, changes) == told

@@ -21,8 +21,8 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upkeep.edit import Edited, edit
 from bigtop_builder.upkeep.export import Export, export
-from bigtop_builder.upkeep.importing import bring
-from bigtop_builder.upkeep.incoming import read_changes, read_commits
+from bigtop_builder.upkeep.foreign import read_changes, read_commits
+from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.refresh import refresh
 from bigtop_builder.workspace import Project
 from small_queue import ADA, OLD, commit_all, git, numbered, small_project

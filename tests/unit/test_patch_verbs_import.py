@@ -18,8 +18,8 @@ from bigtop_builder.patches.queue import known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.upkeep.change import UNDO, changing, mend
-from bigtop_builder.upkeep.importing import Import, bring
-from bigtop_builder.upkeep.incoming import Incoming, read_commits, read_source
+from bigtop_builder.upkeep.foreign import Incoming, read_commits, read_source
+from bigtop_builder.upkeep.intake import Import, bring
 from bigtop_builder.workspace import Project
 from small_queue import ADA, commit_all, git, numbered, small_project
 

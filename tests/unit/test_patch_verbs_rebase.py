@@ -2,11 +2,14 @@
 """Carrying patches to another release: what merges is written, what does not is reported, and nothing stops it."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.git_index import Index
+from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import Given, with_facts
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
@@ -18,9 +21,10 @@ from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, write_evidence
 from bigtop_builder.upkeep.export import export
-from bigtop_builder.upkeep.importing import bring
-from bigtop_builder.upkeep.incoming import read_changes, read_commits, read_source
+from bigtop_builder.upkeep.foreign import Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
+from bigtop_builder.upkeep.threeway import carry
 from bigtop_builder.workspace import Project
 from small_queue import ADA, ENV, commit_all, git, numbered, small_project
 
@@ -64,6 +68,32 @@ def carried(queue: Project, settings: Settings, *only: str, **options: bool) -> 
 
 def move(report: Report, name: str) -> Move:
     return next(one for one in report.moves if one.id == f"bigtop/{name}")
+
+
+def brought(queue: Project, read: Iterable[Read], release: str = "1.0.0") -> None:
+    """Let a release list further patches."""
+    bring(read, given=Given(), releases=(release,), project=queue)
+
+
+def nothing_listed(queue: Project) -> None:
+    """Let release 1.0.0 list no patch."""
+    path = queue.recipes / "1.0.0.toml"
+    path.write_text(with_patches(path.read_text(), []))
+
+
+def aside(queue: Project, text: str, message: str) -> str:
+    """Commit a build.gradle on a branch of 1.0.0 that no release comes from; return the commit."""
+    upstream = queue.root / "bigtop"
+    if not git(upstream, "branch", "--list", "aside").text:
+        git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
+    (upstream / "build.gradle").write_text(text)
+    return commit_all(upstream, message)
+
+
+def built_from(queue: Project, release: str, commit: str) -> None:
+    """Let a recipe name this commit."""
+    path = queue.recipes / f"{release}.toml"
+    path.write_text(re.sub('commit = "[0-9a-f]+"', f'commit = "{commit}"', path.read_text()))
 
 
 def listed(queue: Project, release: str = "2.0.0") -> list[str]:
@@ -120,8 +150,7 @@ def test_a_diff_that_was_settled_for_the_new_release_is_merged_from_itself(
     text = (upstream / "build.gradle").read_text()
     (upstream / "build.gradle").write_text(text.replace("thirty-three", "33").replace("thirty-four", "34"))
     candidate = commit_all(upstream, "BIGTOP-10. Say 33", ENV)
-    recipe = queue.recipes / "2.0.0.toml"
-    recipe.write_text(re.sub('commit = "[0-9a-f]+"', f'commit = "{candidate}"', recipe.read_text()))
+    built_from(queue, "2.0.0", candidate)
     report = carried(queue, settings, "bigtop/merges")
     settled = (queue.patches / "bigtop/merges/2.0.0.patch").read_text()
     assert "+of this release" in settled, "what was settled by hand for this release alone"
@@ -153,9 +182,7 @@ def test_lines_that_are_gone_name_the_commit_that_took_them(queue: Project, sett
     text = (upstream / "build.gradle").read_text()
     (upstream / "build.gradle").write_text(text.replace("twenty, upstream\n", ""))
     commit = commit_all(upstream, "BIGTOP-10. Twenty was too much")
-    path = queue.recipes / "2.0.0.toml"
-    old = load_recipe("2.0.0", queue.recipes)[0].bigtop.commit
-    path.write_text(path.read_text().replace(old, commit))
+    built_from(queue, "2.0.0", commit)
     (clash,) = move(carried(queue, settings), "clashes").conflicts
     assert clash.ours == ()
     assert clash.subject == "BIGTOP-9. Say twenty"
@@ -189,6 +216,27 @@ def test_a_range_that_others_use_is_not_overwritten(queue: Project, settings: Se
     assert listed(queue) == ["as-it-is", "moves", "after-all"]
 
 
+def test_a_patch_can_be_put_on_any_commit_that_has_what_it_was_made_on(
+    queue: Project, settings: Settings
+) -> None:
+    names = ("as-it-is", "moves", "is-there", "file-is-gone", "clashes")
+    patches = {name: load_entry(queue.patches, f"bigtop/{name}").at("1.0.0") for name in names}
+    mirror, tip = Mirror(path=queue.root / "bigtop/.git", url=""), "refs/tags/rel/2.0.0"
+    with Index.temporary(mirror, settings.cache_dir / "objects") as index:
+        done = {name: carry(index, patch, tip, name="master") for name, patch in patches.items()}
+    assert [one.outcome for one in done.values()] == [
+        "clean",
+        "offset",
+        "already-upstream",
+        "conflict",
+        "conflict",
+    ]
+    merge = done["file-is-gone"].merge
+    assert merge is not None
+    assert merge.conflicts == ("gone.gradle",)
+    assert [one.file for one in done["clashes"].refusals] == ["build.gradle"], "made on another patch"
+
+
 def test_a_release_is_not_carried_to_itself(queue: Project, settings: Settings) -> None:
     with pytest.raises(InputError, match="are the same release"):
         rebase("1.0.0", "1.0.0", project=queue, settings=settings)
@@ -201,6 +249,16 @@ def settle(folder: Path, revision: str, message: str, **files: str) -> None:
         (folder / name.replace("_", ".")).write_text(text)
     git(folder, "commit", "--quiet", "--all", "--amend", "-m", message)
     git(folder, "rebase", "--quiet", "--onto", "HEAD", revision, "series")
+
+
+def clashes_settled(queue: Project, settings: Settings) -> None:
+    """Carry the patches over in a work tree, and settle the one that clashes; it is the last one there."""
+    folder = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings).folder
+    log = git(folder, "log", "--reverse", "--format=%H %s").text.splitlines()
+    here = next(line.split()[0] for line in log if line.endswith("Do clashes"))
+    text = git(folder, "show", f"{here}~1:build.gradle").text + "\n"
+    settle(folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
+    git(folder, "reset", "--quiet", "--hard", "HEAD~2")
 
 
 def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project, settings: Settings) -> None:
@@ -235,12 +293,7 @@ def test_conflicts_are_settled_in_a_work_tree_of_the_new_release(queue: Project,
 
 
 def test_a_settled_diff_can_be_for_all_later_releases(queue: Project, settings: Settings) -> None:
-    done = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings)
-    log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
-    here = next(line.split()[0] for line in log if line.endswith("Do clashes"))
-    text = git(done.folder, "show", f"{here}~1:build.gradle").text + "\n"
-    settle(done.folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
-    git(done.folder, "reset", "--quiet", "--hard", "HEAD~2")
+    clashes_settled(queue, settings)
     found = export("2.0.0", "bigtop", since=True, project=queue, settings=settings)
     assert "patches/bigtop/clashes/since-2.0.0.patch" in found.written
     assert not list(queue.patches.glob("*/*/2.0.0.patch"))
@@ -251,12 +304,7 @@ def test_a_settled_diff_can_be_for_all_later_releases(queue: Project, settings: 
 def test_a_range_for_all_later_releases_does_not_stand_beside_another(
     queue: Project, settings: Settings
 ) -> None:
-    done = edit("2.0.0", "bigtop", since="1.0.0", project=queue, settings=settings)
-    log = git(done.folder, "log", "--reverse", "--format=%H %s").text.splitlines()[1:]
-    here = next(line.split()[0] for line in log if line.endswith("Do clashes"))
-    text = git(done.folder, "show", f"{here}~1:build.gradle").text + "\n"
-    settle(done.folder, here, "Do clashes\n\nPatch: bigtop/clashes", build_gradle=text + "more\n")
-    git(done.folder, "reset", "--quiet", "--hard", "HEAD~2")
+    clashes_settled(queue, settings)
     folder = queue.patches / "bigtop/clashes"
     (folder / "since-3.0.0.patch").write_bytes((folder / "default.patch").read_bytes())
     with pytest.raises(InputError, match=r"since-2\.0\.0\.patch cannot stand beside .*since-3\.0\.0\.patch"):
@@ -306,6 +354,16 @@ def test_the_last_recipe_takes_the_folder_with_it(landed: Project) -> None:
     assert (landed.patches / "bigtop/merges").is_dir()
 
 
+def test_a_project_behind_a_link_is_the_same_one(landed: Project, tmp_path: Path) -> None:
+    finding = record(landed, commit="c" * 40, by="patch-id")
+    path = landed.recipes / "1.0.0.toml"
+    path.write_text(path.read_text().replace('"bigtop/is-there"', '"bigtop/other"'))
+    (tmp_path / "link").symlink_to(landed.root)
+    done = drop("bigtop/is-there", "2.0.0", prove=lambda *_: finding, project=Project(tmp_path / "link"))
+    assert done.elsewhere == ()
+    assert not (landed.patches / "bigtop/is-there").exists()
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
@@ -336,14 +394,9 @@ def test_a_patch_that_fits_neither_release_is_merged_from_what_its_diff_names(
     queue: Project, settings: Settings
 ) -> None:
     text = numbered((20, "twenty, upstream"), (26, "never released"), (33, "thirty-three"))
-    upstream = queue.root / "bigtop"
-    git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
-    (upstream / "build.gradle").write_text(text)
-    commit_all(upstream, "Never released")
-    (upstream / "build.gradle").write_text(text.replace("line 29", "twenty-nine"))
-    commit_all(upstream, "Say twenty-nine")
-    read = read_commits(upstream, "HEAD", "bigtop", "aside")
-    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    aside(queue, text, "Never released")
+    commit = aside(queue, text.replace("line 29", "twenty-nine"), "Say twenty-nine")
+    brought(queue, read_commits(queue.root / "bigtop", commit, "bigtop", "aside"))
     one = move(carried(queue, settings, "bigtop/aside"), "aside")
     assert one.outcome == "merged"
     assert b"+twenty-nine" in one.diff
@@ -356,7 +409,7 @@ def test_a_plain_diff_that_fits_neither_release_is_told_with_what_is_there(
     plain = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-read nothing\n+read all\n"
     (tmp_path / "plain.patch").write_text(plain)
     read = read_source(tmp_path / "plain.patch", "bigtop")
-    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    brought(queue, read)
     one = move(carried(queue, settings, "bigtop/plain"), "plain")
     assert one.outcome == "conflict"
     assert "what it was made on is not known" in one.note
@@ -369,15 +422,8 @@ def test_a_series_that_does_not_apply_any_more_is_mended_where_it_is(
     queue: Project, settings: Settings
 ) -> None:
     upstream = queue.root / "bigtop"
-    git(upstream, "checkout", "--quiet", "-b", "aside", "rel/1.0.0")
-    (upstream / "build.gradle").write_text(numbered((20, "my twenty")))
-    commit_all(upstream, "Say my twenty")
-    bring(
-        read_commits(upstream, "HEAD", "bigtop", "mine"),
-        given=Given(),
-        releases=("2.0.0",),
-        project=queue,
-    )
+    commit = aside(queue, numbered((20, "my twenty")), "Say my twenty")
+    brought(queue, read_commits(upstream, commit, "bigtop", "mine"), "2.0.0")
     done = edit("2.0.0", "bigtop", since="2.0.0", project=queue, settings=settings)
     assert done.conflicts == {"bigtop/mine": ("build.gradle",)}
     text = git(upstream, "show", "rel/2.0.0:build.gradle").text + "\n"
@@ -392,21 +438,11 @@ def test_a_series_that_does_not_apply_any_more_is_mended_where_it_is(
 def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
     queue: Project, settings: Settings
 ) -> None:
-    upstream = queue.root / "bigtop"
-    git(upstream, "checkout", "--quiet", "-b", "maintenance", "rel/1.0.0")
-    (upstream / "build.gradle").write_text(numbered((31, "line 31\nwritten for one release")))
-    commit = commit_all(upstream, "BIGTOP-40. For this release alone")
-    old = load_recipe("1.0.0", queue.recipes)[0]
-    text = (queue.recipes / "1.0.0.toml").read_text().replace(old.bigtop.commit, commit)
-    (queue.recipes / "1.0.0.toml").write_text(with_patches(text, []))
-    (upstream / "build.gradle").write_text(numbered((31, "line 31\nwritten twice")))
-    commit_all(upstream, "Say it twice")
-    bring(
-        read_commits(upstream, "HEAD", "bigtop", "x"),
-        given=Given(),
-        releases=("1.0.0",),
-        project=queue,
-    )
+    text = numbered((31, "line 31\nwritten for one release"))
+    built_from(queue, "1.0.0", aside(queue, text, "BIGTOP-40. For this release alone"))
+    nothing_listed(queue)
+    commit = aside(queue, numbered((31, "line 31\nwritten twice")), "Say it twice")
+    brought(queue, read_commits(queue.root / "bigtop", commit, "bigtop", "x"))
     (clash,) = move(carried(queue, settings), "x").conflicts
     assert (clash.subject, clash.lacks) == ("BIGTOP-40. For this release alone", True)
     assert "never had" in clash.told()[-1]
@@ -421,10 +457,9 @@ def test_lines_of_an_earlier_patch_that_is_not_in_the_release_name_that_patch(
     first = commit_all(clone, "The first")
     (clone / "build.gradle").write_text(numbered((20, "my twenty"), (27, "line 27\nmy other line")))
     commit_all(clone, "The second")
-    text = (queue.recipes / "1.0.0.toml").read_text()
-    (queue.recipes / "1.0.0.toml").write_text(with_patches(text, []))
-    read = [*read_commits(clone, first, "bigtop", "first"), *read_commits(clone, "HEAD", "bigtop", "second")]
-    bring(read, given=Given(), releases=("1.0.0",), project=queue)
+    nothing_listed(queue)
+    brought(queue, read_commits(clone, first, "bigtop", "first"))
+    brought(queue, read_commits(clone, "HEAD", "bigtop", "second"))
     assert move(carried(queue, settings), "first").outcome == "conflict"
     (clash,) = move(carried(queue, settings), "second").conflicts
     assert (clash.base, clash.ours, clash.theirs) == (("my own line",), (), ("my other line",))

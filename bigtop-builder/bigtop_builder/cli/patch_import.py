@@ -4,27 +4,31 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import SHOWN, dry_run_option, written
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.patches.facts import TREE, Given, subject_of
+from bigtop_builder.patches.facts import TREE, Given, UpstreamState
+from bigtop_builder.patches.listed import targets_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.patches.queue import known
-from bigtop_builder.recipe import load_recipe
+from bigtop_builder.patches.title import subject_of
 from bigtop_builder.schema import counted, nearest
-from bigtop_builder.upkeep.importing import Import, bring
-from bigtop_builder.upkeep.incoming import Incoming, Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.foreign import Incoming, Read, read_changes, read_commits, read_source
+from bigtop_builder.upkeep.intake import Import, bring
+from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 
-STATES = ("local-only", "to-forward", "ticket", "pr-open", "merged", "closed")
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
+GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "ai")
+"""Facts that there is an option for."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 release_option = click.option(
@@ -37,18 +41,30 @@ release_option = click.option(
 
 
 def facts_options(command: Command) -> Command:
-    """The options for what goes into patch.toml."""
+    """The options for what goes into patch.toml; the command gets them as one value, `given`."""
+
+    @wraps(command)
+    def gathered(*arguments: Any, **options: Any) -> Any:
+        facts = {name: options.pop(name) or "" for name in GIVEN}
+        return command(*arguments, given=Given(**facts), **options)
+
+    decorated: Any = gathered
     for option in (
         click.option("--ai", default="", help="Whether generative AI was used, as upstream's forms ask."),
         click.option("--state-why", default="", help="Reason of a state local-only or closed."),
-        click.option("--state", type=click.Choice(STATES), default=None, help="Where it stands upstream."),
+        click.option(
+            "--state",
+            type=click.Choice(get_args(UpstreamState)),
+            default=None,
+            help="Where it stands upstream.",
+        ),
         click.option("--drop-when", default="", help="When it can go."),
         click.option("--why", default="", help="Why the fleet needs it."),
         click.option("--ticket", default="", help="Ticket id [default: the one in the subject]."),
         click.option("--title", default="", help="One line [default: the subject without its ticket]."),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return cast("Command", decorated)
 
 
 @click.command(
@@ -79,14 +95,8 @@ def new_(
     message: str,
     author: str,
     releases: tuple[str, ...],
-    title: str,
-    ticket: str,
-    why: str,
-    drop_when: str,
-    state: str | None,
-    state_why: str,
-    ai: str,
     *,
+    given: Given,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -99,7 +109,6 @@ def new_(
     target, _, name = patch_id.partition("/")
     _require_target(target, project)
     _require_other(folder, project)
-    given = _given(title, ticket, why, drop_when, state, state_why, ai)
     mail = _said(folder, commit=commit, message=message, author=author, given=given, target=target, name=name)
     read = read_changes(folder, target, name, mail=mail, commit=commit)
     done = bring([read], given=given, releases=releases, dry_run=dry_run, project=project, settings=settings)
@@ -133,14 +142,8 @@ def import_(
     commits: tuple[str, str] | None,
     name: str,
     releases: tuple[str, ...],
-    title: str,
-    ticket: str,
-    why: str,
-    drop_when: str,
-    state: str | None,
-    state_why: str,
-    ai: str,
     *,
+    given: Given,
     keep_going: bool,
     no_check: bool,
     dry_run: bool,
@@ -154,7 +157,6 @@ def import_(
     """
     project, settings = setting_up(context)
     _require_target(target, project)
-    given = _given(title, ticket, why, drop_when, state, state_why, ai)
     read = _reading(source, commits, target, name)
     if given != Given() and any(isinstance(one, Incoming) and one.files for one in read):
         raise InputError(
@@ -173,25 +175,10 @@ def import_(
     _tell(done, as_json=as_json, dry_run=dry_run)
 
 
-def _given(
-    title: str, ticket: str, why: str, drop_when: str, state: str | None, state_why: str, ai: str
-) -> Given:
-    return Given(
-        title=title,
-        ticket=ticket,
-        why=why,
-        drop_when=drop_when,
-        state=state or "",
-        state_why=state_why,
-        ai=ai,
-    )
-
-
 def _require_target(target: str, project: Project) -> None:
     """Raise if nothing in the project knows such a target: it is misspelt, or no recipe builds it yet."""
-    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
-    built = {component.name for recipe in recipes for component in recipe.components}
-    targets = sorted({TREE, *built, *(one.partition("/")[0] for one in known(project.patches))})
+    built = {component.name for recipe, _ in recipes_of(project) for component in recipe.components}
+    targets = sorted({TREE, *built, *targets_of(known(project.patches))})
     if target and built and target not in targets:
         raise InputError(
             f"no recipe of {project.root} builds {target!r}, so nothing can be a patch to it",
@@ -261,7 +248,7 @@ def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
     if ids := [one.id for one in done.patches if one.bare]:
-        words = ids if len(ids) <= SHOWN else dict.fromkeys(one.partition("/")[0] for one in ids)
+        words = ids if len(ids) <= SHOWN else targets_of(ids)
         lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {
         "patches": [{"id": one.id, "source": one.source, "what": one.what} for one in done.patches],

@@ -13,9 +13,9 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.lint import Finding
 from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
-from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.workspace import Project
 
 
@@ -34,7 +34,7 @@ def lint(context: click.Context, words: tuple[str, ...], *, as_json: bool) -> No
     mend(project)
     ids, patches = known(project.patches), chosen(words, project)
     entries, found = _read(project, ids)
-    recipes = {path.stem: load_recipe(path.stem, project.recipes)[0] for path in _recipes(project)}
+    recipes = {path.stem: recipe for recipe, path in recipes_of(project)}
     orders = {name: recipe.patches for name, recipe in recipes.items()}
     releases = {*recipes, *(recipe.release for recipe in recipes.values())}
     for entry in entries:
@@ -57,10 +57,6 @@ def _read(project: Project, ids: Sequence[str]) -> tuple[list[Entry], list[Findi
             file = str(project.patches / patch_id)
             found.append(Finding(file=file, line=0, rule="unreadable", text=text, hint=error.hint))
     return entries, found
-
-
-def _recipes(project: Project) -> list[Path]:
-    return sorted(project.recipes.glob("*.toml"))
 
 
 def _among(finding: Finding, patches: Sequence[str], project: Project) -> bool:

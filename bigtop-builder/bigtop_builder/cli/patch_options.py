@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.listed import is_chosen
+from bigtop_builder.patches.listed import is_chosen, targets_of
 from bigtop_builder.patches.queue import known
 from bigtop_builder.schema import counted, nearest
 from bigtop_builder.workspace import Project
@@ -37,7 +37,7 @@ def chosen(words: Sequence[str], project: Project) -> tuple[str, ...]:
         InputError: A word names none.
     """
     ids = known(project.patches)
-    targets = {one.partition("/")[0] for one in ids}
+    targets = targets_of(ids)
     if unknown := [one for one in words if one not in ids and one not in targets]:
         raise InputError(f"no patch {unknown[0]!r} in {project.patches}", hint=nearest(unknown[0], ids))
     return tuple(one for one in ids if is_chosen(one, words)) if words else ()

@@ -17,7 +17,7 @@ Nothing is written but the index, and by a check not even that.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Literal
 
@@ -25,7 +25,7 @@ from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.diff import FileDiff, parse_diff
 from bigtop_builder.patches.diff_names import printable
-from bigtop_builder.patches.explain import Refusal, explain
+from bigtop_builder.patches.refusal import Refusal, difference
 from bigtop_builder.patches.strictness import context_of, refusals_of_patch
 
 State = Literal["clean", "offset", "conflict"]
@@ -106,11 +106,13 @@ def check(index: Index, tree: str, diff: bytes, *, source: str = "the patch") ->
 
 def apply_series(
     index: Index, tree: str, diffs: Sequence[bytes], *, sources: Sequence[str] = ()
-) -> tuple[Applied, ...]:
+) -> Iterator[Applied]:
     """Apply diffs one on top of another. One that does not apply is left out, and the next is judged without it.
 
+    The tree is loaded once for all, which makes a long series quicker than `check` for each.
+
     Args:
-        index: What it holds is replaced.
+        index: What it holds is replaced, and must stay until the last one was tried.
         tree: Tree or commit.
         diffs: In their order.
         sources: Their names, for errors.
@@ -120,12 +122,11 @@ def apply_series(
         TreeError: The clone lacks an object.
     """
     names = sources or [f"patch {number}" for number in range(1, len(diffs) + 1)]
-    index.load(tree)
-    results = []
+    if diffs:
+        index.load(tree)
     for diff, name in zip(diffs, names, strict=True):
         done = apply(index, diff, source=name)
-        results.append(done if done.refusals else _with_tree(done, index.write_tree()))
-    return tuple(results)
+        yield done if done.refusals else _with_tree(done, index.write_tree())
 
 
 def apply(index: Index, diff: bytes, *, source: str = "the patch") -> Applied:
@@ -228,7 +229,7 @@ def _settle(index: Index, diff: bytes, source: str, *, explained: bool = False) 
     if said.failed:
         refusals = tuple(_refusals(files, said, shifts))
         if explained:
-            refusals = (_explained(index, sent, said, refusals[0]), *refusals[1:])
+            refusals = (_explained(index, files, said, refusals[0]), *refusals[1:])
         return Applied(state="conflict", refusals=refusals, there=is_there(index, diff)), sent
     totals = _totals(files, said, shifts)
     if refusals := tuple(_out_of_order(files, totals)):
@@ -326,12 +327,13 @@ def _errors(complaint: str, path: str) -> list[str]:
     return own or [line for line in lines if line != SOUGHT.removeprefix("error: ")]
 
 
-def _explained(index: Index, sent: bytes, said: _Said, refusal: Refusal) -> Refusal:
-    if not refusal.hunk:
-        return refusal
-    failed = "\n".join(line for line in said.complaint.splitlines() if FAILED.fullmatch(line))
-    text = explain(failed, sent.decode(errors="replace"), index.read).text
-    return Refusal(file=refusal.file, hunk=refusal.hunk, text=text)
+def _explained(index: Index, files: Sequence[FileDiff], said: _Said, first: Refusal) -> Refusal:
+    """The first refusal, with what its hunk looks for and what is there instead."""
+    if not first.hunk:
+        return first
+    number, line = min(said.failed.items())
+    hunk = files[number].hunks[first.hunk - 1]
+    return replace(first, text=difference(hunk, line, index.read(first.file) or ""))
 
 
 def _out_of_order(files: Sequence[FileDiff], totals: Mapping[Place, int]) -> Iterator[Refusal]:

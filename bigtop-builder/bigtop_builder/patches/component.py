@@ -19,6 +19,7 @@ from typing import Final, Literal
 from bigtop_builder.bom import Component
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
+from bigtop_builder.git_tree import parse_objects
 from bigtop_builder.packaging import BOM, PACKAGES_SCRIPT, PACKAGING, folders_of
 
 FIRST_LOCAL: Final = 900
@@ -164,17 +165,13 @@ def _files(index: Index, tree: str, component: str) -> list[SeriesPatch]:
 
 
 def _contents(index: Index, oids: list[str]) -> list[bytes]:
-    """Contents of blobs, with one git process (git-cat-file(1), `--batch`)."""
-    data = index("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in oids).encode()).stdout
-    contents, at = [], 0
-    for oid in oids:
-        end = data.index(b"\n", at)
-        facts = data[at:end].split()
-        if len(facts) != 3:  # noqa: PLR2004  # `<id> missing`
+    """Contents of blobs, with one git process."""
+    printed = index("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in oids).encode()).stdout
+    contents = []
+    for oid, found in zip(oids, parse_objects(printed), strict=True):
+        if found is None:
             raise TreeError(f"git has no object {oid}", hint="the clone may be partial: give a full one")
-        size = int(facts[2])
-        contents.append(data[end + 1 : end + 1 + size])
-        at = end + size + 2
+        contents.append(found.content)
     return contents
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch.toml`: what it says of a patch, one for a new patch, and a changed fact in one, its comments kept."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,20 +8,20 @@ from typing import Any, Literal
 import tomlkit
 from pydantic import Field
 
+from bigtop_builder.patches.title import ticket_in, without_ticket
 from bigtop_builder.schema import Value
 
 TREE = "bigtop"
 """The target of patches to Bigtop itself; any other target is a component."""
-TICKET = re.compile(r"\b(?!CVE-)[A-Z][A-Z0-9]+-\d+\b")
-PREFIX = re.compile(
-    r"^(?:\[[A-Za-z][A-Za-z0-9]*-\d+\]\s*|[A-Z][A-Z0-9]+-\d+[.:]?\s+)+(?:\[[A-Z][A-Z0-9, -]*\]\s*)*"
-)
+
+
+UpstreamState = Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
 
 
 class Upstream(Value):
     """Where a patch stands upstream."""
 
-    state: Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
+    state: UpstreamState
     why: str = Field("", description="Reason, needed for `local-only` and `closed`")
     commit: str = Field("", description="Upstream commit, for `merged`")
     url: str = Field("", description="Pull request, or where else it was sent")
@@ -70,15 +69,6 @@ class Given:
     url: str = ""
 
 
-FORMS = {"hive": "{}: {}", "spark": "[{}] {}", "oozie": "{} {}"}
-"""How a target's upstream writes ticket and title; all others as Bigtop and Hadoop do."""
-
-
-def subject_of(target: str, ticket: str, title: str) -> str:
-    """The subject of a mail, in the form that the target's upstream asks for."""
-    return FORMS.get(target, "{}. {}").format(ticket, title) if ticket else title
-
-
 def new_facts(
     target: str, subject: str, *, given: Given, releases: tuple[str, ...], ticket: str = ""
 ) -> PatchFacts:
@@ -91,13 +81,12 @@ def new_facts(
         releases: Recipes it is meant for.
         ticket: What the mail's own trailers name, if the user named none.
     """
-    found = TICKET.search(subject)
     return PatchFacts.model_validate(
         {
             "kind": "tree" if target == TREE else "component",
-            "title": given.title or PREFIX.sub("", subject) or subject,
+            "title": given.title or without_ticket(subject) or subject,
             "why": given.why,
-            "ticket": given.ticket or ticket or (found[0] if found else ""),
+            "ticket": given.ticket or ticket or ticket_in(subject),
             "drop-when": given.drop_when,
             "releases": releases,
             "ai_disclosure": given.ai,
@@ -123,9 +112,20 @@ def facts_text(facts: PatchFacts) -> str:
 
 
 def with_facts(text: str, changes: Mapping[str, Any]) -> str:
-    """The text of a `patch.toml` in which these keys have these values; the same text if they have them."""
+    """The text of a `patch.toml` in which these keys have these values; the same text if they have them.
+
+    Args:
+        text: The text; its comments and layout stay.
+        changes: Key -> value; for a table such as `upstream` those of its keys that change.
+    """
     document = tomlkit.parse(text)
-    for key, value in changes.items():
-        if document.get(key) != value:
-            document[key] = value
+    _change(document, changes)
     return tomlkit.dumps(document)
+
+
+def _change(table: Any, changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            _change(table[key], value)
+        elif table.get(key) != value:
+            table[key] = value

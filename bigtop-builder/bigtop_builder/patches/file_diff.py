@@ -4,6 +4,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+WHOLE_ID = 40
+"""Digits of an object id."""
+
 Kind = Literal["change", "new", "delete", "rename", "copy", "mode", "binary"]
 Rule = Literal["malformed", "path", "p0", "binary", "header-only", "no-diff"]
 
@@ -54,6 +57,11 @@ class FileDiff:
     new_mode: str = ""
     old_blob: str = ""
     new_blob: str = ""
+
+    @property
+    def names_base(self) -> bool:
+        """Whether it names the file that its hunks were made on by a whole object id."""
+        return len(self.old_blob) >= WHOLE_ID
 
     @property
     def path(self) -> str:

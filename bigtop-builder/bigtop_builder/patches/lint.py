@@ -6,19 +6,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import FileDiff, scan_diff
-from bigtop_builder.patches.facts import PREFIX, TREE
+from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.finding import Finding
-from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, write_mail
 from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
 from bigtop_builder.patches.queue import FACTS, Diff, Entry
 from bigtop_builder.patches.style import style
+from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
 REWRITE = "patch refresh writes it anew"
-WHOLE_ID = 40
 
 __all__ = ["Finding", "lint"]
 
@@ -124,9 +125,7 @@ def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
     if entry.target != TREE:
         yield from _unbuildable(files, diff.path)
     yield from style(entry, mail, files, diff.path)
-    if not faults and (
-        write_mail(mail) != data or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files)
-    ):
+    if not faults and (write_mail(mail) != data or any(file.hunks and not file.names_base for file in files)):
         yield say(
             1, "form", "it is not in the queue's own form, so the next export changes it", REWRITE, "note"
         )
@@ -154,7 +153,7 @@ def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding
     if not mail.body:
         hint = "say below the subject what was wrong and what the patch does about it"
         yield say(1, "description", "it has no description", hint)
-    title, subject = (PREFIX.sub("", text) for text in (entry.facts.title, mail.subject))
+    title, subject = map(without_ticket, (entry.facts.title, mail.subject))
     if subject and " ".join(title.split()) != subject:
         text = f"the subject says {subject!r}, and {FACTS} {title!r}"
         yield say(_line_of(data, b"Subject:"), "title", text, "let them say the same")

@@ -2,17 +2,28 @@
 """The list of patches in a recipe's text, changed with its comments and layout kept."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tomlkit
 from tomlkit.items import Array
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.naming import target_of
 from bigtop_builder.schema import nearest
 
 WIDE = 90
 """Columns from which on a list gets a line an entry."""
 RELEASE_LINE = re.compile(r"""\A(?:[^\[\n][^\n]*\n|\n)*?release\s*=\s*(?:"[^"\n]*"|'[^'\n]*')[^\n]*\n""")
+
+
+def targets_of(ids: Iterable[str]) -> list[str]:
+    """What patches are to, each target once, in their order."""
+    return list(dict.fromkeys(map(target_of, ids)))
+
+
+def to_target(ids: Iterable[str], target: str) -> list[str]:
+    """Those of the patches that are to one target."""
+    return [one for one in ids if target_of(one) == target]
 
 
 def with_patches(text: str, wanted: Sequence[str]) -> str:
@@ -64,7 +75,7 @@ def in_order(listed: Sequence[str], target: str, wanted: Sequence[str]) -> list[
     found: list[str] = []
     last = 0
     for one in listed:
-        if one.partition("/")[0] != target:
+        if target_of(one) != target:
             found.append(one)
         elif left:
             found.append(left.pop(0))
@@ -79,7 +90,7 @@ def require_listed(only: Sequence[str], listed: Sequence[str], release: str) -> 
     Raises:
         InputError: One is not.
     """
-    targets = {one.partition("/")[0] for one in listed}
+    targets = targets_of(listed)
     for one in only:
         if one not in listed and one not in targets:
             raise InputError(
@@ -90,4 +101,4 @@ def require_listed(only: Sequence[str], listed: Sequence[str], release: str) -> 
 
 def is_chosen(patch_id: str, only: Sequence[str]) -> bool:
     """Whether a patch is among those named by id or target; all are if none is named."""
-    return not only or patch_id in only or patch_id.partition("/")[0] in only
+    return not only or patch_id in only or target_of(patch_id) in only

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail_header import (
     Header,
     MalformedMail,
@@ -34,8 +33,6 @@ DEP3 = ("Bug", "Origin", "Forwarded", "Applied-Upstream", "Last-Update")
 """Fields of DEP-3 that are written as trailers, in this order (https://dep-team.pages.debian.net/deps/dep3/)."""
 READ_AS_TRAILERS = {*map(str.lower, DEP3), "reviewed-by", "acked-by", "signed-off-by"}
 HEADERS = {"from", "date", "subject", "description", "author", *READ_AS_TRAILERS}
-TICKET = re.compile(r"[A-Z][A-Z0-9]*-\d+")
-JIRA = "https://issues.apache.org/jira/browse/"
 DIFF_START = re.compile(
     rb"^(?:diff --git |diff --c|diff -[A-Za-z]\S* .*\S +\S|Index: \S.*\r?\n={3,}|--- \S.*\r?\n\+\+\+ \S)",
     re.MULTILINE,
@@ -186,32 +183,6 @@ def commit_of(data: bytes) -> str:
     """The commit that `git format-patch` or `git show` made a patch of; empty if the patch names none."""
     match = re.match(rb"\s*(?:From|commit) ([0-9a-f]{40})\b", data)
     return match[1].decode() if match and match[1].strip(b"0") else ""
-
-
-def trailers_of(facts: PatchFacts, mail: Mail) -> tuple[tuple[str, str], ...]:
-    """The trailers that a patch has to have: what `patch.toml` says in the words of DEP-3, then the mail's others.
-
-    Where the facts say nothing of a field, the mail's own value stays.
-    """
-    upstream = facts.upstream
-    commit = f"commit:{upstream.commit}" if upstream.commit else ""
-    forwarded = {"local-only": "not-needed", "to-forward": "no", "ticket": upstream.url or "no"}
-    date = "" if mail.date == NO_DATE else f"{mail.date:%Y-%m-%d}"
-    known = {
-        "Bug": f"{JIRA}{facts.ticket}" if TICKET.fullmatch(facts.ticket) else facts.ticket,
-        "Origin": f"upstream, {commit}" if commit else "",
-        "Forwarded": forwarded.get(upstream.state) or upstream.url or "yes",
-        "Applied-Upstream": commit if upstream.state == "merged" else "",
-        "Last-Update": mail.trailer("Last-Update") or date,
-    }
-    own = tuple((key, known[key] or mail.trailer(key)) for key in DEP3)
-    seen: set[str] = set()
-    others = []
-    for key, value in mail.trailers:
-        if key.lower() not in map(str.lower, DEP3) or (key.lower() == "bug" and "bug" in seen):
-            others.append((key, value))
-        seen.add(key.lower())
-    return (*(pair for pair in own if pair[1]), *others)
 
 
 def _in_clear(data: bytes, source: str) -> bytes:

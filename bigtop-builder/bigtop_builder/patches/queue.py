@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import TREE, PatchFacts
+from bigtop_builder.patches.naming import Named, target_of
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import nearest
 
@@ -26,7 +27,7 @@ RANGE = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch:
+class Patch(Named):
     """One local patch, as it is for one release.
 
     Attributes:
@@ -36,20 +37,9 @@ class Patch:
         facts: Its `patch.toml`.
     """
 
-    id: str
     path: Path
     diff: bytes = field(repr=False)
     facts: PatchFacts
-
-    @property
-    def target(self) -> str:
-        """`bigtop` or a component."""
-        return self.id.partition("/")[0]
-
-    @property
-    def name(self) -> str:
-        """The id without its target."""
-        return self.id.partition("/")[2]
 
     @property
     def sha256(self) -> str:
@@ -91,7 +81,7 @@ class Diff:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Named):
     """One patch with all its diffs.
 
     Attributes:
@@ -101,20 +91,9 @@ class Entry:
         diffs: In the order of their releases, the default last.
     """
 
-    id: str
     folder: Path
     facts: PatchFacts
     diffs: tuple[Diff, ...]
-
-    @property
-    def target(self) -> str:
-        """`bigtop` or a component."""
-        return self.id.partition("/")[0]
-
-    @property
-    def name(self) -> str:
-        """The id without its target."""
-        return self.id.partition("/")[2]
 
     def diff_for(self, release: str) -> Diff | None:
         """The diff that a release gets: that of its range, else the default; None if there is neither."""
@@ -162,7 +141,7 @@ def load_entry(patches: Path, patch_id: str) -> Entry:
                 hint=nearest(patch_id, known(patches)),
             )
     facts = PatchFacts.from_toml(facts_file)
-    if (facts.kind == "tree") != (patch_id.partition("/")[0] == TREE):
+    if (facts.kind == "tree") != (target_of(patch_id) == TREE):
         raise InputError(
             f"{facts_file}: kind {facts.kind!r} does not fit the target of {patch_id!r}",
             hint=f"patches to Bigtop itself live in {patches / TREE}, those to a component in its folder",
@@ -194,6 +173,35 @@ def load_patches(patches: Path, recipe: Recipe) -> tuple[Patch, ...]:
 def known(patches: Path) -> list[str]:
     """Ids of all patches in the queue."""
     return sorted(str(file.parent.relative_to(patches)) for file in patches.glob("*/*/patch.toml"))
+
+
+def own_path(entry: Entry, release: str, *, since: bool = False) -> Path:
+    """The file of a diff that is for one release alone, or for it and all later ones."""
+    return entry.folder / f"{'since-' if since else ''}{release}{SUFFIX}"
+
+
+def in_the_way(entry: Entry, release: str, *, since: bool = False) -> Diff | None:
+    """A diff of the patch, other than the one in `own_path`, that is for some of the same releases."""
+    own = own_path(entry, release, since=since)
+    planned = Diff(path=own, data=b"", first=release, last="" if since else release)
+    others = (diff for diff in entry.diffs if not diff.is_default and diff.path != own)
+    return next((diff for diff in others if diff.overlaps(planned)), None)
+
+
+def own_file(entry: Entry, release: str, *, since: bool = False) -> Path:
+    """As `own_path`, where it can stand.
+
+    Raises:
+        InputError: Another diff is for some of the same releases.
+    """
+    own = own_path(entry, release, since=since)
+    if other := in_the_way(entry, release, since=since):
+        way = f"leaves {release}{' and what comes after it' if since else ''} out"
+        raise InputError(
+            f"{own.name} cannot stand beside {other.path}: both would be for some release",
+            hint=f"rename the latter to {own.name}, or so that its range {way}",
+        )
+    return own
 
 
 def _diff(file: Path) -> Diff:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.diff import FileDiff, Hunk
-from bigtop_builder.patches.explain import Refusal
+from bigtop_builder.patches.refusal import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)

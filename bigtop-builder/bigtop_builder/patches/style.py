@@ -9,15 +9,8 @@ from bigtop_builder.patches.diff import FileDiff
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.queue import Entry
+from bigtop_builder.patches.title import FORMS
 
-FORMS = {
-    "bigtop": (r"BIGTOP-\d+\. \S.*", "BIGTOP-N. Text"),
-    "hadoop": (r"(?:HADOOP|HDFS|YARN|MAPREDUCE)-\d+\. \S.*", "HADOOP-N. Text"),
-    "hive": (r"HIVE-\d+: \S.*", "HIVE-N: Text"),
-    "spark": (r"\[SPARK-\d+\](?:\[[A-Z][A-Z0-9 ]*\])+ \S.*", "[SPARK-N][COMPONENT] Text"),
-    "oozie": (r"OOZIE-\d+ \S.*", "OOZIE-N Text"),
-}
-"""Target -> how its upstream writes a title: a pattern, and the same for people."""
 ON_ITS_WAY = {"to-forward", "ticket", "pr-open"}
 LONGEST = 132
 """Columns that Oozie's check of patches allows."""
@@ -28,12 +21,12 @@ def style(entry: Entry, mail: Mail, files: Sequence[FileDiff], path: Path) -> It
     if entry.facts.upstream.state not in ON_ITS_WAY:
         return
     ticket, form = entry.facts.ticket, FORMS.get(entry.target)
-    if ticket and form and mail.subject and not re.fullmatch(form[0], mail.subject):
-        text = f"the subject is not of the form {form[1]!r}, which its upstream asks for"
+    if ticket and form and mail.subject and not re.fullmatch(form.pattern, mail.subject):
+        text = f"the subject is not of the form {form.shown!r}, which its upstream asks for"
         yield Finding(file=str(path), line=1, rule="style", text=text, hint=f"begin it with {ticket}")
     if ticket and form and mail.subject and not re.search(rf"\b{re.escape(ticket)}\b", mail.subject):
         text = f"the subject does not name the ticket, {ticket}"
-        yield Finding(file=str(path), line=1, rule="style", text=text, hint=f"write it as {form[1]!r}")
+        yield Finding(file=str(path), line=1, rule="style", text=text, hint=f"write it as {form.shown!r}")
     if entry.target == "oozie":
         yield from _oozie(files, path)
 

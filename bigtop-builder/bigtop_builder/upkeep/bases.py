@@ -5,7 +5,6 @@ Both follow from the recipe and its diffs alone, so they are kept under the hash
 git at all.
 """
 
-from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,15 +13,16 @@ from typing import Self, TypeVar
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, InputError, TreeError
-from bigtop_builder.patches.apply import Applied, apply_series, told
+from bigtop_builder.patches.apply import told
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Commit, Value, canonical, digest
 from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.bundled import Misorder, Unfit, misorders, unfit_patches
 from bigtop_builder.upkeep.evidence import State
 from bigtop_builder.upkeep.ground import Ground, grounds
-from bigtop_builder.upkeep.upstreams import Misorder, Unfit, misorders, unfit_patches
+from bigtop_builder.upkeep.trial import Stage, walk
 from bigtop_builder.workspace import Project, Workspace
 
 VERSION = "1"
@@ -152,14 +152,11 @@ class Bases:
         if (known := self._known(kept, Base)) is not None:
             return known
         ground = self.ground(site)
-        diffs, names = [one.diff for one in site.series], [str(one.path) for one in site.series]
         try:
-            done = apply_series(ground.index, ground.tree, diffs, sources=names) if diffs else ()
-        except (
-            TreeError
-        ) as error:  # the clone lacks a file that one of them is to: what they do not touch is judged
+            series = tuple(map(_tried, walk(ground, site.series)))
+        except TreeError as error:  # the clone lacks a file of one of them: what they do not touch is judged
             return Base(tree=ground.tree, series=(), why=reason(error))
-        base = Base(tree=ground.tree, series=tuple(_series(ground.tree, done)))
+        base = Base(tree=ground.tree, series=series)
         write_whole(kept, base.to_json())
         return base
 
@@ -218,7 +215,5 @@ def reason(error: BuilderError) -> str:
     return " - ".join(filter(None, [error.brief, error.hint]))
 
 
-def _series(tree: str, done: Iterable[Applied]) -> Iterable[Tried]:
-    for one in done:
-        yield Tried(before=tree, state=one.state, detail=told(one))
-        tree = one.tree or tree
+def _tried(stage: Stage) -> Tried:
+    return Tried(before=stage.before, state=stage.applied.state, detail=told(stage.applied))

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +56,11 @@ class Change:
                 hint="name a recipe of this project, or the other one with --project",
             )
         self.contents[path] = data
+
+    def edit(self, path: Path, edited: Callable[[str], str]) -> None:
+        """Let a text file hold what this makes of its text, on top of what was changed in it before."""
+        before = self.contents.get(_plain(path))
+        self.write(path, edited(path.read_text(encoding="utf-8") if before is None else before.decode()))
 
     def remove(self, folder: Path) -> None:
         """Let a folder and all in it go."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from bigtop_builder.git_index import Index, Merge
 from bigtop_builder.git_tree import TreeEntry
 from bigtop_builder.patches.diff import FileDiff, parse_diff
-from bigtop_builder.patches.explain import Refusal
 from bigtop_builder.patches.queue import Patch
+from bigtop_builder.patches.refusal import Refusal
 
 CHANGED = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 BLAMED = re.compile(r"^([0-9a-f]{40}) \d+ (\d+)", re.MULTILINE)

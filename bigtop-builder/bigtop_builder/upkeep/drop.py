@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.facts import with_facts
@@ -12,6 +13,7 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.evidence import Finding, load_evidence
+from bigtop_builder.upkeep.recipes import listing
 from bigtop_builder.workspace import Project
 
 Prove = Callable[[str, str], Finding | None]
@@ -64,16 +66,11 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
         finding = load_evidence(entry.folder).releases.get(path.stem)
         _require_proof(patch_id, path.stem, finding, prove)
         left = [one for one in recipe.patches if one != patch_id]
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), left))
-        others = (file for file in sorted(project.recipes.glob("*.toml")) if file != path)
-        listing = {
-            file.stem: other
-            for file in others
-            if patch_id in (other := load_recipe(str(file), project.recipes)[0]).patches
-        }
-        elsewhere = tuple(listing)
+        change.edit(path, partial(with_patches, wanted=left))
+        others = listing(project, patch_id, but=path)
+        elsewhere = tuple(others)
         if elsewhere:
-            kept = {*elsewhere, *(other.release for other in listing.values())}
+            kept = {*elsewhere, *(other.release for other in others.values())}
             _take_out(entry, {path.stem, recipe.release} - kept, change)
         else:
             change.remove(entry.folder)
@@ -90,9 +87,8 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
 
 def _take_out(entry: Entry, gone: set[str], change: Change) -> None:
     """Let the facts of a patch not name these releases any more."""
-    file = entry.folder / FACTS
     left = [release for release in entry.facts.releases if release not in gone]
-    change.write(file, with_facts(file.read_text(encoding="utf-8"), {"releases": left}))
+    change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": left}))
 
 
 def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:

@@ -13,22 +13,24 @@ from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.hidden_folder import unfinished
 from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.listed import to_target
 from bigtop_builder.patches.mail import read_mail
-from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import Entry, Patch
+from bigtop_builder.patches.queue import Entry, Patch, own_file
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, walk
+from bigtop_builder.upkeep.commit import OWNER, write_commit
+from bigtop_builder.upkeep.ground import Ground, grounds
 from bigtop_builder.upkeep.rebase import Move, move, queue_for
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.trial import Stage, refused, walk
 from bigtop_builder.upkeep.worktree import (
     CONFLICTS,
-    OWNER,
     SERIES,
     Marker,
     Placed,
     WorkTree,
-    authorship,
+    default_place,
     some,
 )
 from bigtop_builder.workspace import Project
@@ -83,7 +85,7 @@ def edit(
     mend(project)
     names = (release, since) if since else (release,)
     with grounds(target, *names, project=project, settings=settings) as (ground, *other):
-        place = (folder or project.output / "patches" / ground.release / target).absolute()
+        place = (folder or default_place(project, ground.release, target)).absolute()
         _require_free(place)
         if other:
             series = series_of(project, other[0].recipe, target)
@@ -160,9 +162,8 @@ def _commit(ground: Ground, rows: Sequence[_Row]) -> tuple[str, tuple[Placed, ..
         mail = read_mail(row.patch.diff, source=str(row.patch.path))
         marks = ((CONFLICTS, ", ".join(row.conflicts)),) if row.conflicts else ()
         trailers = (*mail.trailers, *marks, (OWNER, row.placed.id))
-        said = replace(mail, subject=mail.subject or row.patch.facts.title, trailers=trailers).message
-        words = ("commit-tree", available(row.tree), "-p", tip, "-F", "-")
-        tip = index(*words, env=authorship(mail), stdin=said.encode()).text
+        said = replace(mail, subject=mail.subject or row.patch.facts.title, trailers=trailers)
+        tip = write_commit(index, said, available(row.tree), tip)
         placed.append(row.placed.model_copy(update={"commit": tip}))
     return base, tuple(placed)
 
@@ -197,7 +198,7 @@ def _available(ground: Ground, changed: Collection[str]) -> Callable[[str], str]
 
 def _marker(ground: Ground, base: str, placed: tuple[Placed, ...]) -> Marker:
     tip = placed[-1].commit if placed else base
-    listed = tuple(one for one in ground.recipe.patches if one.partition("/")[0] == ground.target)
+    listed = tuple(to_target(ground.recipe.patches, ground.target))
     return Marker(
         release=ground.release, target=ground.target, base=base, tip=tip, patches=placed, listed=listed
     )

@@ -5,23 +5,26 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.facts import PREFIX, Given, PatchFacts, facts_text, new_facts, with_facts
-from bigtop_builder.patches.listed import in_order, inserted, with_patches
-from bigtop_builder.patches.mail import Mail, read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import own_file, own_path
-from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry
+from bigtop_builder.patches.facts import Given, PatchFacts, facts_text, new_facts, with_facts
+from bigtop_builder.patches.listed import in_order, inserted, to_target, with_patches
+from bigtop_builder.patches.mail import Mail, read_mail, write_mail
+from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry, own_file, own_path
+from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import require_series, series_of, users_of
 from bigtop_builder.upkeep.owners import owners_of, require_branch, require_settled
-from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, some
+from bigtop_builder.upkeep.recipes import listing, series_of, users_of
+from bigtop_builder.upkeep.trial import require_series
+from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, default_place, some
 from bigtop_builder.workspace import Project
 
 
@@ -72,6 +75,11 @@ class _Work:
     apart: bool
     since: bool
 
+    @property
+    def listed(self) -> list[str]:
+        """The recipe's patches to the target."""
+        return to_target(self.recipe.patches, self.marker.target)
+
 
 def export(
     release: str,
@@ -105,42 +113,52 @@ def export(
     """
     with changing(project, dry_run=dry_run) as change:
         recipe, path = load_recipe(release, project.recipes)
-        place = folder or project.output / "patches" / recipe.release / target
-        tree = WorkTree.at(place)
-        marker = _marker(tree, recipe, target)
-        tree.require_clean()
+        tree = WorkTree.at(folder or default_place(project, recipe.release, target))
         work = _Work(
             project=project,
             tree=tree,
-            marker=marker,
+            marker=_marker(tree, recipe, target),
             recipe=recipe,
             path=path,
             change=change,
             apart=apart,
             since=since,
         )
-        require_branch(tree)
-        owners = owners_of(tree, marker)
-        listed = [one for one in recipe.patches if one.partition("/")[0] == target]
-        _require_same_list(work, owners, listed)
-        require_settled(tree, owners)
-        done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
-        gone = [one for one in listed if one not in owners and _placed(marker, one)]
-        kept = inserted(list(owners), [one for one in listed if one not in gone or not drop], among=listed)
-        wanted = in_order([one for one in recipe.patches if one not in gone or not drop], target, kept)
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), wanted))
-        done += [_left(work, one, path, drop=drop) for one in gone]
-        if change.names:
-            _require_applied(work, kept, {one.id: one.file for one in done}, settings)
-        told = Export(
-            patches=tuple(done),
-            reordered=[one for one in kept if one in listed] != [one for one in listed if one in kept],
-            written=tuple(name for name in change.names if name not in change.gone),
-            removed=change.gone,
-        )
+        owners = _owners(work)
+        told = _exported(work, owners, drop=drop, settings=settings)
     if not dry_run:
         _mark(work, owners)
     return told
+
+
+def _owners(work: _Work) -> dict[str, str]:
+    """Patch id -> its commit, of a work tree that can be exported."""
+    work.tree.require_clean()
+    require_branch(work.tree)
+    owners = owners_of(work.tree, work.marker)
+    _require_same_list(work, owners)
+    require_settled(work.tree, owners)
+    return owners
+
+
+def _exported(work: _Work, owners: dict[str, str], *, drop: bool, settings: Settings) -> Export:
+    """Let queue and recipe have what the commits are."""
+    change, listed = work.change, work.listed
+    done = [_written(work, patch_id, commit) for patch_id, commit in owners.items()]
+    gone = [one for one in listed if one not in owners and _placed(work.marker, one)]
+    kept = inserted(list(owners), [one for one in listed if one not in gone or not drop], among=listed)
+    stays = [one for one in work.recipe.patches if one not in gone or not drop]
+    wanted = in_order(stays, work.marker.target, kept)
+    change.edit(work.path, partial(with_patches, wanted=wanted))
+    done += [_left(work, one, drop=drop) for one in gone]
+    if change.names:
+        _require_applied(work, kept, {one.id: one.file for one in done}, settings)
+    return Export(
+        patches=tuple(done),
+        reordered=[one for one in kept if one in listed] != [one for one in listed if one in kept],
+        written=tuple(name for name in change.names if name not in change.gone),
+        removed=change.gone,
+    )
 
 
 def _marker(tree: WorkTree, recipe: Recipe, target: str) -> Marker:
@@ -164,9 +182,9 @@ def _second(work: _Work) -> str:
     return f"bring your change to a second work tree with git cherry-pick: {command}"
 
 
-def _require_same_list(work: _Work, owners: dict[str, str], listed: Sequence[str]) -> None:
+def _require_same_list(work: _Work, owners: dict[str, str]) -> None:
     """Raise if the recipe's list was changed since in a way that the commits would take back."""
-    were, folder = work.marker.listed, work.tree.folder
+    were, listed, folder = work.marker.listed, work.listed, work.tree.folder
     if were is None:
         return
     if out := [one for one in owners if one in were and one not in listed]:
@@ -229,7 +247,7 @@ def _written(work: _Work, patch_id: str, commit: str) -> Exported:
             hint=_second(work),
         )
     work.change.write(file, text)
-    return Exported(id=patch_id, what="changed", commit=commit, file=_short(work, file))
+    return Exported(id=patch_id, what="changed", commit=commit, file=work.change.name(file))
 
 
 def _credited(work: _Work, placed: Placed | None, commit: str) -> Mail:
@@ -272,12 +290,12 @@ def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
 
     A patch has one title, so its other diffs get the new subject too.
     """
-    path, facts, release = entry.folder / FACTS, entry.facts, work.recipe.release
+    facts, release = entry.facts, work.recipe.release
     used = next((one for one in entry.diffs if one.path == file), entry.diff_for(release))
     before = read_mail(used.data, source=str(used.path)).subject if used else ""
-    title = PREFIX.sub("", mail.subject)
+    title = without_ticket(mail.subject)
     changes: dict[str, Any] = {}
-    if title and before not in {"", mail.subject} and facts.title in {before, PREFIX.sub("", before)}:
+    if title and before not in {"", mail.subject} and facts.title in {before, without_ticket(before)}:
         changes["title"] = title
         for diff in entry.diffs:
             other = read_mail(diff.data, source=str(diff.path))
@@ -285,7 +303,7 @@ def _facts(work: _Work, entry: Entry, file: Path, mail: Mail) -> PatchFacts:
                 work.change.write(diff.path, write_mail(replace(other, subject=mail.subject)))
     if facts.releases and release not in facts.releases:
         changes["releases"] = [*facts.releases, release]
-    work.change.write(path, with_facts(path.read_text(encoding="utf-8"), changes))
+    work.change.edit(entry.folder / FACTS, partial(with_facts, changes=changes))
     return facts.model_copy(update=changes)
 
 
@@ -296,7 +314,7 @@ def _new(work: _Work, patch_id: str, commit: str, mail: Mail) -> Exported:
     file = folder / DEFAULT
     work.change.write(folder / FACTS, facts_text(facts))
     work.change.write(file, write_mail(replace(mail, trailers=trailers_of(facts, mail))))
-    return Exported(id=patch_id, what="new", commit=commit, file=_short(work, file))
+    return Exported(id=patch_id, what="new", commit=commit, file=work.change.name(file))
 
 
 def _require_applied(work: _Work, ids: Sequence[str], files: Mapping[str, str], settings: Settings) -> None:
@@ -327,11 +345,10 @@ def _will_be(work: _Work, patch_id: str, file: str) -> Patch:
     return Patch(id=patch_id, path=path, diff=work.change.read(path) or b"", facts=facts)
 
 
-def _left(work: _Work, patch_id: str, path: Path, *, drop: bool) -> Exported:
+def _left(work: _Work, patch_id: str, *, drop: bool) -> Exported:
     if not drop:
         return Exported(id=patch_id, what="left")
-    recipes = (file for file in work.project.recipes.glob("*.toml") if file != path)
-    if not any(patch_id in load_recipe(str(file), work.project.recipes)[0].patches for file in recipes):
+    if not listing(work.project, patch_id, but=work.path):
         work.change.remove(work.project.patches / patch_id)
     return Exported(id=patch_id, what="dropped")
 
@@ -352,7 +369,3 @@ def _mark(work: _Work, owners: dict[str, str]) -> None:
     )
     if marker != work.marker:
         write_whole(work.tree.marker_path, marker.to_json())
-
-
-def _short(work: _Work, file: Path) -> str:
-    return work.change.name(file)

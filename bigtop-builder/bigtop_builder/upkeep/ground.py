@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the patches of a target lie on in a release: Bigtop's tree, or a source with upstream's patches."""
 
-import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,21 +10,16 @@ from bigtop_builder.carry import base_tree, carried, mirror_of
 from bigtop_builder.errors import InputError, SourceError, TreeError
 from bigtop_builder.git_index import Index, objects_of
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.apply import Applied, check
-from bigtop_builder.patches.component import upstream_series
+from bigtop_builder.patches.apply import check
 from bigtop_builder.patches.facts import TREE
-from bigtop_builder.patches.queue import Entry, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import make_tree
+from bigtop_builder.upkeep.bundled import bundled_series
+from bigtop_builder.upkeep.recipes import series_of
 from bigtop_builder.upkeep.source_tree import SourceTree, source_tree
 from bigtop_builder.workspace import Project, Workspace
-
-log = logging.getLogger(__name__)
-
-SHOWN = 10
-"""Patches that an error names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,108 +58,6 @@ class Ground:
     def release(self) -> str:
         """Name of the release."""
         return self.recipe.release
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One patch of a series, tried on what is before it.
-
-    Attributes:
-        patch: The patch.
-        before: Tree before it.
-        after: Tree after it; that before it if it does not apply.
-        applied: How it went.
-    """
-
-    patch: Patch
-    before: str
-    after: str
-    applied: Applied
-
-
-def series_of(project: Project, recipe: Recipe, target: str) -> tuple[Patch, ...]:
-    """A recipe's patches to one target, in its order.
-
-    Raises:
-        InputError: The recipe does not build the target, or a patch cannot be read.
-    """
-    if target != TREE:
-        recipe.component(target)
-    ids = (patch_id for patch_id in recipe.patches if patch_id.partition("/")[0] == target)
-    return tuple(load_entry(project.patches, patch_id).at(recipe.release) for patch_id in ids)
-
-
-def walk(ground: Ground, patches: Iterable[Patch]) -> Iterator[Stage]:
-    """Try each patch of a series on what those before it made; one that does not apply is passed over."""
-    tree = ground.tree
-    for patch in patches:
-        applied = check(ground.index, tree, patch.diff, source=str(patch.path))
-        after = applied.tree or tree
-        yield Stage(patch=patch, before=tree, after=after, applied=applied)
-        tree = after
-
-
-def refused(stage: Stage, release: str, *, hint: str) -> TreeError:
-    """The error of a patch that does not apply."""
-    found = stage.applied.refusal
-    place = f": {found.file}{f', hunk {found.hunk}' if found.hunk else ''}" if found else ""
-    return TreeError(
-        f"patch {stage.patch.id} does not apply on {release}{place}",
-        details=found.text if found else "",
-        hint=hint,
-    )
-
-
-def require_series(
-    target: str,
-    path: Path,
-    patches: Iterable[Patch],
-    *,
-    judged: Container[str],
-    hint: str,
-    project: Project,
-    settings: Settings,
-) -> None:
-    """Raise unless patches apply where they stand in a series. Where the source is not here, that is told.
-
-    Args:
-        target: `bigtop` or a component.
-        path: The recipe.
-        patches: The series, as it is to be.
-        judged: Ids of those that must apply; the others are passed over if they do not.
-        hint: The way out.
-        project: Has the queue.
-        settings: Site settings.
-
-    Raises:
-        TreeError: One of `judged` does not apply.
-    """
-    try:
-        with grounds(target, str(path), project=project, settings=settings) as (ground,):
-            stages = [one for one in walk(ground, patches) if one.patch.id in judged]
-            bad = [refused(one, ground.release, hint=hint) for one in stages if one.applied.tree is None]
-    except SourceError as error:
-        log.warning("not tried on %s: %s; %s", path.stem, error.brief, error.hint)
-        return
-    if len(bad) > 1:
-        more = [f"and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
-        raise TreeError(
-            f"{len(bad)} of {len(stages)} patches do not apply on {ground.release}",
-            details="\n".join([*(one.brief for one in bad[:SHOWN]), *more]),
-            hint=hint,
-        )
-    if bad:
-        raise bad[0]
-
-
-def users_of(project: Project, entry: Entry, file: Path) -> tuple[str, ...]:
-    """Releases whose recipes list a patch and get it from this file."""
-    recipes = (load_recipe(str(path), project.recipes)[0] for path in sorted(project.recipes.glob("*.toml")))
-    return tuple(
-        recipe.release
-        for recipe in recipes
-        if entry.id in recipe.patches and (diff := entry.diff_for(recipe.release)) and diff.path == file
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,8 +132,7 @@ def _component(
             hint=f"bigtop-builder source fetch {path.stem} -c {target}",
         )
     made = make_tree(recipe, series_of(project, recipe, TREE), mirror=bigtop, objects=workspace.objects)
-    properties = {**recipe.gradle.properties, **component.gradle_properties}
-    upstream = upstream_series(made.git, made.id, made.bom.components[target], properties).upstream
+    upstream = bundled_series(made, recipe, target).upstream
     with Index.temporary(source.mirror, workspace.objects) as index:
         tree = source.id
         for patch in upstream:

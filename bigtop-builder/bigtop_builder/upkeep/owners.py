@@ -4,9 +4,10 @@
 import re
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.patches.naming import name_of, require_id
+from bigtop_builder.patches.naming import name_of, require_id, target_of
 from bigtop_builder.schema import counted
-from bigtop_builder.upkeep.worktree import CONFLICTS, DIFF, OWNER, SERIES, Marker, WorkTree, some
+from bigtop_builder.upkeep.commit import OWNER, diff_of
+from bigtop_builder.upkeep.worktree import CONFLICTS, SERIES, Marker, WorkTree, some
 
 MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
 FOLDED = ("fixup!", "squash!", "amend!")
@@ -73,7 +74,7 @@ def _id_of(tree: WorkTree, marker: Marker, commit: str, named: str) -> str:
         )
     patch_id = named or f"{target}/{name}"
     require_id(patch_id, f"commit {commit[:12]} of {folder}")
-    if patch_id.partition("/")[0] != target:
+    if target_of(patch_id) != target:
         raise InputError(
             f"commit {commit[:12]} says that it is patch {patch_id!r}, which is not to {target}",
             hint="change its trailer `Patch:` with git commit --amend",
@@ -90,7 +91,7 @@ def require_settled(tree: WorkTree, owners: dict[str, str]) -> None:
     found = []
     for patch_id, commit in owners.items():
         named = tree.trailer(commit, CONFLICTS)
-        if named or MARKS.search(tree.git(*DIFF, f"{commit}^", commit).stdout):
+        if named or MARKS.search(diff_of(tree.git, f"{commit}^", commit)):
             found.append(
                 f"{commit[:12]} {patch_id}: {some(named.split(', ')) if named else 'it has markers'}"
             )

@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """`patch rebase`: the patches of one release carried to another, three-way, past every one that cannot be.
 
-What a patch is merged from is the release that it was for. Where it does not apply there either, it is what git's
-object ids in the diff name, as `git am --3way` does it, if the repository has those objects.
+What a patch is merged from is the release that it was for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import partial
 
 from bigtop_builder.errors import BuilderError, InputError
-from bigtop_builder.git_index import Index, Merge
-from bigtop_builder.git_tree import TreeEntry
-from bigtop_builder.patches.apply import check
-from bigtop_builder.patches.diff import parse_diff
+from bigtop_builder.git_index import Merge
 from bigtop_builder.patches.facts import with_facts
-from bigtop_builder.patches.listed import in_order, inserted, is_chosen, require_listed, with_patches
+from bigtop_builder.patches.listed import (
+    in_order,
+    inserted,
+    is_chosen,
+    require_listed,
+    targets_of,
+    to_target,
+    with_patches,
+)
 from bigtop_builder.patches.mail import read_mail, write_mail
-from bigtop_builder.patches.naming import in_the_way, own_path
-from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry
+from bigtop_builder.patches.queue import FACTS, Entry, Patch, in_the_way, load_entry, own_path
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, series_of, walk
-from bigtop_builder.upkeep.worktree import DIFF
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.threeway import Origin, Outcome, carry
+from bigtop_builder.upkeep.trial import Stage, walk
 from bigtop_builder.workspace import Project
-
-PLAIN = "100644"
-WHOLE_ID = 40
-"""Digits of an object id."""
-Outcome = Literal["clean", "offset", "merged", "already-upstream", "conflict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,8 @@ def rebase(
         moves: list[Move] = []
         failures: list[Failure] = []
         ids = list(new.patches)
-        for target in dict.fromkeys(one.partition("/")[0] for one in old.patches):
-            wanted = [one for one in _of(old.patches, target) if is_chosen(one, only)]
+        for target in targets_of(old.patches):
+            wanted = [one for one in to_target(old.patches, target) if is_chosen(one, only)]
             if not wanted:
                 continue
             try:
@@ -155,8 +155,8 @@ def rebase(
             for one in tried:
                 _settle(one, new, change, project, since=since)
             order = [one.id for one in moves if one.patch.target == target and one.tree is not None]
-            ids = in_order(ids, target, inserted(_of(ids, target), order))
-        change.write(path, with_patches(path.read_text(encoding="utf-8"), ids))
+            ids = in_order(ids, target, inserted(to_target(ids, target), order))
+        change.edit(path, partial(with_patches, wanted=ids))
         written = change.names
     return Report(
         moves=tuple(moves),
@@ -168,10 +168,10 @@ def rebase(
 
 def queue_for(project: Project, old: Ground, new: Ground, wanted: Iterable[str] | None = None) -> list[Entry]:
     """The patches of a target that a release would have with those of another: its own order counts first."""
-    carried = _of(old.recipe.patches if wanted is None else wanted, old.target)
+    carried = to_target(old.recipe.patches if wanted is None else wanted, old.target)
     return [
         load_entry(project.patches, one)
-        for one in inserted(_of(new.recipe.patches, new.target), carried, among=old.recipe.patches)
+        for one in inserted(to_target(new.recipe.patches, new.target), carried, among=old.recipe.patches)
     ]
 
 
@@ -223,59 +223,44 @@ def _move(
         raise InputError(f"patch {entry.id!r} has no diff for {new.release}")
     if own and not own.is_default and stage and stage.patch.path != own.path:
         stage = None  # that diff was settled for the new release: a merge of the old one's would undo it
-    applied = check(new.index, tree, patch.diff, source=str(patch.path))
-    if applied.state != "conflict":
-        return Move(patch=patch, outcome=applied.state, before=tree, tree=applied.tree)
-    found = _base(new.index, tree, patch, stage)
-    if found is None:
-        note = "not merged: what it was made on is not known, and it does not apply to the old release either"
-        unsettled = refusals(patch, applied.refusals)
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, note=note, conflicts=unsettled)
-    base, theirs = found
-    made_on = old.release if stage and stage.applied.tree else f"before {entry.id}"
-    merge = new.index.merge(base, tree, theirs, names=(made_on, new.release, entry.id))
-    if merge.conflicts:
+    done = carry(new.index, patch, tree, name=new.release, origin=_origin(stage, old))
+    note, unsettled = "", tuple[Conflict, ...]()
+    if done.outcome == "conflict" and done.merge:
         unsettled = conflicts(
             new.index,
-            merge,
+            done.merge,
             patch,
             ours=tree,
-            before=base,
+            before=done.base,
             history=new.history,
             old_history=old.history,
             earlier=earlier,
         )
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, conflicts=unsettled)
-    if merge.tree == tree:
+    elif done.outcome == "conflict":
+        note = "not merged: what it was made on is not known, and it does not apply to the old release either"
+        unsettled = refusals(patch, done.refusals)
+    elif done.outcome == "already-upstream":
         note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
-        return Move(patch=patch, outcome="already-upstream", before=tree, tree=None, merge=merge, note=note)
-    if other := in_the_way(entry, new.release, since=since):
+    elif done.outcome == "merged" and (other := in_the_way(entry, new.release, since=since)):
         note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
-        return Move(patch=patch, outcome="conflict", before=tree, tree=None, merge=merge, note=note)
-    made = new.index(*DIFF, tree, merge.tree).stdout
-    return Move(patch=patch, outcome="merged", before=tree, tree=merge.tree, diff=made, merge=merge)
-
-
-def _base(index: Index, tree: str, patch: Patch, stage: Stage | None) -> tuple[str, str] | None:
-    """Trees before and after a patch, to merge from: in the old release, else of the objects that its diff names."""
-    if stage and stage.applied.tree:
-        return stage.before, stage.after
-    files = parse_diff(patch.diff, source=str(patch.path))
-    named = {file.old: file.old_blob for file in files if file.old and file.hunks}
-    asked = "".join(f"{oid}\n" for oid in named.values()).encode()
-    if not all(len(oid) == WHOLE_ID for oid in named.values()):
-        return None
-    if b" missing\n" in index("cat-file", "--batch-check", stdin=asked).stdout:
-        return None
-    modes = index.entries(tree, named)
-    index.load(tree, {path for file in files for path in (file.old, file.new) if path})
-    index.remove(*(file.new for file in files if file.kind == "new"))
-    index.put(
-        {path: TreeEntry(modes[path].mode if path in modes else PLAIN, oid) for path, oid in named.items()}
+        done = replace(done, outcome="conflict", tree=None, diff=b"")
+    return Move(
+        patch=patch,
+        outcome=done.outcome,
+        before=tree,
+        tree=done.tree,
+        diff=done.diff,
+        merge=done.merge,
+        conflicts=unsettled,
+        note=note,
     )
-    base = index.write_tree()
-    theirs = check(index, base, patch.diff, source=str(patch.path)).tree
-    return (base, theirs) if theirs else None
+
+
+def _origin(stage: Stage | None, old: Ground) -> Origin | None:
+    """Where a patch applied in the old release."""
+    if stage is None or stage.applied.tree is None:
+        return None
+    return Origin(before=stage.before, after=stage.after, name=old.release)
 
 
 def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: bool) -> None:
@@ -286,11 +271,6 @@ def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: 
     if one.outcome == "merged":
         mail = replace(read_mail(one.patch.diff, source=str(one.patch.path)), diff=one.diff)
         change.write(own_path(entry, new.release, since=since), write_mail(mail))
-    facts = entry.folder / FACTS
     if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
-        text = facts.read_text(encoding="utf-8")
-        change.write(facts, with_facts(text, {"releases": [*entry.facts.releases, new.release]}))
-
-
-def _of(ids: Iterable[str], target: str) -> list[str]:
-    return [one for one in ids if one.partition("/")[0] == target]
+        releases = [*entry.facts.releases, new.release]
+        change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": releases}))

@@ -4,20 +4,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.patches.listed import is_chosen, require_listed
-from bigtop_builder.patches.mail import read_mail, trailers_of, write_mail
-from bigtop_builder.patches.naming import own_file
-from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.patches.listed import is_chosen, require_listed, targets_of, to_target
+from bigtop_builder.patches.mail import read_mail, write_mail
+from bigtop_builder.patches.queue import load_entry, own_file
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import Ground, Stage, grounds, refused, series_of, users_of, walk
-from bigtop_builder.upkeep.worktree import DIFF
+from bigtop_builder.upkeep.commit import diff_of
+from bigtop_builder.upkeep.ground import Ground, grounds
+from bigtop_builder.upkeep.recipes import series_of, users_of
+from bigtop_builder.upkeep.trial import Stage, refused, walk
 from bigtop_builder.workspace import Project
-
-WHOLE_ID = 40
-"""Digits of an object id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,8 @@ def refresh(
         recipe, _ = load_recipe(release, project.recipes)
         require_listed(only, recipe.patches, recipe.release)
         done: list[Refreshed] = []
-        for target in dict.fromkeys(one.partition("/")[0] for one in recipe.patches):
-            if not any(is_chosen(one, only) for one in recipe.patches if one.partition("/")[0] == target):
+        for target in targets_of(recipe.patches):
+            if not any(is_chosen(one, only) for one in to_target(recipe.patches, target)):
                 continue
             with grounds(target, release, project=project, settings=settings) as (ground,):
                 for stage in walk(ground, series_of(project, recipe, target)):
@@ -85,8 +84,8 @@ def _anew(ground: Ground, stage: Stage) -> bytes:
     """The patch with a new diff where the old one says the wrong lines, or object ids that are cut short."""
     mail, facts = read_mail(stage.patch.diff, source=str(stage.patch.path)), stage.patch.facts
     files = parse_diff(stage.patch.diff, source=str(stage.patch.path))
-    if stage.applied.moved or any(file.hunks and len(file.old_blob) < WHOLE_ID for file in files):
-        mail = replace(mail, diff=ground.index(*DIFF, stage.before, stage.after).stdout)
+    if stage.applied.moved or any(file.hunks and not file.names_base for file in files):
+        mail = replace(mail, diff=diff_of(ground.index, stage.before, stage.after))
     return write_mail(replace(mail, subject=mail.subject or facts.title, trailers=trailers_of(facts, mail)))
 
 

@@ -16,15 +16,16 @@ from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeErr
 from bigtop_builder.patches.apply import touched
 from bigtop_builder.patches.component import shapes_series
 from bigtop_builder.patches.facts import TREE
+from bigtop_builder.patches.naming import target_of
 from bigtop_builder.patches.queue import Entry, Patch, known, load_entry, release_order
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import nearest
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bases import Base, Bases, Site, reason
+from bigtop_builder.upkeep.bundled import Misorder, Unfit
 from bigtop_builder.upkeep.evidence import Evidence, Finding, load_evidence, write_evidence
-from bigtop_builder.upkeep.ground import series_of
-from bigtop_builder.upkeep.judging import Case, judge
-from bigtop_builder.upkeep.upstreams import Misorder, Unfit
+from bigtop_builder.upkeep.recipes import recipes_of, series_of
+from bigtop_builder.upkeep.standing import Case, judge
 from bigtop_builder.workspace import Project, Workspace, require_writable
 
 log = logging.getLogger(__name__)
@@ -257,8 +258,8 @@ def _case(site: Site, base: Base, patch: Patch) -> Case:
 
 def _recipes(project: Project, names: Sequence[str]) -> list[tuple[Recipe, Path]]:
     """The recipes asked for, else all, in the order of their releases."""
-    wanted = names or [path.stem for path in project.recipes.glob("*.toml")]
-    loaded = (load_recipe(name, project.recipes) for name in dict.fromkeys(wanted))
+    named = [load_recipe(name, project.recipes) for name in dict.fromkeys(names)]
+    loaded = named or recipes_of(project)
     return sorted(loaded, key=lambda one: (release_order(one[0].release), one[1].stem))
 
 
@@ -357,11 +358,11 @@ def _misorders(
     for cell in cells:
         if cell.listed and cell.state not in {"clean", "offset"}:
             doubtful.add(cell.release)
-            if cell.found and cell.patch.partition("/")[0] == TREE:
+            if cell.found and target_of(cell.patch) == TREE:
                 broken.add(cell.release)
     for recipe, path in (one for one in recipes if one[1].stem not in broken):
         built = {TREE, *(component.name for component in recipe.components)}
-        listed = (one for one in recipe.patches if one.partition("/")[0] in built)
+        listed = (one for one in recipe.patches if target_of(one) in built)
         patches = tuple(load_entry(project.patches, one).at(recipe.release) for one in listed)
         try:
             yield from ((path.stem, one) for one in bases.misorders(recipe, path, patches))

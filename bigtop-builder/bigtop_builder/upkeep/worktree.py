@@ -1,38 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A git work tree that a maintainer edits patches in: its commits read as mails, its base and owner in a marker.
-
-Nothing of the user's git configuration counts when a patch is read: a `diff.noprefix` of theirs would make
-another patch of the same commit.
-"""
+"""A git work tree that a maintainer edits patches in: its commits, and a marker that says what it was made of."""
 
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
-from bigtop_builder.errors import InputError, TreeError
-from bigtop_builder.mirror import CLEAN, configured
-from bigtop_builder.patches.mail import Mail, tidy
+from bigtop_builder.errors import InputError
+from bigtop_builder.patches.mail import Mail
 from bigtop_builder.run import Completed, run
 from bigtop_builder.schema import Value
+from bigtop_builder.upkeep.commit import diff_of, mail_of, message_of, run_git
+from bigtop_builder.workspace import Project
 
 MARKER: Final = "bigtop-builder.json"
 SERIES: Final = "series"
 """The branch of a work tree of ours."""
-OWNER: Final = "Patch"
-"""Trailer that says which patch a commit is; it is in work trees only."""
 CONFLICTS: Final = "Conflicts"
 """Trailer that names the files in which a merge left conflicts; whoever has settled them takes it out."""
-DIFF: Final = (
-    *("diff-tree", "-p", "--full-index", "--binary", "--find-renames", "--no-ext-diff", "--no-textconv"),
-    *("--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--diff-algorithm=myers"),
-)
-"""How every diff of ours is made."""
 UNFINISHED: Final = {
     "rebase-merge": "a rebase",
     "rebase-apply": "a rebase or am",
@@ -42,8 +30,6 @@ UNFINISHED: Final = {
 }
 SHOWN = 10
 FEW = 3
-NOBODY: Final = ("unknown", "unknown@invalid")
-"""Stands for the author of a patch that names none; git takes no commit without one."""
 
 
 class Placed(Value):
@@ -102,7 +88,7 @@ class WorkTree:
         Raises:
             InputError: It is in none.
         """
-        found = _git(folder, "rev-parse", "--show-toplevel", check=False) if folder.is_dir() else None
+        found = run_git(folder, "rev-parse", "--show-toplevel", check=False) if folder.is_dir() else None
         if found is None or found.returncode or not found.text:
             raise InputError(
                 f"{folder} is no git work tree",
@@ -122,7 +108,7 @@ class WorkTree:
         Raises:
             TreeError: It failed and `check` is set.
         """
-        return _git(self.folder, *words, env=env, stdin=stdin, check=check)
+        return run_git(self.folder, *words, env=env, stdin=stdin, check=check)
 
     @property
     def marker_path(self) -> Path:
@@ -202,7 +188,7 @@ class WorkTree:
 
     def trailer(self, commit: str, name: str) -> str:
         """What a commit says in a trailer; empty if it has none of that name."""
-        return _mail(self.git, commit, diff=b"").trailer(name)
+        return message_of(self.git, commit).trailer(name)
 
     def changes(self) -> bytes:
         """The diff from the newest commit to all that is in the folder and not ignored.
@@ -213,7 +199,7 @@ class WorkTree:
             self.git("read-tree", "HEAD", env=env)
             self.git("add", "--all", env=env)
             tree = self.git("write-tree", env=env).text
-            return self.git(*DIFF, "HEAD^{tree}", tree, env=env).stdout
+            return diff_of(self.git, "HEAD^{tree}", tree, env=env)
 
     def applied(self, diff: bytes, on: str) -> str:
         """Id of the tree that a diff makes of a commit's; empty if it does not apply. Nothing is kept of it."""
@@ -251,79 +237,12 @@ class WorkTree:
         return name, rest.partition(">")[0]
 
 
-def git_at(folder: Path) -> "Git":
-    """Runs git on a repository, bare or not.
-
-    Raises:
-        InputError: It is none.
-    """
-    if not folder.is_dir() or _git(folder, "rev-parse", "--git-dir", check=False).returncode:
-        raise InputError(f"{folder} is no git repository", hint="name a clone's folder")
-    return partial(_git, folder)
+def default_place(project: Project, release: str, target: str) -> Path:
+    """Where the work tree of a release's patches to one target lies, unless the user says where."""
+    return project.output / "patches" / release / target
 
 
 def some(files: Sequence[str]) -> str:
     """A few files, for a line that people read."""
     more = f" and {len(files) - FEW} more" if len(files) > FEW else ""
     return f"{', '.join(files[:FEW])}{more}"
-
-
-def mail_of(git: "Git", commit: str, *, parent: str = "", env: Mapping[str, str] | None = None) -> Mail:
-    """A commit as a mail, without our own trailer.
-
-    Args:
-        git: Runs git on a repository.
-        commit: The commit.
-        parent: What its changes are counted from; its first parent if empty.
-        env: Variables for git.
-    """
-    diff = git(*DIFF, parent or f"{commit}^", commit, env=env).stdout
-    mail = _mail(git, commit, diff=diff)
-    return replace(mail, trailers=tuple(pair for pair in mail.trailers if pair[0].lower() != OWNER.lower()))
-
-
-def _mail(git: "Git", commit: str, *, diff: bytes) -> Mail:
-    shown = git("show", "-s", "--format=%an%x00%ae%x00%aI%x00%at%x00%s%x00%b", commit).text
-    author, email, date, seconds, subject, body = shown.split("\0", 5)
-    author, email = ("", "") if (author, email) == NOBODY else (author, email)
-    try:
-        moment = datetime.fromisoformat(date)
-    except ValueError:  # git takes a time zone of any size
-        moment = datetime.fromtimestamp(int(seconds), UTC)
-    return tidy(Mail(author=author, email=email, date=moment, subject=subject, body=body, diff=diff))
-
-
-def authorship(mail: Mail) -> dict[str, str]:
-    """Variables that let git write a commit as this mail's author, at its date; the committer too: ids are stable."""
-    name, email = (mail.author, mail.email) if mail.author or mail.email else NOBODY
-    date = f"@{int(mail.date.timestamp())} {mail.date:%z}"
-    people = {"NAME": name or email, "EMAIL": email, "DATE": date}
-    return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in people.items()}
-
-
-class Git(Protocol):
-    """Runs git on a repository; what `WorkTree.git`, `Mirror.git` and `Index` have in common."""
-
-    def __call__(
-        self,
-        *words: str | os.PathLike[str],
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | None = None,
-        check: bool = True,
-    ) -> Completed:
-        """Run git."""
-        ...  # pragma: no cover
-
-
-def _git(
-    folder: Path,
-    *words: str | os.PathLike[str],
-    env: Mapping[str, str] | None = None,
-    stdin: bytes | None = None,
-    check: bool = True,
-) -> Completed:
-    config = configured({"safe.directory": "*", "core.quotePath": "false", "gc.auto": "0"})
-    variables: dict[str, str] = {**CLEAN, **config, **(env or {})}
-    argv: Sequence[str | os.PathLike[str]] = ["git", "-C", folder, *words]
-    done = run(argv, env=variables, stdin=stdin, check=False)
-    return done.checked(TreeError) if check else done

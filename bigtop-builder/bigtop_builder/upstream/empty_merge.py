@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder.git_index import Index
+from bigtop_builder.git_tree import parse_objects
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.upstream.blocks import BLANK, read_blocks
 
@@ -71,15 +72,9 @@ class Contents:
         if not wanted:
             return
         asked = "".join(f"{self._commit}:{path}\n" for path in wanted)
-        data, at = self._mirror.git("cat-file", "--batch", stdin=os.fsencode(asked)).stdout, 0
-        for path in wanted:
-            end = data.index(b"\n", at)
-            head, at = data[at:end].rsplit(b" ", 2), end + 1
-            self._files[path] = None
-            if head[-1].isdigit():
-                size = int(head[-1])
-                self._files[path] = frozenset(data[at : at + size].split(b"\n"))
-                at += size + 1
+        printed = self._mirror.git("cat-file", "--batch", stdin=os.fsencode(asked)).stdout
+        for path, found in zip(wanted, parse_objects(printed), strict=True):
+            self._files[path] = frozenset(found.content.split(b"\n")) if found else None
 
     def may_have(self, effect: Effect) -> bool:
         """False if the commit's files certainly lack a part of the effect: a line that comes is not there."""

@@ -4,27 +4,29 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.patches.dep3 import ticket_of, trailers_of, with_trailers
 from bigtop_builder.patches.facts import TREE, Given, facts_text, new_facts
-from bigtop_builder.patches.listed import with_patches
-from bigtop_builder.patches.mail import TICKET, Mail, read_mail, trailers_of, write_mail
+from bigtop_builder.patches.listed import targets_of, with_patches
+from bigtop_builder.patches.mail import read_mail, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Patch, load_entry
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
-from bigtop_builder.upkeep.ground import require_series, series_of
-from bigtop_builder.upkeep.incoming import Fault, Incoming, Read
+from bigtop_builder.upkeep.foreign import Fault, Incoming, Read
+from bigtop_builder.upkeep.recipes import series_of
+from bigtop_builder.upkeep.trial import require_series
 from bigtop_builder.workspace import Project
 
 IDS = re.compile(
     rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?|(?:dis)?similarity index \d+%)\n", re.MULTILINE
 )
 """Lines of a diff that other patches to the same file change too."""
-COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +102,7 @@ def bring(
         for recipe, path in recipes:
             _require_built(recipe, path, known)
             more = [one.id for one in known if one.id not in recipe.patches]
-            text = path.read_text(encoding="utf-8")
-            change.write(path, with_patches(text, [*recipe.patches, *more]))
+            change.edit(path, partial(with_patches, wanted=[*recipe.patches, *more]))
             if settings:
                 _require_applied(recipe, path, known, change, project=project, settings=settings)
         written = change.names
@@ -153,38 +154,18 @@ def _laid(
     for name, content in one.files.items():
         change.write(folder / name, content)
     if not one.files:
-        said = _told(given, one.mail)
+        said = with_trailers(given, one.mail)
         said = replace(said, commit=said.commit or one.commit) if said.state == "merged" else said
-        bug = one.mail.trailer("Bug")
-        ticket = last if TICKET.fullmatch(last := bug.rpartition("/")[2]) else bug
         facts = new_facts(
-            one.id.partition("/")[0], one.mail.subject, given=said, releases=releases, ticket=ticket
+            one.target, one.mail.subject, given=said, releases=releases, ticket=ticket_of(one.mail)
         )
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
     return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
 
 
-def _told(given: Given, mail: Mail) -> Given:
-    """What the user gave; of its state upstream, where they said nothing, what the fields of DEP-3 say."""
-    applied, origin, sent = map(mail.trailer, ("Applied-Upstream", "Origin", "Forwarded"))
-    taken = origin if origin.startswith(("upstream", "backport")) else ""
-    commit = COMMIT.search(applied) or COMMIT.search(taken)
-    if given.state:
-        return given
-    if applied or commit:
-        return replace(given, state="merged", commit=commit[0] if commit else "")
-    if sent.startswith("http"):
-        return replace(given, state="pr-open" if "/pull/" in sent else "ticket", url=sent)
-    if sent == "not-needed":
-        return replace(
-            given, state="local-only", state_why=given.state_why or "its header says Forwarded: not-needed"
-        )
-    return given
-
-
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:
-    for target in {one.id.partition("/")[0] for one in known} - {TREE}:
+    for target in {one.target for one in known} - {TREE}:
         if target not in {component.name for component in recipe.components}:
             raise InputError(
                 f"{path} builds no {target!r}, so it can list no patch to it",
@@ -203,11 +184,11 @@ def _require_applied(
     settings: Settings,
 ) -> None:
     """Raise unless the new patches apply on top of those that the recipe lists."""
-    for target in dict.fromkeys(one.id.partition("/")[0] for one in known):
+    for target in targets_of(one.id for one in known):
         more = [
             _patch(one, change, project, recipe.release)
             for one in known
-            if one.id.partition("/")[0] == target and one.id not in recipe.patches
+            if one.target == target and one.id not in recipe.patches
         ]
         require_series(
             target,
@@ -227,5 +208,5 @@ def _patch(one: Incoming, change: Change, project: Project, release: str) -> Pat
     if (queue / one.id / FACTS).is_file():
         return load_entry(queue, one.id).at(release)
     path = project.patches / one.id / DEFAULT
-    facts = new_facts(one.id.partition("/")[0], one.mail.subject, given=Given(), releases=())
+    facts = new_facts(one.target, one.mail.subject, given=Given(), releases=())
     return Patch(id=one.id, path=path, diff=change.read(path) or b"", facts=facts)

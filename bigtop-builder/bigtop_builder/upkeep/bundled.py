@@ -10,15 +10,15 @@ from bigtop_builder.carry import mirror_of
 from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import apply, told
-from bigtop_builder.patches.component import SeriesPatch, upstream_series
+from bigtop_builder.patches.component import Series, SeriesPatch, upstream_series
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Value
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
-from bigtop_builder.tree import make_tree
-from bigtop_builder.upkeep.ground import series_of
+from bigtop_builder.tree import Tree, make_tree
+from bigtop_builder.upkeep.recipes import series_of
 from bigtop_builder.upkeep.source_tree import source_tree
 from bigtop_builder.workspace import Project, Workspace
 
@@ -35,6 +35,16 @@ class Misorder(Value):
 
     component: str
     detail: str
+
+
+def bundled_series(made: Tree, recipe: Recipe, name: str) -> Series:
+    """The series of a component in a recipe's tree, as its build there orders it.
+
+    Raises:
+        TreeError: The tree sorts patches in a way that is not known.
+    """
+    properties = {**recipe.gradle.properties, **recipe.component(name).gradle_properties}
+    return upstream_series(made.git, made.id, made.bom.components[name], properties)
 
 
 def misorders(
@@ -56,8 +66,7 @@ def misorders(
     made = make_tree(recipe, patches, mirror=mirror, objects=workspace.objects)
     found = []
     for component in recipe.components:
-        properties = {**recipe.gradle.properties, **component.gradle_properties}
-        series = upstream_series(made.git, made.id, made.bom.components[component.name], properties)
+        series = bundled_series(made, recipe, component.name)
         found += [Misorder(component=component.name, detail=one) for one in series.findings]
     return tuple(found)
 
@@ -88,8 +97,7 @@ def unfit_patches(
         return None
     mirror = mirror_of(recipe, workspace=workspace, settings=settings, base=path.parent)
     made = make_tree(recipe, series_of(project, recipe, TREE), mirror=mirror, objects=workspace.objects)
-    properties = {**recipe.gradle.properties, **component.gradle_properties}
-    series = upstream_series(made.git, made.id, made.bom.components[name], properties)
+    series = bundled_series(made, recipe, name)
     with Index.temporary(source.mirror, workspace.objects) as index:
         index.load(source.id)
         tried = [(patch.name, _fault(index, patch)) for patch in series.upstream]

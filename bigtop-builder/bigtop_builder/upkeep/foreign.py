@@ -14,10 +14,11 @@ from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.listed import inserted
 from bigtop_builder.patches.mail import Mail, commit_of, read_mail, split_mails
-from bigtop_builder.patches.naming import name_of, name_of_file, require_id
+from bigtop_builder.patches.naming import Named, name_of, name_of_file, require_id, target_of
 from bigtop_builder.patches.queue import FACTS, known, load_entry, release_order
 from bigtop_builder.schema import read_toml
-from bigtop_builder.upkeep.worktree import Git, WorkTree, git_at, mail_of
+from bigtop_builder.upkeep.commit import Git, git_at, mail_of
+from bigtop_builder.upkeep.worktree import WorkTree
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ STRIP = re.compile(r"(?:-p\s*|--strip=)(?P<depth>\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incoming:
+class Incoming(Named):
     """A patch that was read.
 
     Attributes:
@@ -42,7 +43,6 @@ class Incoming:
         files: Name -> content of all its files, where it comes from another queue.
     """
 
-    id: str
     source: str
     mail: Mail
     commit: str = ""
@@ -284,7 +284,7 @@ def _in_their_order(queue: Path) -> list[str]:
 
 
 def _of_queue(queue: Path, target: str) -> Iterator[Read]:
-    wanted = [one for one in _in_their_order(queue) if target in ("", one.partition("/")[0])]
+    wanted = [one for one in _in_their_order(queue) if target in ("", target_of(one))]
     if not wanted:
         raise InputError(f"{queue} has no patch to {target!r}", hint=f"it has {', '.join(known(queue))}")
     for patch_id in wanted:
