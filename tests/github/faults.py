@@ -65,3 +65,9 @@ def slow(seconds: float) -> Fault:
 def cut(size: int = 0) -> Fault:
     """The request is carried out, and its answer breaks off after so many bytes of its body."""
     return Fault(cut=size)
+
+
+def next_of(faults: dict[str, list[Fault]], method: str, path: str) -> Fault:
+    """Use up the next fault of a path, or of `METHOD path`; there may be none."""
+    waiting = faults.get(f"{method} {path}") or faults.get(path)
+    return waiting.pop(0) if waiting else Fault()

@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import logging
 import re
 import threading
 import traceback
@@ -11,9 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from github import backend
@@ -21,11 +18,12 @@ from github.accounts import Refused, Token
 from github.answers import Answers
 from github.description import Unfit
 from github.description import description as described_as
-from github.faults import Fault
+from github.faults import Fault, next_of
 from github.openapi import CLOUD, ENTERPRISE
 from github.operations import HANDLERS, Call, Reply
 from github.people import Person
 from github.state import State
+from github.web import broken_off, listening
 
 VERSIONS = {CLOUD: ("2022-11-28", "2026-03-10"), ENTERPRISE: ("2022-11-28",)}
 MEDIA = "application/vnd.github+json"
@@ -89,16 +87,15 @@ class GitHub(State):
     def respond(self, request: Request) -> Response:
         """Answer a request, well or badly."""
         path = self._plain(request.path)
-        faults = self.faults.get(f"{request.method} {path}") or self.faults.get(path)
         with self.lock:
-            fault = faults.pop(0) if faults else Fault()
+            fault = next_of(self.faults, request.method, path)
             response = Response(fault.body, fault.status or 200, fault.headers)
             if not fault.status or fault.done:
                 carried_out = self._carry_out(request, path)
                 response = response if fault.status else carried_out
             self.asked.append(_note(request, path, response.status_code))
         self.stop.wait(fault.delay)
-        return response if fault.cut is None else _cut(response, fault.cut)
+        return response if fault.cut is None else broken_off(response, fault.cut)
 
     def _plain(self, path: str) -> str:
         """A path without the API's root, and with a repository's name for its number."""
@@ -234,35 +231,6 @@ def _note(request: Request, path: str, status: int) -> Asked:
         body=request.get_data(),
         status=status,
     )
-
-
-def _cut(response: Response, size: int) -> Response:
-    """The same, whose body breaks off."""
-    body = response.get_data()
-    headers = {**response.headers, "Content-Length": str(max(len(body), size + 1))}
-    return Response(iter([body[:size]]), response.status_code, headers)
-
-
-class Quiet(WSGIRequestHandler):
-    """Says nothing of requests."""
-
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
-        if type == "error":
-            logging.getLogger(__name__).error(message, *args)
-
-
-@contextmanager
-def listening(respond: Any) -> Iterator[str]:
-    """Serve what a function answers; yields the URL."""
-    server = make_server("127.0.0.1", 0, Request.application(respond), threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager
