@@ -62,6 +62,7 @@ class Answers:
 
     def repository(self, repo: Repository) -> Json:
         may = repo.may_push(self.asker)
+        mine = {"admin": may, "maintain": may, "push": may, "triage": may, "pull": True}
         return {
             "id": repo.id,
             "node_id": f"R_{repo.id}",
@@ -77,7 +78,7 @@ class Answers:
             "clone_url": self._page(repo, ".git"),
             "pulls_url": self._at(repo, "/pulls{/number}"),
             "created_at": stamp(repo.created_at),
-            "permissions": {"admin": may, "maintain": may, "push": may, "triage": may, "pull": True},
+            **({"permissions": mine} if self.asker else {}),
         }
 
     def whole_repository(self, repo: Repository) -> Json:

@@ -20,6 +20,7 @@ class Fault:
         done: Whether the request is carried out though its answer is another.
         delay: Seconds before the answer.
         cut: Bytes of the body after which the connection ends; 0: right after the headers.
+        lost: Whether the connection ends without an answer.
     """
 
     status: int = 0
@@ -28,6 +29,7 @@ class Fault:
     done: bool = False
     delay: float = 0
     cut: int | None = None
+    lost: bool = False
 
 
 def refusal(status: int, message: str, **headers: str) -> Fault:
@@ -65,6 +67,11 @@ def slow(seconds: float) -> Fault:
 def cut(size: int = 0) -> Fault:
     """The request is carried out, and its answer breaks off after so many bytes of its body."""
     return Fault(cut=size)
+
+
+def lost(*, done: bool = True) -> Fault:
+    """The connection ends without an answer, after the request was carried out or (not `done`) before."""
+    return Fault(lost=True) if done else Fault(status=502, lost=True)
 
 
 def next_of(faults: dict[str, list[Fault]], method: str, path: str) -> Fault:

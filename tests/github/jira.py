@@ -12,7 +12,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Request, Response
 
 from github.faults import Fault, next_of
-from github.web import broken_off, listening
+from github.web import listening, spoilt
 
 ISSUE: Final = re.compile(r"/rest/api/2/issue/([A-Z][A-Z0-9_]*-[0-9]+)")
 CATEGORIES: Final = {"Open": "new", "Reopened": "new", "Resolved": "done", "Closed": "done"}
@@ -66,7 +66,7 @@ class Jira:
             Response(fault.body, fault.status, fault.headers) if fault.status else self._answer(request)
         )
         self.stop.wait(fault.delay)
-        return response if fault.cut is None else broken_off(response, fault.cut)
+        return spoilt(response, fault, request)
 
     def _answer(self, request: Request) -> Response:
         asked = ISSUE.fullmatch(request.path)

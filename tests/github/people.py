@@ -29,8 +29,12 @@ class Person:
         """The button "Squash and merge": one commit, `Title (#N)`, with the commits' messages as its text."""
         pull = self.pull(number)
         texts = [pull.repo.show(commit, "%B").strip() for commit in pull.commits()]
-        told = texts[0].partition("\n")[2] if len(texts) == 1 else "\n\n".join(f"* {text}" for text in texts)
-        text = f"{pull.title} (#{number})\n\n{told.strip()}".rstrip() + "\n"
+        told = [texts[0].partition("\n")[2].strip()] if len(texts) == 1 else [f"* {text}" for text in texts]
+        people = dict.fromkeys(pull.repo.show(commit, "%an <%ae>") for commit in pull.commits())
+        others = [f"Co-authored-by: {who}" for who in people if f"<{pull.author.email}>" not in who]
+        rule = ["---------"] if others and len(texts) > 1 else []
+        parts = [f"{pull.title} (#{number})", *told, *rule, "\n".join(others)]
+        text = "\n\n".join(filter(None, parts)) + "\n"
         return self._merge(pull, self._commit(self._tree(pull), pull, text, pull.author))
 
     def merge_commit(self, number: int) -> str:

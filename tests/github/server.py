@@ -23,7 +23,7 @@ from github.openapi import CLOUD, ENTERPRISE
 from github.operations import HANDLERS, Call, Reply
 from github.people import Person
 from github.state import State
-from github.web import broken_off, listening
+from github.web import listening, spoilt
 
 VERSIONS = {CLOUD: ("2022-11-28", "2026-03-10"), ENTERPRISE: ("2022-11-28",)}
 MEDIA = "application/vnd.github+json"
@@ -95,7 +95,7 @@ class GitHub(State):
                 response = response if fault.status else carried_out
             self.asked.append(_note(request, path, response.status_code))
         self.stop.wait(fault.delay)
-        return response if fault.cut is None else broken_off(response, fault.cut)
+        return spoilt(response, fault, request)
 
     def _plain(self, path: str) -> str:
         """A path without the API's root, and with a repository's name for its number."""

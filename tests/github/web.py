@@ -2,6 +2,7 @@
 """A web server of a test's own, in a thread."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +10,16 @@ from contextlib import contextmanager
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from github.faults import Fault
 
-def broken_off(response: Response, size: int) -> Response:
-    """The same, whose body breaks off."""
-    body = response.get_data()
+
+def spoilt(response: Response, fault: Fault, request: Request) -> Response:
+    """An answer as a fault lets it get through."""
+    if fault.lost:
+        request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    if fault.cut is None:
+        return response
+    size, body = fault.cut, response.get_data()
     headers = {**response.headers, "Content-Length": str(max(len(body), size + 1))}
     return Response(iter([body[:size]]), response.status_code, headers)
 

@@ -14,7 +14,7 @@ import pytest
 
 from bigtop_builder.run import Completed, run
 from github import GitHub, openapi, serving
-from github.faults import cut, error, refusal, secondary_limit, slow
+from github.faults import cut, error, lost, refusal, secondary_limit, slow
 from github.operations import HANDLERS, Reply
 from github.people import Person
 from github.repositories import ALONE
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.network
 
 HADOOP = "/repos/apache/hadoop"
 PULLS = f"{HADOOP}/pulls"
+ANONYMOUS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+CLIENT = httpx.Client(timeout=5)
 
 
 @dataclass
@@ -34,16 +36,13 @@ class Ann:
     version: str = "2022-11-28"
 
     def ask(self, method: str, url: str, body: Any = None, **headers: str) -> httpx.Response:
-        named = {
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": self.version,
-            "Authorization": f"Bearer {self.token}",
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        mine = {"X-GitHub-Api-Version": self.version, "Authorization": f"Bearer {self.token}"}
+        named = ANONYMOUS | mine | {name.replace("_", "-"): value for name, value in headers.items()}
         if not self.token:
             named.pop("Authorization")
         url = url if "://" in url else self.site.api + url
         content = None if body is None else json.dumps(body)
-        return httpx.request(method, url, content=content, headers=named, timeout=5)
+        return CLIENT.request(method, url, content=content, headers=named)
 
     def get(self, url: str, **headers: str) -> Any:
         answer = self.ask("GET", url, **headers)
@@ -507,6 +506,13 @@ class TestEnding:
         carol.merge_button(1)
         assert self.message(carol).endswith("(#1)\n\n* HADOOP-1. Mend it\n\nWords about it.\n\n* Do more")
 
+    @pytest.mark.usefixtures("topic")
+    def test_a_squash_names_who_else_had_a_hand_in_it(self, ann: Ann, carol: Person) -> None:
+        ann.propose()
+        carol.push_by_other(1, {"fix": "two\n"})
+        carol.merge_button(1)
+        assert self.message(carol).endswith("\n\n---------\n\nCo-authored-by: Carol <carol@example.org>")
+
     def test_a_merge_commit(self, ann: Ann, carol: Person, topic: Person) -> None:
         ann.propose()
         before, head = carol.repo.tip("trunk"), topic.repo.tip("topic")
@@ -633,14 +639,19 @@ class TestFaults:
             ann.propose()
         assert len(ann.get(PULLS)) == 1
 
+    def test_an_answer_that_never_comes(self, ann: Ann, site: GitHub) -> None:
+        site.fail(f"POST {HADOOP}/forks", lost(done=False), lost())
+        made = []
+        for _ in range(2):
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+                ann.ask("POST", f"{HADOOP}/forks")
+            made.append(site.find("ann/hadoop") is not None)
+        assert made == [False, True]
+
     def test_a_slow_answer(self, ann: Ann, site: GitHub) -> None:
         site.fail(HADOOP, slow(30))
         with pytest.raises(httpx.ReadTimeout):
-            httpx.get(
-                site.api + HADOOP,
-                headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
-                timeout=0.2,
-            )
+            CLIENT.get(site.api + HADOOP, headers=ANONYMOUS, timeout=0.2)
         assert ann.ask("GET", HADOOP).status_code == 200
 
     def test_git_has_faults_too(self, site: GitHub, git: Callable[..., Completed]) -> None:
