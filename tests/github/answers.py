@@ -8,7 +8,7 @@ from typing import Any
 
 from github.accounts import Account
 from github.description import Description
-from github.pulls import Comment, Event, LineComment, Pull, Review
+from github.pull import Comment, Event, LineComment, Pull, Review
 from github.repositories import Repository
 
 Json = dict[str, Any]
@@ -71,6 +71,7 @@ class Answers:
             "owner": self.user(repo.owner),
             "private": repo.private,
             "visibility": "private" if repo.private else "public",
+            "archived": repo.archived,
             "fork": repo.parent is not None,
             "default_branch": repo.default_branch,
             "url": self._at(repo),

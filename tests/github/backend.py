@@ -66,6 +66,8 @@ def _check_push(repo: Repository, token: Token | None) -> None:
     if token is None:
         raise _challenge("No anonymous write access.")
     may = token.writes if token.fine else bool({"repo", "public_repo"} & {*token.scopes})
+    if repo.archived:
+        raise Refused(403, "This repository was archived so it is read-only.")
     if not may or not repo.may_push(token.account):
         raise Refused(403, f"Permission to {repo.full_name}.git denied to {token.account.login}.")
 

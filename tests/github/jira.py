@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from github.faults import Fault, next_of
 from github.web import listening, spoilt
 
-ISSUE: Final = re.compile(r"/rest/api/2/issue/([A-Z][A-Z0-9_]*-[0-9]+)")
+ISSUE: Final = re.compile(r"/jira/rest/api/2/issue/([A-Z][A-Z0-9_]*-[0-9]+)")
 CATEGORIES: Final = {"Open": "new", "Reopened": "new", "Resolved": "done", "Closed": "done"}
 """Status -> key of its category; all others are `indeterminate`."""
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ class Jira:
     """A site that runs.
 
     Attributes:
-        url: Its root.
+        url: Its root, below a path as that of Apache's.
         issues: Key -> fields.
         moved: Key of former times -> key now.
         anonymous: What those without a login get: 200, or 401 or 403.
@@ -57,7 +57,7 @@ class Jira:
 
     def fail(self, key: str, *faults: Fault) -> None:
         """Let the next answers about an issue go wrong."""
-        self.faults.setdefault(f"/rest/api/2/issue/{key}", []).extend(faults)
+        self.faults.setdefault(f"/jira/rest/api/2/issue/{key}", []).extend(faults)
 
     def respond(self, request: Request) -> Response:
         self.asked.append(request.full_path.rstrip("?"))
@@ -101,7 +101,8 @@ def serving_jira() -> Iterator[Jira]:
         AssertionError: Something was asked that is none of its operations.
     """
     site = Jira()
-    with listening(site.respond) as site.url:
+    with listening(site.respond) as root:
+        site.url = f"{root}/jira"
         try:
             yield site
         finally:

@@ -1,98 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """GitHub's operations, each under the path template of its description."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
-from github.accounts import Account, Refused, Token, invalid, missing
-from github.answers import Answers, Json, numbered
-from github.pulls import Event, Pull, check_text
-from github.repositories import Repository
-from github.state import State
-
-REPO = "/repos/{owner}/{repo}"
-PULL = REPO + "/pulls/{pull_number}"
-ISSUE = REPO + "/issues/{issue_number}"
-MOST = 100
-"""Entries of a page; who asks for more gets these."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One request to an operation.
-
-    Attributes:
-        template: The operation's path.
-        args: Values of the template's names.
-        answers: How things look to who asks.
-    """
-
-    state: State
-    method: str
-    template: str
-    args: dict[str, str]
-    query: dict[str, str]
-    body: Any
-    token: Token | None
-    answers: Answers
-
-    @property
-    def account(self) -> Account | None:
-        return self.token.account if self.token else None
-
-    @property
-    def now(self) -> datetime:
-        return self.state.now()
-
-    def writer(self) -> Account:
-        """Who asks, if the token may change something.
-
-        Raises:
-            Refused: It may not. Of a classic token's scopes GitHub says nothing, but that there is no such thing.
-        """
-        if self.token is None:
-            raise Refused(401, "Requires authentication")
-        if self.token.fine and not self.token.writes:
-            raise Refused(403, "Resource not accessible by personal access token")
-        if not self.token.fine and not {"repo", "public_repo"} & {*self.token.scopes}:
-            raise missing()
-        return self.token.account
-
-    def repository(self) -> Repository:
-        """The repository of the path.
-
-        Raises:
-            Refused: There is none, it may not be seen, or has another name now.
-        """
-        name = f"{self.args['owner']}/{self.args['repo']}"
-        repo = self.state.seen_by(name, self.account)
-        if repo.full_name.lower() != name.lower():
-            rest = self.template.removeprefix(REPO).format(**self.args)
-            url = f"{self.answers.api}/repositories/{repo.id}{rest}"
-            url += f"?{urlencode(self.query)}" if self.query else ""
-            status = 301 if self.method == "GET" else 307
-            raise Refused(status, "Moved Permanently", headers={"Location": url}, url=url)
-        return repo
-
-    def pull(self) -> Pull:
-        number = self.args.get("pull_number") or self.args["issue_number"]
-        found = self.state.pulls.numbered(self.repository(), int(number)) if number.isdecimal() else None
-        if found is None:
-            raise missing()
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What an operation answers."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
-
+from github.accounts import Refused, invalid, missing
+from github.answers import Json
+from github.call import ISSUE, PULL, REPO, Call, Reply, paged
+from github.pull import Event, Pull
+from github.pulls import check_text
 
 Handler = Callable[[Call], Any]
 HANDLERS: dict[tuple[str, str], Handler] = {}
@@ -107,21 +23,6 @@ def answers(method: str, template: str) -> Callable[[Handler], Handler]:
         return handler
 
     return keep
-
-
-def paged(call: Call, items: Sequence[Any], show: Callable[[Any], Json]) -> Reply:
-    """A page of a list, with a Link header that names repositories by number, as GitHub's does."""
-    size = min(int(call.query.get("per_page", 30)), MOST) or 30
-    shown, others = numbered(items, max(1, int(call.query.get("page", 1))), size)
-    url = call.answers.api + call.template.replace(REPO, f"/repositories/{call.repository().id}").format(
-        **call.args
-    )
-    links = [
-        f'<{url}?{urlencode(call.query | {"page": page})}>; rel="{name}"' for name, page in others.items()
-    ]
-    return Reply(
-        status=200, body=[show(item) for item in shown], headers={"Link": ", ".join(links)} if links else {}
-    )
 
 
 @answers("GET", "/user")
@@ -205,7 +106,7 @@ def pulls(call: Call) -> Reply:
 
 @answers("POST", REPO + "/pulls")
 def open_pull(call: Call) -> Reply:
-    account, repo, wish = call.writer(), call.repository(), call.body
+    account, repo, wish = call.writer(), call.open_repository(), call.body
     owner, _, head = wish["head"].rpartition(":")
     made = call.state.pulls.create(
         repo,
@@ -233,7 +134,7 @@ def pull(call: Call) -> Json:
 
 @answers("PATCH", PULL)
 def change_pull(call: Call) -> Json:
-    account, found, wish = call.writer(), call.pull(), call.body or {}
+    account, _, found, wish = call.writer(), call.open_repository(), call.pull(), call.body or {}
     if account != found.author and not found.repo.may_push(account):
         raise Refused(403, "Must have admin rights to Repository.")
     _check_changes(found, wish)

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 
 from github.accounts import Account
-from github.pulls import Comment, LineComment, Pull, Review
+from github.pull import Comment, LineComment, Pull, Review
 from github.repositories import Repository
 from github.state import State
 

@@ -1,132 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pull requests: how they come about, follow their branches, and end."""
+"""How pull requests come about, follow what is pushed, and end."""
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from github.accounts import Account, invalid
+from github.pull import Event, Pull
 from github.repositories import Repository
 
 CLOSING = re.compile(r"(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)")
 """Words of a commit on the default branch that close a pull request (GitHub's "Linking a pull request")."""
+MENTIONING = re.compile(r"(?<!\w)#(\d+)\b")
 LONGEST_TITLE, LONGEST_BODY = 256, 65536
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened to a pull request, as `issues/N/events` lists it."""
-
-    id: int
-    kind: str
-    actor: Account
-    at: datetime
-    commit: str | None = None
-    rename: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comment:
-    """A comment of the conversation."""
-
-    id: int
-    author: Account
-    body: str
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineComment:
-    """A comment on a line, part of a review."""
-
-    id: int
-    review: int
-    author: Account
-    body: str
-    path: str
-    line: int
-    at: datetime
-    commit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Review:
-    """A verdict: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
-
-    id: int
-    author: Account
-    state: str
-    body: str
-    at: datetime
-    commit: str
-
-
-@dataclass(kw_only=True, eq=False)
-class Pull:
-    """A pull request.
-
-    Attributes:
-        head_owner: Account whose branch it is; it stays when the fork is deleted.
-        head_repo: Where the branch is, None when that is deleted.
-        head_sha: Its commit: of the branch while it is open, then the last one it had.
-        base_sha: Tip of the base branch when the head last changed.
-        merge_commit: Of its merge; else the merge that GitHub made to see whether it can be merged.
-        tested: Head and base of the merge that was last tried.
-        mergeable: What came of that.
-    """
-
-    id: int
-    number: int
-    repo: Repository
-    base: str
-    base_sha: str
-    head_owner: Account
-    head_repo: Repository | None
-    head: str
-    head_sha: str
-    author: Account
-    title: str
-    body: str | None
-    created_at: datetime
-    updated_at: datetime
-    draft: bool = False
-    maintainer_can_modify: bool = False
-    closed_at: datetime | None = None
-    closed_by: Account | None = None
-    merged_at: datetime | None = None
-    merged_by: Account | None = None
-    merge_commit: str | None = None
-    tested: tuple[str, str] | None = None
-    mergeable: bool | None = None
-    events: list[Event] = field(default_factory=list)
-    comments: list[Comment] = field(default_factory=list)
-    reviews: list[Review] = field(default_factory=list)
-    line_comments: list[LineComment] = field(default_factory=list)
-
-    @property
-    def state(self) -> str:
-        return "closed" if self.closed_at else "open"
-
-    @property
-    def label(self) -> str:
-        return f"{self.head_owner.login}:{self.head}"
-
-    def commits(self) -> list[str]:
-        return self.repo.commits(f"{self.base_sha}..{self.head_sha}")
-
-    def try_merge(self) -> None:
-        """What GitHub does when somebody looks: the first look finds null, later ones the result."""
-        now = (self.head_sha, self.repo.tip(self.base))
-        if self.tested == now:
-            tree = self.repo.merged(now[1], now[0])
-            self.mergeable = bool(tree)
-            if tree:
-                self.merge_commit = self.repo.commit_tree(
-                    tree, [now[1], now[0]], f"Merge {now[0]} into {now[1]}"
-                )
-                self.repo.git("update-ref", f"refs/pull/{self.number}/merge", self.merge_commit)
-        else:
-            self.tested, self.mergeable = now, None
 
 
 class Pulls:
@@ -276,16 +161,22 @@ class Pulls:
             pull.head_sha, pull.base_sha, pull.updated_at = tip, pull.repo.tip(pull.base), at
 
     def _landed(self, repo: Repository, branch: str, old: str, actor: Account, at: datetime) -> None:
-        """A base branch went on: whose commits are in it is merged, whom a commit's words close is closed."""
+        """A branch went on: whose commits are in it is merged, whom a commit's words close is closed."""
         tip = repo.tip(branch)
         for pull in self.open_in(repo):
             if pull.base == branch and repo.contains(tip, pull.head_sha):
                 self.merge(pull, actor, at, tip)
-        for commit in repo.commits(f"{old}..{tip}") if branch == repo.default_branch else ():
-            for number in CLOSING.findall(repo.show(commit, "%B")):
+        for commit in repo.commits(f"{old}..{tip}"):
+            text = repo.show(commit, "%B")
+            closing = {*CLOSING.findall(text)} if branch == repo.default_branch else set()
+            for number in dict.fromkeys(MENTIONING.findall(text)):
                 named = self.numbered(repo, int(number))
-                if named is not None and not named.closed_at:
+                if named is None or named.merge_commit == commit:
+                    continue
+                if number in closing and not named.closed_at:
                     self.close(named, actor, at, commit)
+                else:
+                    self.happened(named, "referenced", actor, at, commit)
 
 
 def check_text(title: str, body: str | None) -> None:

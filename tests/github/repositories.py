@@ -36,6 +36,7 @@ class Repository:
 
     Attributes:
         path: The bare repository.
+        archived: Whether it is read-only.
         parent: What it is a fork of.
         writers: Logins that may push, beside the owner's.
         hidden: How many more looks at it find nothing: a fork is made by and by.
@@ -49,6 +50,7 @@ class Repository:
     path: Path
     default_branch: str
     private: bool = False
+    archived: bool = False
     parent: "Repository | None" = None
     writers: set[str] = field(default_factory=set)
     hidden: int = 0

@@ -16,11 +16,12 @@ from werkzeug.wrappers import Request, Response
 from github import backend
 from github.accounts import Refused, Token
 from github.answers import Answers
+from github.call import WANTED, Call, Reply
 from github.description import Unfit
 from github.description import description as described_as
 from github.faults import Fault, next_of
 from github.openapi import CLOUD, ENTERPRISE
-from github.operations import HANDLERS, Call, Reply
+from github.operations import HANDLERS
 from github.people import Person
 from github.state import State
 from github.web import listening, spoilt
@@ -158,7 +159,7 @@ class GitHub(State):
         except Refused as refused:
             reply = Reply(status=refused.status, body=refused.body, headers=refused.headers)
         description.check_answer(request.method, template, reply.status, reply.body)
-        return self._response(request, reply, token, version, free=template == "/rate_limit")
+        return self._response(request, reply, token, version, template)
 
     def _token(self, request: Request) -> Token | None:
         given = request.headers.get("Authorization", "")
@@ -178,7 +179,7 @@ class GitHub(State):
             raise Refused(403, f"API rate limit exceeded for {whom}.")
 
     def _response(
-        self, request: Request, reply: Reply, token: Token | None, version: str, *, free: bool
+        self, request: Request, reply: Reply, token: Token | None, version: str, template: str
     ) -> Response:
         content = json.dumps(reply.body).encode()
         headers = {
@@ -194,10 +195,13 @@ class GitHub(State):
             headers["ETag"] = f'W/"{hashlib.sha256(content + seen_by.encode()).hexdigest()}"'
             if headers["ETag"] in request.headers.get("If-None-Match", ""):
                 status, content = 304, b""
-        if token and not token.fine:
+        if token and token.fine:
+            headers["X-Accepted-GitHub-Permissions"] = WANTED.get(template, "metadata=read")
+        elif token:
             headers["X-OAuth-Scopes"] = ", ".join(token.scopes)
+            headers["X-Accepted-OAuth-Scopes"] = "public_repo, repo" if request.method != "GET" else ""
         if not self.enterprise:
-            headers |= self._rate_headers(token, cost=0 if free or status == 304 else 1)
+            headers |= self._rate_headers(token, cost=0 if template == "/rate_limit" or status == 304 else 1)
         return Response(content, status, headers)
 
     def _rate_headers(self, token: Token | None, *, cost: int) -> dict[str, str]:

@@ -14,8 +14,9 @@ import pytest
 
 from bigtop_builder.run import Completed, run
 from github import GitHub, openapi, serving
+from github.call import Reply
 from github.faults import cut, error, lost, refusal, secondary_limit, slow
-from github.operations import HANDLERS, Reply
+from github.operations import HANDLERS
 from github.people import Person
 from github.repositories import ALONE
 
@@ -318,6 +319,19 @@ class TestRights:
             403,
             "Resource not accessible by personal access token",
         )
+        assert answer.headers["X-Accepted-GitHub-Permissions"] == "pull_requests=write"
+
+    @pytest.mark.usefixtures("topic")
+    def test_an_archived_repository_is_read_only(
+        self, ann: Ann, carol: Person, git: Callable[..., Completed]
+    ) -> None:
+        carol.repo.archived = True
+        assert ann.get(HADOOP)["archived"] is True
+        assert ann.propose().json()["message"] == "Repository was archived so is read-only."
+        url, token = f"{ann.site.url}/apache/hadoop.git", ann.site.token("carol")
+        git("clone", "--quiet", url, "work")
+        pushed = git("-C", "work", "push", url, "HEAD:topic", token=token, check=False)
+        assert "403" in pushed.complaint
 
     @pytest.mark.usefixtures("topic")
     def test_a_strangers_pull_request_is_not_changed(self, ann: Ann, site: GitHub) -> None:
@@ -566,14 +580,17 @@ class TestEnding:
         error = ann.ask("PATCH", f"{PULLS}/1", {"state": "open"}).json()["errors"][0]
         assert error["message"] == "state cannot be changed. The topic branch was force-pushed or recreated."
 
-    @pytest.mark.parametrize("way", ["merge_button", "merge_script"])
+    @pytest.mark.parametrize(("way", "last"), [("merge_button", "referenced"), ("merge_script", "closed")])
     @pytest.mark.usefixtures("topic")
-    def test_a_revert_takes_it_back(self, ann: Ann, carol: Person, way: str) -> None:
+    def test_a_revert_takes_it_back_and_names_it_if_the_subject_did(
+        self, ann: Ann, carol: Person, way: str, last: str
+    ) -> None:
         ann.propose()
         commit = getattr(carol, way)(1)
         carol.commit("trunk", {"other": "other\n"})
         carol.revert(1)
         assert f"This reverts commit {commit}." in self.message(carol)
+        assert self.events(ann)[-1][0] == last
         assert carol.repo.git("ls-tree", "--name-only", "trunk").split() == ["README.md", "other"]
 
     @pytest.mark.usefixtures("topic")

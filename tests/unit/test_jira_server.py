@@ -41,6 +41,10 @@ def test_an_issue_that_moved_has_its_new_key(jira: Jira) -> None:
     assert ask(jira, "HADOOP-1").json()["key"] == "SPARK-1"
 
 
+def test_its_root_is_below_a_path(jira: Jira) -> None:
+    assert jira.url.endswith("/jira")
+
+
 def test_an_issue_that_is_not_there(jira: Jira) -> None:
     answer = ask(jira, "SPARK-9")
     assert (answer.status_code, answer.json()["errorMessages"]) == (404, ["Issue Does Not Exist"])
