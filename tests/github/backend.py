@@ -89,7 +89,9 @@ def _backend(request: Request, repo: Repository, what: str, token: Token | None)
         "REMOTE_USER": account.login if account else "",
         "REMOTE_ADDR": request.remote_addr or "",
     }
-    done = run(["git", "http-backend"], env={**ALONE, **variables}, stdin=body)
+    done = run(["git", "http-backend"], env={**ALONE, **variables}, stdin=body, check=False)
+    if done.returncode:  # it was sent nonsense, or half of what it needs
+        return Response(done.stderr, 500, mimetype="text/plain")
     head, _, content = done.stdout.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
     return Response(content, headers.pop("Status", "200 OK"), headers)

@@ -209,5 +209,5 @@ def registry() -> str:
     file = Path.home() / ".npmrc"
     set_there = re.findall(r"(?m)^registry\s*=\s*(\S+)", file.read_text()) if file.exists() else []
     default = "https://registry.npmjs.org"
-    found: str = os.environ.get("npm_config_registry") or (set_there or [default])[-1]  # noqa: SIM112  # npm's name
-    return found.rstrip("/")
+    named = [value for name, value in os.environ.items() if name.lower() == "npm_config_registry"]
+    return (*named, *set_there[-1:], default)[0].rstrip("/")

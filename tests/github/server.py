@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
 from github import backend
@@ -87,6 +88,10 @@ class GitHub(State):
 
     def respond(self, request: Request) -> Response:
         """Answer a request, well or badly."""
+        try:
+            request.get_data()
+        except ClientDisconnected as gone:  # as a client does that is killed: nothing was asked
+            return Response(status=gone.code)
         path = self._plain(request.path)
         with self.lock:
             fault = next_of(self.faults, request.method, path)
@@ -94,6 +99,7 @@ class GitHub(State):
             if not fault.status or fault.done:
                 carried_out = self._carry_out(request, path)
                 response = response if fault.status else carried_out
+            response.date = self.now()
             self.asked.append(_note(request, path, response.status_code))
         self.stop.wait(fault.delay)
         return spoilt(response, fault, request)

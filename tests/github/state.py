@@ -212,7 +212,7 @@ class State:
         """Let pull requests follow what was pushed, by `actor` if it is known."""
         self.pulls.settle(actor or self.account("ghost"), self.now())
 
-    def in_days(self, days: float) -> None:
-        """Set the clock forward."""
+    def later(self, seconds: float) -> None:
+        """Set the clock forward; stands in for `time.sleep` in a client that waits."""
         before = self.now
-        self.now = lambda: before() + timedelta(days=days)
+        self.now = lambda: before() + timedelta(seconds=seconds)

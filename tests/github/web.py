@@ -25,7 +25,10 @@ def spoilt(response: Response, fault: Fault, request: Request) -> Response:
 
 
 class Quiet(WSGIRequestHandler):
-    """Says nothing of requests."""
+    """Says nothing of requests, and nothing of itself."""
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        self.send_response_only(code, message)  # the Date is that of the site's clock
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
         if type == "error":

@@ -3,9 +3,11 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import httpx
 import pytest
 
 from bigtop_builder.run import Completed, run
-from github import GitHub, openapi, serving
+from github import GitHub, serving
 from github.call import Reply
 from github.faults import cut, error, lost, refusal, secondary_limit, slow
 from github.operations import HANDLERS
@@ -190,22 +192,6 @@ class TestDescription:
         assert "no operation" in ann.ask("GET", "/nowhere").json()["message"]
         site.unfit.clear()
 
-    def test_without_the_registry_tests_are_skipped(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
-        monkeypatch.setattr("bigtop_builder.download.BACKOFF", 0)
-        monkeypatch.delenv(openapi.REQUIRED, raising=False)
-        fetched = openapi.package.__wrapped__()
-        assert "@octokit/openapi 23.0.2, GitHub's API description, is out of reach" in fetched[1]
-        monkeypatch.setattr(openapi, "package", lambda: fetched)
-        with pytest.raises(pytest.skip.Exception, match="out of reach"):
-            openapi.described.__wrapped__(openapi.CLOUD, "2022-11-28")
-        monkeypatch.setenv(openapi.REQUIRED, "required")
-        with pytest.raises(pytest.fail.Exception, match="out of reach"):
-            openapi.described.__wrapped__(openapi.CLOUD, "2022-11-28")
-
 
 @pytest.mark.usefixtures("topic")
 def test_a_version_of_the_api_has_the_fields_of_its_time(ann: Ann) -> None:
@@ -234,6 +220,17 @@ class TestReading:
         assert (said["full_name"], said["default_branch"], said["fork"]) == ("apache/hadoop", "trunk", False)
         assert said["owner"]["type"] == "Organization"
         assert said["permissions"]["push"] is False
+
+    def test_it_may_start_as_a_copy_of_another(
+        self, ann: Ann, site: GitHub, git: Callable[..., Completed], tmp_path: Path
+    ) -> None:
+        git("init", "--quiet", "--initial-branch=branch-3", "there")
+        git("-C", "there", "commit", "--quiet", "--allow-empty", "-m", "First")
+        git("-C", "there", "tag", "rel/3.0")
+        made = site.create("apache/hive", branch="branch-3", source=tmp_path / "there")
+        head = git("-C", "there", "rev-parse", "HEAD").text
+        assert (made.tip("branch-3"), made.refs("refs/tags/")) == (head, {"rel/3.0": head})
+        assert ann.get("/repos/apache/hive")["default_branch"] == "branch-3"
 
     def test_a_private_one_is_not_there_for_others(self, ann: Ann, site: GitHub) -> None:
         site.create("apache/secret", private=True)
@@ -611,7 +608,7 @@ class TestFaults:
         assert answer.json()["message"].startswith("API rate limit exceeded for user ID")
         assert answer.headers["X-RateLimit-Remaining"] == "0"
         assert 0 < int(answer.headers["X-RateLimit-Reset"]) - time.time() <= 60
-        site.in_days(1)
+        site.later(60)
         assert ann.ask("GET", HADOOP).headers["X-RateLimit-Remaining"] == "4999"
 
     def test_those_without_an_account_have_few(self, site: GitHub) -> None:
@@ -642,6 +639,12 @@ class TestFaults:
         assert ann.get(PULLS) == []
         assert [ann.propose().status_code for _ in range(2)] == [500, 201]
 
+    def test_the_clock_is_the_sites(self, ann: Ann, site: GitHub) -> None:
+        before = parsedate_to_datetime(ann.ask("GET", HADOOP).headers["Date"])
+        site.later(3600)
+        after = parsedate_to_datetime(ann.ask("GET", HADOOP).headers["Date"])
+        assert 3600 <= (after - before).total_seconds() < 3660
+
     @pytest.mark.usefixtures("topic")
     def test_an_error_after_the_deed(self, ann: Ann, site: GitHub) -> None:
         site.fail(f"POST {PULLS}", error(502, html=True, done=True))
@@ -670,6 +673,14 @@ class TestFaults:
         with pytest.raises(httpx.ReadTimeout):
             CLIENT.get(site.api + HADOOP, headers=ANONYMOUS, timeout=0.2)
         assert ann.ask("GET", HADOOP).status_code == 200
+
+    def test_a_client_that_goes_away_has_asked_nothing(self, site: GitHub) -> None:
+        port = httpx.URL(site.url).port
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(f"POST {PULLS} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{{".encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert b" 400 " in connection.recv(1000)
+        assert not site.asked
 
     def test_git_has_faults_too(self, site: GitHub, git: Callable[..., Completed]) -> None:
         site.fail("/apache/hadoop.git/info/refs", error(503, html=True))
