@@ -59,7 +59,7 @@ class Pulls:
             raise invalid(why + "The pull request is already merged.", name="state")
         if not tip:
             raise invalid(why + f"The {pull.head} branch has been deleted.", name="state")
-        self.fetch(pull, tip, "refs/pull/reopening")
+        self.fetch(pull, tip, named=False)
         if not pull.repo.contains(tip, pull.head_sha):
             raise invalid(why + f"The {pull.head} branch was force-pushed or recreated.", name="state")
         if any(other.label == pull.label and other.base == pull.base for other in self.open_in(pull.repo)):
@@ -117,7 +117,7 @@ class Pulls:
         if any(other.label == pull.label and other.base == base for other in self.open_in(repo)):
             raise invalid(f"A pull request already exists for {pull.label}.")
         label = f"{repo.owner.login}:{base}"
-        self.fetch(pull, head_sha, "refs/pull/opening")
+        self.fetch(pull, head_sha, named=False)
         if not repo.succeeds("merge-base", base_sha, head_sha):
             raise invalid(f"The {label} branch has no history in common with {pull.label}")
         if repo.contains(base_sha, head_sha):
@@ -130,11 +130,11 @@ class Pulls:
         self.seen.setdefault(repo, repo.refs())
         return pull
 
-    def fetch(self, pull: Pull, commit: str, ref: str = "") -> None:
-        """Bring a commit of its branch's repository into the base's, as `refs/pull/N/head` unless said."""
+    def fetch(self, pull: Pull, commit: str, *, named: bool = True) -> None:
+        """Bring a commit of its branch's repository into the base's, as `refs/pull/N/head` if it is `named`."""
         assert pull.head_repo is not None
-        ref = ref or f"refs/pull/{pull.number}/head"
-        pull.repo.git("fetch", "--quiet", "--no-tags", pull.head_repo.path, f"+{commit}:{ref}")
+        ref = f"+{commit}:refs/pull/{pull.number}/head" if named else commit
+        pull.repo.git("fetch", "--quiet", "--no-tags", pull.head_repo.path, ref)
 
     def settle(self, actor: Account, at: datetime) -> None:
         """Let pull requests follow what was pushed since, by whom that was."""

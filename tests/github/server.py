@@ -6,10 +6,12 @@ import json
 import re
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
@@ -18,7 +20,7 @@ from github import backend
 from github.accounts import Refused, Token
 from github.answers import Answers
 from github.call import WANTED, Call, Reply
-from github.description import Unfit
+from github.description import Description, Unfit
 from github.description import description as described_as
 from github.faults import Fault, next_of
 from github.openapi import CLOUD, ENTERPRISE
@@ -48,6 +50,22 @@ class Asked:
     headers: Mapping[str, str]
     body: bytes
     status: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a request asks for, and fits GitHub's description.
+
+    Attributes:
+        args: Values of the template's names.
+    """
+
+    description: Description
+    version: str
+    template: str
+    args: dict[str, str]
+    query: dict[str, str]
+    body: Any
 
 
 @dataclass
@@ -95,10 +113,7 @@ class GitHub(State):
         path = self._plain(request.path)
         with self.lock:
             fault = next_of(self.faults, request.method, path)
-            response = Response(fault.body, fault.status or 200, fault.headers)
-            if not fault.status or fault.done:
-                carried_out = self._carry_out(request, path)
-                response = response if fault.status else carried_out
+            response = self._answer(request, path, fault)
             response.date = self.now()
             self.asked.append(_note(request, path, response.status_code))
         self.stop.wait(fault.delay)
@@ -111,12 +126,12 @@ class GitHub(State):
         named = [repo for repo in self.repositories if found and repo.id == int(found[1])]
         return f"/repos/{named[0].full_name}{found[2] or ''}" if found and named else plain
 
-    def _carry_out(self, request: Request, path: str) -> Response:
+    def _answer(self, request: Request, path: str, fault: Fault) -> Response:
+        """A request's answer, or the fault's; what is asked has to be right for both."""
+        wrong = Response(fault.body, fault.status, fault.headers) if fault.status else None
         try:
-            for_git = backend.PATH.fullmatch(request.path)
-            if for_git:
-                return backend.answer(self, request, *for_git.groups())
-            return self._operate(request, path)
+            carry_out = self._way(request, path)
+            right = None if wrong and not fault.done else carry_out()
         except Unfit as unfit:
             self.unfit.append(str(unfit))
             said = json.dumps({"message": f"the test's GitHub: {unfit}"})
@@ -124,8 +139,21 @@ class GitHub(State):
         except Exception:
             self.unfit.append(traceback.format_exc())
             raise
+        return wrong or right
 
-    def _operate(self, request: Request, path: str) -> Response:
+    def _way(self, request: Request, path: str) -> Callable[[], Response]:
+        """What carries a request out."""
+        for_git = backend.PATH.fullmatch(request.path)
+        if for_git:
+            return partial(backend.answer, self, request, *for_git.groups())
+        return partial(self._operate, request, self._operation(request, path))
+
+    def _operation(self, request: Request, path: str) -> Operation:
+        """What a request asks for.
+
+        Raises:
+            Unfit: It is not as GitHub describes it.
+        """
         if self.enterprise and not request.path.startswith("/api/v3/"):
             raise Unfit(f"{request.method} {request.path} is outside of /api/v3")
         edition = ENTERPRISE if self.enterprise else CLOUD
@@ -136,6 +164,9 @@ class GitHub(State):
             raise Unfit(f"{request.method} {template} is an operation of GitHub's, and not of this server's")
         query = request.args.to_dict()
         body = description.check_request(request.method, template, args, query, request.get_data())
+        return Operation(description, version, template, args, query, body)
+
+    def _operate(self, request: Request, asked: Operation) -> Response:
         token = None
         try:
             token = self._token(request)
@@ -143,29 +174,29 @@ class GitHub(State):
             self.settle()
             accounts = {account.email: account for account in self.accounts.values()}
             answers = Answers(
-                description=description,
+                description=asked.description,
                 api=self.api,
                 web=self.url,
-                version=version,
+                version=asked.version,
                 asker=token.account if token else None,
                 accounts=accounts,
             )
             call = Call(
                 state=self,
                 method=request.method,
-                template=template,
-                args=args,
-                query=query,
-                body=body,
+                template=asked.template,
+                args=asked.args,
+                query=asked.query,
+                body=asked.body,
                 token=token,
                 answers=answers,
             )
-            made = HANDLERS[request.method, template](call)
+            made = HANDLERS[request.method, asked.template](call)
             reply = made if isinstance(made, Reply) else Reply(status=200, body=made, headers={})
         except Refused as refused:
             reply = Reply(status=refused.status, body=refused.body, headers=refused.headers)
-        description.check_answer(request.method, template, reply.status, reply.body)
-        return self._response(request, reply, token, version, template)
+        asked.description.check_answer(request.method, asked.template, reply.status, reply.body)
+        return self._response(request, reply, token, asked)
 
     def _token(self, request: Request) -> Token | None:
         given = request.headers.get("Authorization", "")
@@ -184,14 +215,12 @@ class GitHub(State):
             whom = f"user ID {token.account.id}" if token else "127.0.0.1"
             raise Refused(403, f"API rate limit exceeded for {whom}.")
 
-    def _response(
-        self, request: Request, reply: Reply, token: Token | None, version: str, template: str
-    ) -> Response:
+    def _response(self, request: Request, reply: Reply, token: Token | None, asked: Operation) -> Response:
         content = json.dumps(reply.body).encode()
         headers = {
             "Content-Type": JSON,
             "X-GitHub-Media-Type": "github.v3; format=json",
-            "X-GitHub-Api-Version-Selected": version,
+            "X-GitHub-Api-Version-Selected": asked.version,
             "X-GitHub-Request-Id": f"{len(self.asked):04X}",
             "Vary": "Accept, Authorization, Cookie, X-GitHub-OTP",
         } | reply.headers
@@ -202,12 +231,14 @@ class GitHub(State):
             if headers["ETag"] in request.headers.get("If-None-Match", ""):
                 status, content = 304, b""
         if token and token.fine:
-            headers["X-Accepted-GitHub-Permissions"] = WANTED.get(template, "metadata=read")
+            headers["X-Accepted-GitHub-Permissions"] = WANTED.get(asked.template, "metadata=read")
         elif token:
             headers["X-OAuth-Scopes"] = ", ".join(token.scopes)
             headers["X-Accepted-OAuth-Scopes"] = "public_repo, repo" if request.method != "GET" else ""
         if not self.enterprise:
-            headers |= self._rate_headers(token, cost=0 if template == "/rate_limit" or status == 304 else 1)
+            headers |= self._rate_headers(
+                token, cost=0 if asked.template == "/rate_limit" or status == 304 else 1
+            )
         return Response(content, status, headers)
 
     def _rate_headers(self, token: Token | None, *, cost: int) -> dict[str, str]:

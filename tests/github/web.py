@@ -39,6 +39,7 @@ class Quiet(WSGIRequestHandler):
 def listening(respond: Callable[[Request], Response]) -> Iterator[str]:
     """Serve what a function answers; yields the URL."""
     server = make_server("127.0.0.1", 0, Request.application(respond), threaded=True, request_handler=Quiet)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client may hang up
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

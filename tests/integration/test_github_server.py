@@ -17,7 +17,7 @@ import pytest
 from bigtop_builder.run import Completed, run
 from github import GitHub, serving
 from github.call import Reply
-from github.faults import cut, error, lost, refusal, secondary_limit, slow
+from github.faults import Fault, cut, error, lost, refusal, secondary_limit, slow
 from github.operations import HANDLERS
 from github.people import Person
 from github.repositories import ALONE
@@ -100,9 +100,12 @@ def git(tmp_path: Path) -> Callable[..., Completed]:
     return call
 
 
-def ask_anew(folder: Path, method: str, path: str, body: Any = None, **headers: str) -> None:
+def ask_anew(
+    folder: Path, method: str, path: str, body: Any = None, *, fault: Fault | None = None, **headers: str
+) -> None:
     """Ask a site that is there for this one request."""
     with serving(folder / "hub") as site:
+        site.fail(path, *[fault] if fault else [])
         site.create("apache/hadoop", branch="trunk")
         Ann(site, site.token("ann")).ask(method, path, body, **headers)
 
@@ -136,6 +139,10 @@ class TestDescription:
     ) -> None:
         with pytest.raises(AssertionError, match=why):
             ask_anew(tmp_path, method, path, body)
+
+    def test_it_does_so_where_a_fault_is_the_answer(self, tmp_path: Path) -> None:
+        with pytest.raises(AssertionError, match="no operation"):
+            ask_anew(tmp_path, "GET", "/nowhere", fault=error(502))
 
     @pytest.mark.parametrize(
         ("headers", "why"),
