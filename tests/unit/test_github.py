@@ -380,29 +380,32 @@ def test_an_expired_token_is_named_by_where_it_came_from(api: ScriptedApi, githu
 
 
 @pytest.mark.parametrize(
-    ("headers", "hint"),
+    ("headers", "hint", "scopes"),
     [
-        ({"X-Accepted-GitHub-Permissions": "pull_requests=write"}, "permission pull_requests=write"),
+        ({"X-Accepted-GitHub-Permissions": "pull_requests=write"}, "permission pull_requests=write;", ""),
         (
             {"X-Accepted-OAuth-Scopes": "public_repo, repo", "X-OAuth-Scopes": "gist"},
-            "scope public_repo, repo; it has gist",
+            "scope public_repo, repo;",
+            " (scopes: gist)",
         ),
-        ({"X-OAuth-Scopes": ""}, "another right; it has no scope"),
+        ({"X-OAuth-Scopes": ""}, "another right;", " (scopes: none)"),
         (
             {"X-GitHub-SSO": "required; url=https://github.com/orgs/acme/sso?x=1"},
             "single sign-on: https://github.com/orgs/acme/sso?x=1",
+            "",
         ),
-        ({}, "docs/upstreaming.md"),
+        ({}, "docs/upstreaming.md", ""),
     ],
 )
 def test_a_missing_right_is_named(
-    api: ScriptedApi, github: GitHub, headers: dict[str, str], hint: str
+    api: ScriptedApi, github: GitHub, headers: dict[str, str], hint: str, scopes: str
 ) -> None:
     body = {"message": "Resource not accessible by personal access token"}
     api.says(f"POST {BIGTOP}/pulls", Scripted(status=403, body=body, headers=headers))
     with pytest.raises(UpstreamError, match=r"refuses opening a pull request .* not accessible") as caught:
         opened(github)
     assert hint in caught.value.hint
+    assert caught.value.details == f"it was asked with the token from the variable GH_TOKEN{scopes}"
 
 
 def test_what_is_not_there_is_an_answer(github: GitHub) -> None:
@@ -410,6 +413,16 @@ def test_what_is_not_there_is_an_answer(github: GitHub) -> None:
         github.pull("apache/bigtop", 9)
     assert caught.value.exit_code == 11
     assert github.find_repository("apache/none") is None
+
+
+def test_a_commit_that_is_not_there_is_an_answer_too(api: ScriptedApi, github: GitHub) -> None:
+    path = f"GET {BIGTOP}/commits/{'a' * 40}"
+    api.says(path, Scripted(status=422, body={"message": "No commit found for SHA: aaa"}))
+    with pytest.raises(NotFound, match="No commit found"):
+        github.commit("apache/bigtop", "a" * 40)
+    commit = {"sha": "a" * 40, "html_url": "https://x", "commit": {"message": "BIGTOP-1. X"}}
+    api.says(path, Scripted(body=commit))
+    assert github.commit("apache/bigtop", "a" * 40).commit.message == "BIGTOP-1. X"
 
 
 def test_a_write_to_a_renamed_repository_is_refused_rather_than_followed(

@@ -173,8 +173,12 @@ class GitHub:
         return self._api.many(Event, f"{_at(name)}/issues/{number}/events", what)
 
     def commit(self, name: str, ref: str) -> Commit:
-        """A commit by its id, or the tip of a branch."""
-        return self._api.one(Commit, f"{_at(name)}/commits/{quote(ref)}", f"reading commit {ref} of {name}")
+        """A commit by its id, or the tip of a branch; `NotFound` if there is none."""
+        path, what = f"{_at(name)}/commits/{quote(ref)}", f"reading commit {ref} of {name}"
+        try:
+            return self._api.one(Commit, path, what)
+        except Unprocessable as error:  # how GitHub says it of an id that it does not know
+            raise NotFound(error.brief, details=error.details, hint="check the id") from error
 
 
 def _at(name: str) -> str:

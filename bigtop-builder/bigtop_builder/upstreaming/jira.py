@@ -32,7 +32,7 @@ class Ticket:
     """A ticket, or why nothing is known of it.
 
     Attributes:
-        key: Its id, as in `BIGTOP-4032`.
+        key: Its id, as in `BIGTOP-4032`; another than was asked for if it was moved.
         summary: Its title.
         status: As its tracker calls it: `Open`, `Patch Available`, `Resolved` and others.
         resolution: `Fixed`, `Won't Fix` and others; empty if it has none.

@@ -35,12 +35,15 @@ def refusal(answer: httpx.Response, *, what: str, host: str, token: Token | None
         hint = f"it has expired or was revoked: make another; {MANUAL}" if token else MANUAL
         return UpstreamError(f"{host} does not take {origin}: {said}", details=f"for {what}", hint=hint)
     if status in {httpx.codes.FORBIDDEN, httpx.codes.UNAVAILABLE_FOR_LEGAL_REASONS}:
-        return UpstreamError(brief, details=f"it was asked with {origin}", hint=_missing_right(answer))
+        details = f"it was asked with {origin}{_scopes(answer)}"
+        return UpstreamError(brief, details=details, hint=_missing_right(answer))
     if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
-        details = f"it was asked with {origin}, which may not see it or not do that"
+        details = f"it was asked with {origin}{_scopes(answer)}, which may not see it or not do that"
         return NotFound(brief, details=details, hint=f"check the name, and the token's rights: {MANUAL}")
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
-        return Unprocessable(brief, details=hidden("\n".join(_faults(answer))), hint="see what it names")
+        return Unprocessable(
+            brief, details=hidden("\n".join(_faults(answer))), hint="mend what it names, and run it again"
+        )
     if answer.is_redirect:
         return UpstreamError(brief, hint="it has another name now: write that one into upstream.toml")
     return UpstreamError(brief, details=f"status {status}")
@@ -53,10 +56,14 @@ def _missing_right(answer: httpx.Response) -> str:
         return f"authorize the token for single sign-on: {sso.partition('url=')[2].partition(';')[0]}"
     fine = answer.headers.get("X-Accepted-GitHub-Permissions", "")
     classic = answer.headers.get("X-Accepted-OAuth-Scopes", "")
+    right = f"permission {fine}" if fine else f"scope {classic}" if classic else "another right"
+    return f"give the token {right}; {MANUAL}"
+
+
+def _scopes(answer: httpx.Response) -> str:
+    """What a classic token may do, which GitHub says in each answer."""
     has = answer.headers.get("X-OAuth-Scopes")
-    rights = [f"permission {fine}"] if fine else [f"scope {classic}"] if classic else ["another right"]
-    rights += [f"it has {has or 'no scope'}"] if has is not None else []
-    return f"give the token {'; '.join(rights)}; {MANUAL}"
+    return "" if has is None else f" (scopes: {has or 'none'})"
 
 
 def _message(answer: httpx.Response) -> str:
