@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.upstreaming.body import Body, body_of, sections_of
+from bigtop_builder.upstreaming.body import Body, body_of, flowing, sections_of
 from bigtop_builder.upstreaming.projects import load_projects
 from bigtop_builder.upstreaming.statement import Statement
 
@@ -18,7 +18,7 @@ PATH = ".github/pull_request_template.md"
 STATEMENT = Statement(
     ticket="SPARK-1",
     title="Keep it",
-    message="It keeps the journal.",
+    message="It keeps\nthe journal.",
     why="A lost journal is lost.",
     tested="By its own test.",
     user_facing="",
@@ -129,6 +129,20 @@ def test_empty_answers_are_refused_all_at_once_with_the_facts_that_lack() -> Non
         f"{PATH}:16: How was this patch tested?: tested in patch.toml is empty",
         f"{PATH}:18: {heading}: ai_disclosure in patch.toml is empty",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("One\ntwo.\n\nThree\nfour.", "One two.\n\nThree four."),
+        ("One\ntwo:\n\n- a\n- b\n\n    code\n    more", "One two:\n\n- a\n- b\n\n    code\n    more"),
+        ("1. one\n2) two\n\n> a\n> b", "1. one\n2) two\n\n> a\n> b"),
+        ("So\nit is:\n\n```\na\n\nb\nc\n```", "So\nit is:\n\n```\na\n\nb\nc\n```"),
+        ("", ""),
+    ],
+)
+def test_wrapped_paragraphs_flow_and_lists_and_code_do_not(text: str, shown: str) -> None:
+    assert flowing(text) == shown
 
 
 def test_facts_are_no_templates() -> None:

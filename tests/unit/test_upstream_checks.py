@@ -113,12 +113,15 @@ def test_the_subject_names_the_ticket_once_in_the_projects_form(
     assert {(one.file, one.line, one.rule) for one in findings} <= {("commit message", 1, "ticket")}
 
 
-def test_a_tool_without_a_name_is_noted() -> None:
-    vague = check(
-        proposed(diff("x"), project=only("ticket"), ai_disclosure="Written with a generative AI tool")
-    )
+@pytest.mark.parametrize("said", ["Written with a generative AI tool", "Yes", "AI was used"])
+def test_a_tool_without_a_name_is_noted(said: str) -> None:
+    vague = check(proposed(diff("x"), project=only("ticket"), ai_disclosure=said))
     assert [(one.rule, one.level) for one in vague] == [("ai-tool", "note")]
-    assert check(proposed(diff("x"), project=only("ticket"), ai_disclosure="Generated-by: Tool 1.2")) == ()
+
+
+@pytest.mark.parametrize("said", ["Generated-by: Tool 1.2", "No", ""])
+def test_a_tool_with_a_name_and_none_are_not(said: str) -> None:
+    assert check(proposed(diff("x"), project=only("ticket"), ai_disclosure=said)) == ()
 
 
 def test_lines_that_are_no_utf8_and_files_that_go_are_checked_too() -> None:

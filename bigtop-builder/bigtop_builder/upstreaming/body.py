@@ -24,6 +24,8 @@ OWN_ANSWERS: Final = {
     "^user-facing": "{{ user_facing or 'None' }}",
     "^how it was tested": "{{ tested }}",
 }
+AS_IT_IS: Final = re.compile(r"^(?:\s|[-*+>|#]|\d+[.)]\s|```|~~~)", re.MULTILINE)
+"""Lines that mean something by where they begin: lists, quotes, tables, code."""
 IN_MAIL: Final = frozenset({"message", "title"})
 """Facts that the patch's mail holds; the others are in patch.toml."""
 
@@ -72,6 +74,7 @@ def body_of(project: UpstreamProject, statement: Statement, *, template: str, pa
     """
     answers: Mapping[str, str] = {**project.answers, **({} if template.strip() else OWN_ANSWERS)}
     sections = tuple(sections_of(template if template.strip() else OWN))
+    facts = {**statement.values, "message": flowing(statement.message)}
     written, faults = [], []
     findings: list[Finding] = []
     for number, section in enumerate(sections):
@@ -81,7 +84,7 @@ def body_of(project: UpstreamProject, statement: Statement, *, template: str, pa
             findings += _unanswered(ticked, sections[number + 1 :], path)
             written.append(ticked)
             continue
-        text = fill_in(answer, **statement.values).strip()
+        text = fill_in(answer, **facts).strip()
         faults += [] if text else [f"{path}:{section.line}: {section.title}: {_missing(answer, statement)}"]
         written.append(replace(section, text=text))
     if faults:
@@ -110,6 +113,14 @@ def sections_of(template: str) -> Iterator[Section]:
         fenced ^= bool(not commented and FENCE.match(line))
         commented = _open_comment(line, commented=commented) and not fenced
     yield replace(section, text="\n".join(lines))
+
+
+def flowing(text: str) -> str:
+    """A text whose paragraphs are one line each: GitHub shows each end of a line of a pull request as one."""
+    if "```" in text or "~~~" in text:
+        return text
+    paragraphs = re.split(r"\n{2,}", text.strip("\n"))
+    return "\n\n".join(one if AS_IT_IS.search(one) else one.replace("\n", " ") for one in paragraphs)
 
 
 def _open_comment(line: str, *, commented: bool) -> bool:

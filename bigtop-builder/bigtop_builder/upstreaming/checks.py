@@ -26,7 +26,8 @@ LONG_BY_NATURE: Final = re.compile(r"\s*(?:import|package)\s|://")
 TEST: Final = re.compile(
     r"(?:^|/)(?:tests?|it)/|(?:Test[^/]*|[^/]*(?:Tests?|Suite|IT))\.(?:java|scala|groovy)$|(?:^|/)test_[^/]*\.py$|\.q$"
 )
-VAGUE: Final = re.compile(r"(?:an?|some|generative)\b", re.IGNORECASE)
+VAGUE: Final = re.compile(r"(?:an?|some|generative|ai|yes|used)\b", re.IGNORECASE)
+"""How a tool is called that is not named."""
 
 
 @dataclass(frozen=True, kw_only=True)
