@@ -492,8 +492,10 @@ def test_nothing_shows_the_token(
     said = {"message": f"Bad credentials {SECRET}", "errors": [f"token {SECRET}"]}
     answers = [Scripted(status=status, body=said) for status in (401, 403, 404, 422, 418, 502)]
     texts = [repr(github), repr(github.__dict__), repr(github._api.__dict__)]
-    api.says(f"GET {BIGTOP}", Scripted(body=REPOSITORY, headers={"ETag": '"1"'}))
-    github.repository("apache/bigtop")
+    echo = {**REPOSITORY, "default_branch": SECRET}
+    api.says(f"GET {BIGTOP}", Scripted(body=echo, headers={"ETag": '"1"'}))
+    texts.append(repr(github.repository("apache/bigtop")))
+    answers.append(Scripted(body={"login": [SECRET]}))
     for answer in answers:
         api.says("GET /user", answer)
         with pytest.raises(UpstreamError) as caught:

@@ -78,9 +78,8 @@ class Api:
             )
         self._host, self._token, self._address = host, token, api_of(host, settings)
         self._client = open_client(settings, timeout=TIMEOUT)
-        self._rest = Rest(
-            client=self._client, patience=settings.github_wait, hidden=token.hidden_in if token else str
-        )
+        self._hidden = token.hidden_in if token else str
+        self._rest = Rest(client=self._client, patience=settings.github_wait, hidden=self._hidden)
         self._kept = KeptAnswers(
             folder=Workspace(settings.cache_dir).github, identity=token.identity if token else ""
         )
@@ -118,7 +117,7 @@ class Api:
         def take(answer: httpx.Response) -> Result:
             if not answer.is_success:
                 raise self._refusal(answer, what)
-            return self._parsed(result, answer.text, what)
+            return self._parsed(result, self._hidden(answer.text), what)
 
         return self._rest.write(
             method, self._address + path, self._headers(), body=body, take=take, look=look
@@ -141,9 +140,8 @@ class Api:
             return kept
         if answer.status_code != httpx.codes.OK:
             raise self._refusal(answer, what)
-        page = KeptAnswer(
-            url=url, etag=answer.headers.get("ETag", ""), next=self._next(answer), body=answer.text
-        )
+        etag, body = answer.headers.get("ETag", ""), self._hidden(answer.text)
+        page = KeptAnswer(url=url, etag=etag, next=self._next(answer), body=body)
         if page.etag:
             self._kept.keep(page)
         return page
