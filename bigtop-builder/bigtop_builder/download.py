@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one door for HTTP: streamed to disk, hashed on the way, resumed, tried again.
+"""Files over HTTP: streamed to disk, hashed on the way, resumed, tried again.
 
 A download goes into a `.part` file that stays when it is cut off; the next call goes on where it ended. It
 asks with If-Range where the server gave a validator (RFC 9110, 13.1.5). Where it gave none, only a download
@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import re
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +18,8 @@ from typing import Final, Protocol, TypeVar
 
 import httpx
 
-from bigtop_builder import __version__
 from bigtop_builder.errors import ONCE_ONLINE, SourceError
-from bigtop_builder.proxy import Proxy
+from bigtop_builder.http import open_client
 from bigtop_builder.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -236,7 +234,7 @@ def _persist(url: str, settings: Settings, attempt: Callable[[httpx.Client], Ans
             f"{shown(url)} is not in the cache, and offline nothing is fetched", hint=ONCE_ONLINE
         )
     reasons: list[str] = []
-    with _client(settings, auth=_login(url)) as client:
+    with open_client(settings, auth=_login(url)) as client:
         for number in range(ATTEMPTS):
             if reasons:
                 log.info("%s: %s; trying again", shown(url), reasons[-1])
@@ -261,20 +259,3 @@ def _login(url: str) -> tuple[str, str] | None:
     except httpx.InvalidURL as error:
         raise SourceError(f"{shown(url)} is no URL", details=str(error)) from error
     return (parsed.username, parsed.password) if parsed.userinfo else None
-
-
-def _client(settings: Settings, *, auth: tuple[str, str] | None) -> httpx.Client:
-    # The system's certificates, where sites put their own CA, rather than those that come with httpx.
-    context = ssl.create_default_context()
-    proxies: dict[str, httpx.BaseTransport | None] = {}
-    if proxy := Proxy.of(settings):
-        proxies["all://"] = httpx.HTTPTransport(proxy=proxy.url, verify=context)
-        proxies |= {f"all://{'*' if host.startswith('.') else ''}{host}": None for host in proxy.direct}
-    return httpx.Client(
-        auth=auth,
-        verify=context,
-        mounts=proxies,
-        follow_redirects=True,
-        timeout=httpx.Timeout(60, connect=15),
-        headers={"User-Agent": f"bigtop-builder/{__version__}", "Accept-Encoding": "identity"},
-    )

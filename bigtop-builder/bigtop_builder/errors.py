@@ -96,3 +96,9 @@ class PublishError(BuilderError):
     """The repository refused a package or could not be written."""
 
     exit_code = 10
+
+
+class UpstreamError(BuilderError):
+    """An upstream project's GitHub cannot be asked, or refuses: a token, a right, a limit of requests."""
+
+    exit_code = 11

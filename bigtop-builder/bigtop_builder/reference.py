@@ -26,6 +26,7 @@ from bigtop_builder.repository.definition import Definition
 from bigtop_builder.result import Result
 from bigtop_builder.sbom.coordinates import Artifacts
 from bigtop_builder.settings import SHOWN, Settings
+from bigtop_builder.upstreaming.projects import Projects
 from bigtop_builder.verify.verdict import Verdict
 
 FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
@@ -54,6 +55,11 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "`state/provenance/<sha256>.json` in a repository: DSSE 1.0.",
     ),
     "patch": ("Patch facts", PatchFacts, "`patches/<target>/<id>/patch.toml`, beside `default.patch`."),
+    "upstream": (
+        "Upstream projects",
+        Projects,
+        "`patches/upstream.toml`, laid over what is built in ([upstreaming.md](upstreaming.md)).",
+    ),
     "definition": ("Repository definition", Definition, "`repo/repository.toml`."),
 }
 """Name of the schema file -> title, model, what it is."""

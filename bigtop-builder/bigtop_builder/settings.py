@@ -115,6 +115,16 @@ class Settings(Value):
         False,
         description="Fetch nothing, and build in containers without a network: what is in the cache must do",
     )
+    github_token_file: Path | None = Field(
+        None, description="File, readable by its owner alone, with a token for GitHub: docs/upstreaming.md"
+    )
+    github_api: dict[str, str] = Field(
+        default_factory=dict,
+        description="GitHub host -> address of its REST API, where it is not the usual one",
+    )
+    github_wait: int = Field(
+        60, ge=0, description="Seconds to wait at most, each time, until GitHub takes requests again"
+    )
     build_memory_mb: int | None = Field(
         None, ge=256, description="MiB that builds at once may take by their recipes; default: this machine's"
     )

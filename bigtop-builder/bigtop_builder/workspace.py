@@ -114,6 +114,11 @@ class Workspace:
         return self.root / "histories"
 
     @property
+    def github(self) -> Path:
+        """What GitHub answered, by address and who asked."""
+        return self.root / "github"
+
+    @property
     def locks(self) -> Path:
         """Lock files that keep two runs apart."""
         return self.root / "locks"

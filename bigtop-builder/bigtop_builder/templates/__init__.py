@@ -4,12 +4,23 @@
 import functools
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, meta, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
 def render(template: str, **values: Any) -> str:
     """Render one of the tool's templates. XML templates escape what they are given."""
     return _environment().get_template(template).render(**values)
+
+
+def fill_in(text: str, **values: Any) -> str:
+    """Render a text that a project wrote: Markdown or plain text, in which nothing is escaped."""
+    return _texts().from_string(text).render(**values)
+
+
+def names_in(text: str) -> set[str]:
+    """Names that `fill_in` asks for; jinja2.TemplateSyntaxError if the text is malformed."""
+    return meta.find_undeclared_variables(_texts().parse(text))
 
 
 def groovy(text: str) -> str:
@@ -30,3 +41,8 @@ def _environment() -> Environment:
     )
     environment.filters["groovy"] = groovy
     return environment
+
+
+@functools.cache
+def _texts() -> Environment:
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined)
