@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import tomlkit
 from pydantic import Field
@@ -13,9 +13,9 @@ from bigtop_builder.schema import Value
 
 TREE = "bigtop"
 """The target of patches to Bigtop itself; any other target is a component."""
-
-
 UpstreamState = Literal["local-only", "to-forward", "ticket", "pr-open", "merged", "closed"]
+WANTED_UPSTREAM: Final = frozenset({"tested", "user_facing"})
+"""Facts that upstream's forms alone ask for: `upstream prepare` names the one that is missing."""
 
 
 class Upstream(Value):
@@ -25,6 +25,14 @@ class Upstream(Value):
     why: str = Field("", description="Reason, needed for `local-only` and `closed`")
     commit: str = Field("", description="Upstream commit, for `merged`")
     url: str = Field("", description="Pull request, or where else it was sent")
+    branch: str = Field("", description="Head of the pull request, as in `owner:branch`")
+    head: str = Field("", description="Commit that was pushed there last")
+    base: str = Field("", description="Upstream branch that it is to go into")
+    opened: str = Field("", description="When the pull request was opened, RFC 3339")
+    review: Literal["", "changes-requested", "approved"] = Field(
+        "", description="What the reviews of an open pull request come to"
+    )
+    since: str = Field("", description="First tag that has the commit, for `merged`")
 
 
 class PatchFacts(Value):
@@ -39,6 +47,8 @@ class PatchFacts(Value):
     drop_when: str = Field("", alias="drop-when", description="When it can go")
     releases: tuple[str, ...] = Field((), description="Recipes it is meant for")
     upstream: Upstream
+    tested: str = Field("", description="How it was tested, as upstream's forms ask")
+    user_facing: str = Field("", description="What users see change; empty if they see nothing")
     ai_disclosure: str = Field("", description="Whether generative AI was used, as upstream's forms ask")
 
 
@@ -106,7 +116,8 @@ def facts_text(facts: PatchFacts) -> str:
     upstream = {key: value for key, value in values.pop("upstream").items() if value or key == "state"}
     document = tomlkit.document()
     for key, value in values.items():
-        document[key] = value
+        if value or key not in WANTED_UPSTREAM:
+            document[key] = value
     document["upstream"] = upstream
     return tomlkit.dumps(document)
 
