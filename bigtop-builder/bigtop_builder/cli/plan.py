@@ -56,7 +56,6 @@ def plan(
         write_whole(road.lock_path, road.lock.to_toml())
     planned = road.plan(components)
     answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
-    road.cache.share_late()
     planned.require_ready()
 
 
