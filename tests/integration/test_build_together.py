@@ -134,7 +134,7 @@ def test_a_second_build_needs_no_network_and_a_first_one_says_what_is_missing(
     assert "way out: run the same command once without --offline" in no_plugins.complaint
 
 
-def test_what_was_built_while_the_shared_cache_was_away_is_shared_by_the_next_plan(
+def test_what_was_built_while_the_shared_cache_was_away_is_shared_by_the_next_build(
     bench: Bench, tmp_path: Path
 ) -> None:
     shared = tmp_path / "shared"
@@ -146,6 +146,8 @@ def test_what_was_built_while_the_shared_cache_was_away_is_shared_by_the_next_pl
 
     shared.mkdir()
     assert ours("plan", *utils).returncode == 0
+    assert not list(shared.iterdir()), "a plan writes nothing"
+    assert ours("build", *utils).returncode == 0
     other = Bench.at(tmp_path / "other", bench.project).given(
         BIGTOP_BUILDER_SHARED_CACHE=str(shared), DOCKER_HOST=NOWHERE
     )
