@@ -93,19 +93,9 @@ class Mirror:
         Raises:
             TreeError: The repository cannot be had, or has no such commit.
         """
-        place = settings.mirrors.git.get(url, url)
-        if _is_path(place):
-            mirror = cls(
-                path=_git_folder((base or Path()) / place.removeprefix("file://")),
-                url="",
-                cache=workspace.root,
-            )
-            if not mirror._has(commit):
-                raise _no_commit(
-                    commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe"
-                )
-            return mirror
-        mirror = cls(**_in_cache(url, place, workspace, settings))
+        mirror = cls(**_place(url, workspace, settings, base))
+        if not mirror.url and not mirror._has(commit):
+            raise _no_commit(commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe")
         if not mirror._has(commit):
             workspace.locks.mkdir(parents=True, exist_ok=True)
             with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
@@ -128,25 +118,24 @@ class Mirror:
         Raises:
             TreeError: The repository cannot be had, or has no such branch.
         """
-        place = settings.mirrors.git.get(url, url)
-        if _is_path(place):
-            mirror = cls(path=_git_folder(Path(place.removeprefix("file://"))), url="", cache=workspace.root)
-        else:
-            mirror = cls(**_in_cache(url, place, workspace, settings))
+        mirror = cls(**_place(url, workspace, settings, None))
+        if mirror.url:
             workspace.locks.mkdir(parents=True, exist_ok=True)
             with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
                 mirror._clone()
                 if not settings.offline:
                     mirror._bring_branch(branch)
-        # In a clone of somebody's own, what they do themselves on a branch is not upstream's.
-        names = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
-        found = (
-            mirror.git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}", check=False)
-            for name in names
-        )
-        if commit := next((one.text for one in found if one.returncode == 0), ""):
+        if commit := mirror.find_branch(branch):
             return mirror, commit
         raise _no_branch(branch, mirror._shown)
+
+    def find_branch(self, name: str) -> str:
+        """The commit of a branch, empty if there is none; in a clone that somebody works in, that of its server."""
+        for ref in (f"refs/remotes/origin/{name}", f"refs/heads/{name}"):
+            found = self.git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False)
+            if found.returncode == 0:
+                return found.text
+        return ""
 
     @property
     def fetched(self) -> float | None:
@@ -348,6 +337,21 @@ def configured(config: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
+def _place(url: str, workspace: Workspace, settings: Settings, base: Path | None) -> dict[str, Any]:
+    """What makes the mirror of a URL, be it there or not."""
+    place = settings.mirrors.git.get(url, url)
+    if _is_path(place):
+        path = _git_folder((base or Path()) / place.removeprefix("file://"))
+        return {"path": path, "url": "", "cache": workspace.root}
+    return {
+        "path": workspace.mirrors / _name(url),
+        "url": place,
+        "proxy": Proxy.of(settings),
+        "cache": workspace.root,
+        "offline": settings.offline,
+    }
+
+
 def _is_path(place: str) -> bool:
     """Whether git would read it as a path: no scheme, and no colon before the first slash (git-fetch(1))."""
     return place.startswith("file://") or not re.match(r"[^/]*:", place)
@@ -366,17 +370,6 @@ def _git_folder(path: Path) -> Path:
     if path.name == "bigtop.git" and not path.exists():
         hint += "; a project with the miniature's is made by bigtop-builder quickstart --only-project --dir FOLDER"
     raise TreeError(f"{path} is no git repository", hint=hint)
-
-
-def _in_cache(url: str, place: str, workspace: Workspace, settings: Settings) -> dict[str, Any]:
-    """What a mirror of a URL in the cache is made of."""
-    return {
-        "path": workspace.mirrors / _name(url),
-        "url": place,
-        "proxy": Proxy.of(settings),
-        "cache": workspace.root,
-        "offline": settings.offline,
-    }
 
 
 def _name(url: str) -> str:

@@ -277,6 +277,7 @@ def test_checks_find_what_upstream_refuses_and_it_is_not_sent(desk: Desk) -> Non
     desk.refused("prepare", "hadoop/tab")
     assert "no-tabs: an added line has a tab" in desk.said
     assert "no test is touched" in desk.said
+    assert "--yes alone sends nothing" in desk.say("submit", "hadoop/tab")
     assert "no-tabs" in desk.refused("submit", "hadoop/tab", "--yes").details
     desk.say("submit", "hadoop/tab", "--yes", "--despite-findings")
     assert desk.facts("hadoop/tab").upstream.state == "pr-open"
@@ -427,6 +428,18 @@ def test_a_merged_one_is_left_to_sync(desk: Desk, way: str) -> None:
     refused = desk.refused("submit", MINE, "--yes")
     assert "upstream sync" in refused.hint
     assert "upstream has bigtop/ten already" in refused.brief
+
+
+@pytest.mark.parametrize("branch", ["there", ":there", "ann:", "ann:a..b", "ann:a:b"])
+def test_a_branch_that_is_none_is_named(desk: Desk, branch: str) -> None:
+    desk.tell(MINE, upstream={"branch": branch})
+    refused = desk.refused("submit", MINE, "--yes", kind=InputError)
+    assert f"branch {branch!r} of [upstream] names no branch" in refused.brief
+    assert str(desk.project.patches / MINE / "patch.toml") in refused.hint
+
+
+def test_what_is_no_attachment_is_not_attached(desk: Desk) -> None:
+    assert "nothing to attach" in desk.refused("submit", MINE, "--attached", kind=InputError).brief
 
 
 def test_states_that_say_no_are_heeded(desk: Desk) -> None:

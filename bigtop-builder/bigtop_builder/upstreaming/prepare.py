@@ -99,17 +99,20 @@ def prepare(
     patch = patch_for(entry, release, project)
     with _told_of(entry):
         statement, mail = _statement(upstream, patch)
+        branch = _branch(patch, statement)
     kept = Kept.of(project, patch_id)
     before = kept.proposal()
     with base_of(upstream, settings) as base:
         moved = before.base_commit if before and before.base_commit != base.commit else ""
-        key = _key(upstream, patch, base.commit, _branch(patch, statement))
+        key = _key(upstream, patch, base.commit, branch)
         if reuse and before and before.key == key and _has(base.index, before.commit):
             text = (kept.folder / before.attachment).read_bytes()
             return Prepared(proposal=before, folder=kept.folder, mail=text, seen=base.seen, moved_from="")
         if reuse and before:
             log.info("%s: the patch, its facts or its base have changed: prepared anew", patch_id)
-        draft = _Draft(base=base, patch=patch, statement=statement, mail=mail, kept=kept, key=key)
+        draft = _Draft(
+            base=base, patch=patch, statement=statement, mail=mail, branch=branch, kept=kept, key=key
+        )
         proposal, text = _proposed(draft, with_commands=with_commands, settings=settings)
         kept.keep(proposal, text)
     return Prepared(proposal=proposal, folder=kept.folder, mail=text, seen=base.seen, moved_from=moved)
@@ -123,6 +126,7 @@ class _Draft:
     patch: Patch
     statement: Statement
     mail: Mail
+    branch: str
     kept: Kept
     key: str
 
@@ -158,7 +162,7 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
         base_commit=base.commit,
         applied=placed.applied,
         commit=commit,
-        branch=_branch(patch, statement),
+        branch=draft.branch,
         title=title,
         body=body.text,
         ticket=statement.ticket,
@@ -222,7 +226,17 @@ def _key(project: UpstreamProject, patch: Patch, base: str, branch: str) -> str:
 
 def _branch(patch: Patch, statement: Statement) -> str:
     """The branch that it was sent on, whatever its title is by now; else a new one's name."""
-    return patch.facts.upstream.branch.partition(":")[2] or branch_of(statement)
+    recorded = patch.facts.upstream.branch
+    if not recorded:
+        return branch_of(statement)
+    owner, _, name = recorded.partition(":")
+    fit = run(["git", "check-ref-format", f"refs/heads/{name}"], check=False).returncode == 0
+    if not owner or not fit:
+        raise InputError(
+            f"branch {recorded!r} of [upstream] names no branch of an owner",
+            hint="write it as 'OWNER:BRANCH', or leave it out",
+        )
+    return name
 
 
 def _paths(files: Sequence[FileDiff]) -> list[str]:
@@ -269,7 +283,7 @@ def _run(index: Index, project: UpstreamProject, commit: str, folder: Path) -> l
         return []
     index.complete(commit)
     folder.mkdir(parents=True)
-    run(["git", "init", "--quiet", "--template=", folder])
+    run_git(folder, "init", "--quiet", "--template=")
     stores = (objects_of(index.mirror), index.objects)
     (folder / ".git/objects/info").mkdir(exist_ok=True)
     (folder / ".git/objects/info/alternates").write_text("".join(f"{store}\n" for store in stores))

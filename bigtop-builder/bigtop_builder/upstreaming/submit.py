@@ -88,6 +88,11 @@ def submit(
             hint="mend them, or send it all the same with --despite-findings",
         )
     record = partial(_record, proposal.patch, project)
+    if attached and not proposal.by_ticket:
+        raise InputError(
+            f"{proposal.patch} is sent as a pull request: there is nothing to attach",
+            hint="leave --attached out",
+        )
     if proposal.by_ticket:
         return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
     upstream = load_projects(project.patches).of(entry.target)
@@ -110,6 +115,11 @@ def submit(
             send=send,
             record=record,
         )
+        if not send and proposal.errors:
+            sending.notes.append(
+                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
+                "sends nothing"
+            )
         return sending.run()
 
 
