@@ -271,6 +271,13 @@ def test_facts_that_are_missing_are_named_with_their_file(
     assert "tested in patch.toml is empty" in refused.details or "lacks" not in words
 
 
+def test_a_patch_of_nobody_is_refused(desk: Desk) -> None:
+    file = desk.project.patches / MINE / "default.patch"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(line for line in lines if not line.startswith(b"From: ")))
+    assert desk.refused("prepare", MINE, kind=InputError).brief == f"bigtop/ten: {file} names no author"
+
+
 def test_checks_find_what_upstream_refuses_and_it_is_not_sent(desk: Desk) -> None:
     keep = {"src/main/java/Keep.java": java("\tint n20 = 21; \n")}
     desk.patch("hadoop/tab", desk.root / "hadoop", "HEAD", keep, "HDFS-8", "Keep a tab")

@@ -8,7 +8,7 @@ import pytest
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.queue import load_entry
-from bigtop_builder.upstreaming.prepare import patch_for
+from bigtop_builder.upstreaming.candidate import patch_for
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.workspace import Project
 from small_queue import small_project

@@ -9,7 +9,8 @@ from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.upstream_options import each, patches_argument, release_option
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upstreaming.prepare import prepare
-from bigtop_builder.upstreaming.submit import Submitted, submit
+from bigtop_builder.upstreaming.sending import Submitted
+from bigtop_builder.upstreaming.submit import submit
 
 
 @click.command("submit", epilog="Example: bigtop-builder upstream submit bigtop/my-mend --yes")

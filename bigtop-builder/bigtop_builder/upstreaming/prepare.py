@@ -3,32 +3,26 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bigtop_builder.errors import InputError
 from bigtop_builder.git_index import FILES, Index, objects_of
 from bigtop_builder.patches.diff import FileDiff, parse_diff
 from bigtop_builder.patches.finding import Finding
-from bigtop_builder.patches.mail import Mail, read_mail, tidy, write_mail
-from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry, release_order
-from bigtop_builder.run import run
+from bigtop_builder.patches.mail import Mail, tidy, write_mail
+from bigtop_builder.patches.queue import Patch, load_entry
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
-from bigtop_builder.templates import names_in
 from bigtop_builder.upkeep.commit import run_git, write_commit
-from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.upstreaming.body import Body, body_of
+from bigtop_builder.upstreaming.candidate import branch_for, mail_for, naming, patch_for, said_of
 from bigtop_builder.upstreaming.checks import Proposed, check, run_commands
 from bigtop_builder.upstreaming.forms import (
-    branch_of,
     commit_message,
     components_of,
     patch_file_of,
-    statement_of,
     steps_of,
     title_of,
 )
@@ -43,12 +37,6 @@ log = logging.getLogger(__name__)
 VERSION: Final = "1"
 """Goes up when the same patch would become another proposal."""
 WORK_TREE: Final = "tree"
-MISSING: Final = {
-    "tested": "tested: how it was tested",
-    "why": "why: what it is needed for",
-    "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
-}
-"""What is to be written, by fact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +85,10 @@ def prepare(
     entry = load_entry(project.patches, patch_id)
     upstream = load_projects(project.patches).of(entry.target)
     patch = patch_for(entry, release, project)
-    with _told_of(entry):
-        statement, mail = _statement(upstream, patch)
-        branch = _branch(patch, statement)
+    mail = mail_for(patch)
+    with naming(patch):
+        statement = said_of(upstream, patch, mail)
+        branch = branch_for(patch, statement)
     kept = Kept.of(project, patch_id)
     before = kept.proposal()
     with base_of(upstream, settings) as base:
@@ -140,7 +129,7 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
     base, project, patch, statement = draft.base, draft.project, draft.patch, draft.statement
     placed = rebased(base, patch, settings)
     files = parse_diff(placed.diff, source=patch.id)
-    with _told_of(patch):
+    with naming(patch):
         title = title_of(project, statement, components_of(project, draft.mail.subject, _paths(files)))
         body = _body(draft)
     message = commit_message(project, draft.mail, statement, title=title)
@@ -175,68 +164,10 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
     return proposal, text
 
 
-def patch_for(entry: Entry, release: str, project: Project) -> Patch:
-    """The patch as it is for a release; else for the newest that lists it, or that it has a diff for."""
-    if release:
-        return entry.at(release)
-    recipes = [recipe for recipe, _ in recipes_of(project) if entry.diff_for(recipe.release)]
-    listing = [recipe for recipe in recipes if entry.id in recipe.patches]
-    newest = max((one.release for one in listing or recipes), key=release_order, default="")
-    if newest:
-        return entry.at(newest)
-    last = entry.diffs[-1]
-    return Patch(id=entry.id, path=last.path, diff=last.data, facts=entry.facts)
-
-
-def _statement(project: UpstreamProject, patch: Patch) -> tuple[Statement, Mail]:
-    """What is said of a patch, and its mail; the author, the disclosure and the steps' facts have to be there."""
-    mail, facts = read_mail(patch.diff, source=str(patch.path)), patch.facts
-    statement = statement_of(project, mail, facts, tested=facts.tested, user_facing=facts.user_facing)
-    if not mail.email:
-        raise InputError(
-            "the patch names no author", hint=f"write the line From: NAME <ADDRESS> into {patch.path}"
-        )
-    asked = {name for step in project.steps for name in names_in(step)} & {"tested", "why"}
-    asked |= {"ai_disclosure"} if project.ai_trailer else set()
-    if missing := sorted(name for name in asked if not statement.values[name]):
-        raise InputError(
-            f"{', '.join(missing)} {'are' if missing[1:] else 'is'} empty, and {project.place.name} asks for that",
-            hint="; ".join(MISSING[name] for name in missing),
-        )
-    return statement, mail
-
-
-@contextmanager
-def _told_of(patch: Entry | Patch) -> Iterator[None]:
-    """Let an error of a patch's facts name the patch and its file."""
-    try:
-        yield
-    except InputError as error:
-        folder = patch.folder if isinstance(patch, Entry) else patch.path.parent
-        raise InputError(
-            f"{patch.id}: {error.brief}", details=error.details, hint=f"in {folder / FACTS}: {error.hint}"
-        ) from error
-
-
 def _key(project: UpstreamProject, patch: Patch, base: str, branch: str) -> str:
     """Hash of all that a proposal is made of. Where the patch stands upstream is no part of it."""
     facts = patch.facts.model_dump_json(exclude={"upstream"})
     return digest(VERSION, patch.path.name, patch.sha256, facts, project.model_dump_json(), base, branch)
-
-
-def _branch(patch: Patch, statement: Statement) -> str:
-    """The branch that it was sent on, whatever its title is by now; else a new one's name."""
-    recorded = patch.facts.upstream.branch
-    if not recorded:
-        return branch_of(statement)
-    owner, _, name = recorded.partition(":")
-    fit = run(["git", "check-ref-format", f"refs/heads/{name}"], check=False).returncode == 0
-    if not owner or not fit:
-        raise InputError(
-            f"branch {recorded!r} of [upstream] names no branch of an owner",
-            hint="write it as 'OWNER:BRANCH', or leave it out",
-        )
-    return name
 
 
 def _paths(files: Sequence[FileDiff]) -> list[str]:
