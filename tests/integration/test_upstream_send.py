@@ -3,13 +3,18 @@
 
 import json
 import logging
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+import bigtop_builder
 from bigtop_builder.cli import cli
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError, UpstreamError
 from bigtop_builder.patches.facts import PatchFacts, with_facts
@@ -20,7 +25,7 @@ from bigtop_builder.upstreaming import fork as fork_of
 from bigtop_builder.upstreaming import rest
 from github import GitHub as Site
 from github import serving
-from github.faults import error, lost, refusal
+from github.faults import error, lost, refusal, slow
 from github.people import Person
 from small_queue import ADA, ENV, commit_all, fill, git, numbered, small_project
 
@@ -130,6 +135,21 @@ class Desk:
         if done.exception:
             raise done.exception
         return done.stdout
+
+    def killed_at(self, path: str, *words: str) -> None:
+        """Type a command in a process of its own, and kill that when it has written to this path of the site."""
+        self.site.fail(f"POST {path}", slow(60))
+        named = ["--settings", str(self.settings), "--project", str(self.project.root), "upstream"]
+        argv = [sys.executable, "-m", "bigtop_builder", *named, *words]
+        package = Path(bigtop_builder.__file__).parents[1]
+        env = {**os.environ, **ADA, "GH_TOKEN": self.secret, "PYTHONPATH": str(package)}
+        process = os.posix_spawn(sys.executable, argv, env)
+        until = monotonic() + 60
+        while not self.site.count("POST", path):
+            assert monotonic() < until, f"{path} was not asked"
+            sleep(0.05)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
 
     def json(self, *words: str) -> Any:
         (value,) = json.loads(self.say(*words, "--json"))
@@ -488,6 +508,22 @@ def test_what_was_cut_off_is_completed_by_running_it_again(desk: Desk, site: Sit
     assert [step.split()[0] for step in desk.json("submit", MINE, "--yes")["steps"]] == ["push", "open"]
     assert len(site.pulls.all) == 1
     assert desk.facts().upstream.head == desk.bigtop.pull(1).head_sha
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/repos/apache/bigtop/forks", "/ann/bigtop.git/git-receive-pack", "/repos/apache/bigtop/pulls"],
+)
+def test_one_that_was_killed_is_completed(desk: Desk, site: Site, path: str) -> None:
+    before = desk.text()
+    desk.killed_at(path, "submit", MINE, "--yes")
+    assert desk.text() == before
+    desk.bigtop.commit("master", {"README": "read it\n"})
+    desk.say("submit", MINE, "--yes")
+    sent, pull = desk.facts().upstream, desk.bigtop.pull(1)
+    assert (sent.state, sent.head) == ("pr-open", site.repository("ann/bigtop").tip(BRANCH))
+    assert sent.head == pull.head_sha
+    assert [len(site.pulls.all), len(site.repositories)] == [1, 3]
 
 
 def test_one_that_was_opened_and_not_recorded_is_taken(desk: Desk) -> None:
