@@ -63,6 +63,7 @@ class Index:
 
     def __init__(self, mirror: Mirror, objects: Path, file: Path, *, others: Sequence[Path] = ()) -> None:
         self._mirror = mirror
+        self.objects = objects
         self._base = ""
         self._loaded: dict[str, TreeEntry] = {}
         objects.mkdir(parents=True, exist_ok=True)
@@ -84,17 +85,24 @@ class Index:
         self,
         *words: str | os.PathLike[str],
         env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
         stdout: IO[bytes] | None = None,
         check: bool = True,
     ) -> Completed:
-        """Run git on this index.
+        """Run git on this index; arguments as those of `Mirror.git`.
 
         Raises:
             TreeError: git failed and `check` is set.
         """
         return self._mirror.git(
-            *words, env={**self._env, **(env or {})}, stdin=stdin, stdout=stdout, check=check, error=TreeError
+            *words,
+            env={**self._env, **(env or {})},
+            config=config,
+            stdin=stdin,
+            stdout=stdout,
+            check=check,
+            error=TreeError,
         )
 
     @property

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
 
 from filelock import FileLock
 
@@ -30,7 +30,10 @@ from bigtop_builder.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-EVERYTHING: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+TAGS: Final = "+refs/tags/*:refs/tags/*"
+EVERYTHING: Final = ("+refs/heads/*:refs/heads/*", TAGS)
+FOLLOWED: Final = "bigtop-builder-followed"
+"""File in a mirror whose time says when a branch was fetched for its newest commit."""
 FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
 WITHOUT_CONTENTS: Final = "--filter=blob:none"
 FORBIDDEN: Final = re.compile(
@@ -90,25 +93,9 @@ class Mirror:
         Raises:
             TreeError: The repository cannot be had, or has no such commit.
         """
-        place = settings.mirrors.git.get(url, url)
-        if _is_path(place):
-            mirror = cls(
-                path=_git_folder((base or Path()) / place.removeprefix("file://")),
-                url="",
-                cache=workspace.root,
-            )
-            if not mirror._has(commit):
-                raise _no_commit(
-                    commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe"
-                )
-            return mirror
-        mirror = cls(
-            path=workspace.mirrors / _name(url),
-            url=place,
-            proxy=Proxy.of(settings),
-            cache=workspace.root,
-            offline=settings.offline,
-        )
+        mirror = cls(**_place(url, workspace, settings, base))
+        if not mirror.url and not mirror._has(commit):
+            raise _no_commit(commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe")
         if not mirror._has(commit):
             workspace.locks.mkdir(parents=True, exist_ok=True)
             with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
@@ -116,29 +103,88 @@ class Mirror:
                 mirror._bring(commit, ref)
         return mirror
 
+    @classmethod
+    def follow(cls, url: str, branch: str, *, workspace: Workspace, settings: Settings) -> tuple[Self, str]:
+        """Return a mirror of `url` with the newest commit of a branch, its tags, and that commit.
+
+        Of a repository of this machine, and of any when offline, it is the newest that was fetched: see `fetched`.
+
+        Args:
+            url: As in `ensure`.
+            branch: Its name.
+            workspace: Holds the mirrors.
+            settings: For `mirrors.git` and the proxy.
+
+        Raises:
+            TreeError: The repository cannot be had, or has no such branch.
+        """
+        mirror = cls(**_place(url, workspace, settings, None))
+        if mirror.url:
+            workspace.locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
+                mirror._clone()
+                if not settings.offline:
+                    mirror._bring_branch(branch)
+        if commit := mirror.find_branch(branch):
+            return mirror, commit
+        raise _no_branch(branch, mirror._shown)
+
+    def find_branch(self, name: str) -> str:
+        """The commit of a branch, empty if there is none; in a clone that somebody works in, that of its server."""
+        for ref in (f"refs/remotes/origin/{name}", f"refs/heads/{name}"):
+            found = self.git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", check=False)
+            if found.returncode == 0:
+                return found.text
+        return ""
+
+    @property
+    def fetched(self) -> float | None:
+        """When `follow` fetched last, in seconds since 1970; None if it never did."""
+        try:
+            return (self.path / FOLLOWED).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def git(
         self,
         *args: str | os.PathLike[str],
         env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
         stdin: bytes | IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
         check: bool = True,
         error: type[BuilderError] = TreeError,
     ) -> Completed:
-        """Run git on this repository, with no configuration but its own.
+        """Run git on this repository, with no configuration but its own and what is given here.
+
+        Args:
+            args: Its arguments.
+            env: Further variables.
+            config: Further configuration. It goes by the environment, and may be secret.
+            stdin: For standard input.
+            stdout: Takes standard output.
+            check: Raise `error` when the exit status is not 0.
+            error: Class of the error raised.
 
         Raises:
             BuilderError: git failed and `check` is set (the class given as `error`).
             EnvironmentMissing: It failed because it may not write a file here, whatever `check` is.
         """
-        config = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
-        config |= {"remote.origin.url": self.url} if self.url else {}
+        every = {"safe.directory": str(self.path), "gc.auto": "0", "core.quotePath": "false"}
+        every |= {"remote.origin.url": self.url} if self.url else {}
         proxy = self.proxy.environment if self.proxy else {}
         # git(1), GIT_ALLOW_PROTOCOL: a partial clone would fetch what it lacks by itself.
         allowed = {"GIT_ALLOW_PROTOCOL": "file"} if self.offline else {}
         done = run(
             ["git", *args],
-            env={"GIT_DIR": str(self.path), **CLEAN, **configured(config), **proxy, **allowed, **(env or {})},
+            env={
+                "GIT_DIR": str(self.path),
+                **CLEAN,
+                **configured(every | {**(config or {})}),
+                **proxy,
+                **allowed,
+                **(env or {}),
+            },
             stdin=stdin,
             stdout=stdout,
             check=False,
@@ -237,6 +283,16 @@ class Mirror:
         hint = "see that `commit` and `repository` in the recipe belong together"
         raise _no_commit(commit, self._shown, hint=hint)
 
+    def _bring_branch(self, branch: str) -> None:
+        """Fetch a branch as it is now, and all tags."""
+        name = f"refs/heads/{branch}"
+        complaint = self._fetch(f"+{name}:{name}", TAGS)
+        if f"couldn't find remote ref {name}" in complaint:
+            raise _no_branch(branch, self._shown)
+        if complaint:
+            raise self._unreachable(complaint)
+        (self.path / FOLLOWED).touch()
+
     def _offers_filter(self) -> bool:
         """Whether the server says that it can leave out contents (gitprotocol-v2, `filter`).
 
@@ -281,6 +337,21 @@ def configured(config: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
+def _place(url: str, workspace: Workspace, settings: Settings, base: Path | None) -> dict[str, Any]:
+    """What makes the mirror of a URL, be it there or not."""
+    place = settings.mirrors.git.get(url, url)
+    if _is_path(place):
+        path = _git_folder((base or Path()) / place.removeprefix("file://"))
+        return {"path": path, "url": "", "cache": workspace.root}
+    return {
+        "path": workspace.mirrors / _name(url),
+        "url": place,
+        "proxy": Proxy.of(settings),
+        "cache": workspace.root,
+        "offline": settings.offline,
+    }
+
+
 def _is_path(place: str) -> bool:
     """Whether git would read it as a path: no scheme, and no colon before the first slash (git-fetch(1))."""
     return place.startswith("file://") or not re.match(r"[^/]*:", place)
@@ -309,3 +380,9 @@ def _name(url: str) -> str:
 
 def _no_commit(commit: str, where: str, *, hint: str) -> TreeError:
     return TreeError(f"commit {commit} is not in {where}", hint=hint)
+
+
+def _no_branch(branch: str, where: str) -> TreeError:
+    return TreeError(
+        f"{where} has no branch {branch}", hint="see `base` of the project in patches/upstream.toml"
+    )

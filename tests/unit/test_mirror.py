@@ -247,6 +247,36 @@ def test_a_path_without_repository_is_refused(
         Mirror.ensure(str(tmp_path), NOWHERE, workspace=workspace, settings=settings)
 
 
+def test_a_branch_is_followed_with_its_tags(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url, branch = f"{server.url}/thing", origin.git("branch", "--show-current")
+    first = head(origin)
+    assert Mirror.follow(url, branch, workspace=workspace, settings=settings)[1] == first
+    origin.commit(a="three\n")
+    origin.git("tag", "v1")
+    offline = settings.model_copy(update={"offline": True})
+    assert Mirror.follow(url, branch, workspace=workspace, settings=offline)[1] == first
+    mirror, commit = Mirror.follow(url, branch, workspace=workspace, settings=settings)
+    assert commit == head(origin)
+    assert mirror.git("rev-parse", "v1^{commit}").text == commit
+    assert mirror.fetched
+    with pytest.raises(TreeError, match=r"/thing has no branch trunk"):
+        Mirror.follow(url, "trunk", workspace=workspace, settings=settings)
+
+
+def test_of_somebodys_clone_what_was_fetched_is_followed(
+    origin: Repository, workspace: Workspace, tmp_path: Path
+) -> None:
+    clone, branch = tmp_path / "clone", origin.git("branch", "--show-current")
+    run(["git", "clone", "--quiet", origin.path, clone])
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+    run(["git", *who, "commit", "--quiet", "--allow-empty", "--message=My own"], cwd=clone)
+    settings = Settings(mirrors=Mirrors(git={"https://git.example/thing.git": str(clone)}))
+    found = Mirror.follow("https://git.example/thing.git", branch, workspace=workspace, settings=settings)
+    assert found[1] == head(origin)
+
+
 def test_a_snapshot_without_a_server_is_not_written_to(origin: Repository, tmp_path: Path) -> None:
     folder = tmp_path / "snapshot.git"
     run(["git", "-C", origin.path, "config", "uploadpack.allowFilter", "true"])

@@ -28,6 +28,7 @@ COMMANDS = {
     ),
     "sbom": ("sbom", "The jars in packages: show, find, diff."),
     "source": ("source", "Component sources: fetch, verify, pin."),
+    "upstream": ("upstream", "Hand patches over to upstream: prepare, submit."),
     "verify": ("verify", "Check a release's packages and write the verdict."),
 }
 """Command -> module of this package, and its help in one line: `--help` imports none of them."""
@@ -60,7 +61,8 @@ def cli(context: click.Context, settings: Path | None, project: Path | None, *, 
     Example: bigtop-builder plan 3.5.0 -c zookeeper
 
     Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 3 environment missing, 4 tree, 5 source,
-    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing, 129, 130 or 143 interrupted.
+    6 image, 7 build, 8 verification could not run, 9 signing, 10 publishing, 11 upstream,
+    129, 130 or 143 interrupted.
 
     Recipes, patches and the repository's definition are the project's: --project names it. A line on stderr says
     which one is taken when it is neither named so nor this folder or a parent.

@@ -52,17 +52,22 @@ class Token:
         """A text of others without the token, should they have repeated it."""
         return text.replace(self.secret, "***")
 
+    def git_config(self, url: str) -> dict[str, str]:
+        """Configuration by which git sends the token to one URL and what is below it (git-config(1), http)."""
+        login = base64.b64encode(f"x-access-token:{self.secret}".encode()).decode()
+        return {f"http.{url}.extraHeader": f"Authorization: Basic {login}"}
+
     def git_environment(self, url: str) -> dict[str, str]:
         """Variables by which git sends the token to one URL and what is below it (git-config(1), GIT_CONFIG_COUNT).
 
         It is in no argument and no file. What the variables hold already stays.
         """
         first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        login = base64.b64encode(f"x-access-token:{self.secret}".encode()).decode()
+        ((key, value),) = self.git_config(url).items()
         return {
             "GIT_CONFIG_COUNT": str(first + 1),
-            f"GIT_CONFIG_KEY_{first}": f"http.{url}.extraHeader",
-            f"GIT_CONFIG_VALUE_{first}": f"Authorization: Basic {login}",
+            f"GIT_CONFIG_KEY_{first}": key,
+            f"GIT_CONFIG_VALUE_{first}": value,
             "GIT_TERMINAL_PROMPT": "0",
         }
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A patch of the queue that is to go upstream: which diff it is, and what is said of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from bigtop_builder.errors import InputError
+from bigtop_builder.patches.mail import Mail, read_mail
+from bigtop_builder.patches.queue import FACTS, Entry, Patch, release_order
+from bigtop_builder.run import run
+from bigtop_builder.templates import names_in
+from bigtop_builder.upkeep.recipes import recipes_of
+from bigtop_builder.upstreaming.forms import branch_of, statement_of
+from bigtop_builder.upstreaming.projects import UpstreamProject
+from bigtop_builder.upstreaming.statement import Statement
+from bigtop_builder.workspace import Project
+
+MISSING: Final = {
+    "tested": "tested: how it was tested",
+    "why": "why: what it is needed for",
+    "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
+}
+"""What is to be written, by fact."""
+
+
+def patch_for(entry: Entry, release: str, project: Project) -> Patch:
+    """The patch as it is for a release; else for the newest that lists it, or that it has a diff for.
+
+    Raises:
+        InputError: No diff is for that release.
+    """
+    if release:
+        return entry.at(release)
+    recipes = [recipe for recipe, _ in recipes_of(project) if entry.diff_for(recipe.release)]
+    listing = [recipe for recipe in recipes if entry.id in recipe.patches]
+    newest = max((one.release for one in listing or recipes), key=release_order, default="")
+    if newest:
+        return entry.at(newest)
+    last = entry.diffs[-1]
+    return Patch(id=entry.id, path=last.path, diff=last.data, facts=entry.facts)
+
+
+def mail_for(patch: Patch) -> Mail:
+    """The mail of a patch.
+
+    Raises:
+        InputError: It is malformed, or names no author: upstream takes nobody's work.
+    """
+    mail = read_mail(patch.diff, source=str(patch.path))
+    if not mail.email:
+        raise InputError(
+            f"{patch.id}: {patch.path} names no author", hint="write the line From: NAME <ADDRESS> into it"
+        )
+    return mail
+
+
+def said_of(project: UpstreamProject, patch: Patch, mail: Mail) -> Statement:
+    """What is said of a patch upstream.
+
+    Raises:
+        InputError: It has no ticket or one of another project, or lacks what the project asks for: whether generative
+            AI was used, and what the steps on the ticket name.
+    """
+    facts = patch.facts
+    statement = statement_of(project, mail, facts, tested=facts.tested, user_facing=facts.user_facing)
+    asked = {name for step in project.steps for name in names_in(step)} & {"tested", "why"}
+    asked |= {"ai_disclosure"} if project.ai_trailer else set()
+    if missing := sorted(name for name in asked if not statement.values[name]):
+        raise InputError(
+            f"{', '.join(missing)} {'are' if missing[1:] else 'is'} empty, and {project.place.name} asks for that",
+            hint="; ".join(MISSING[name] for name in missing),
+        )
+    return statement
+
+
+@contextmanager
+def naming(patch: Patch) -> Iterator[None]:
+    """Let an error of a patch's facts name the patch and its file."""
+    try:
+        yield
+    except InputError as error:
+        file = patch.path.with_name(FACTS)
+        raise InputError(
+            f"{patch.id}: {error.brief}", details=error.details, hint=f"in {file}: {error.hint}"
+        ) from error
+
+
+def branch_for(patch: Patch, statement: Statement) -> str:
+    """The branch that it was sent on, whatever its title is by now; else a new one's name.
+
+    Raises:
+        InputError: What `patch.toml` has is no `owner:branch`.
+    """
+    recorded = patch.facts.upstream.branch
+    if not recorded:
+        return branch_of(statement)
+    owner, _, name = recorded.partition(":")
+    fit = run(["git", "check-ref-format", f"refs/heads/{name}"], check=False).returncode == 0
+    if not owner or not fit:
+        raise InputError(
+            f"branch {recorded!r} of [upstream] names no branch of an owner",
+            hint="write it as 'OWNER:BRANCH', or leave it out",
+        )
+    return name

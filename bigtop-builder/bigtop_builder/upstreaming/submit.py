@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`upstream submit`: a proposal becomes a branch of the fork and a pull request, or its next state.
+
+The same command can be run again at any time: after it was killed, it completes what it began.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.git_index import Index
+from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.facts import PatchFacts, with_facts
+from bigtop_builder.patches.queue import FACTS, load_entry
+from bigtop_builder.schema import counted
+from bigtop_builder.settings import Settings
+from bigtop_builder.upkeep.change import changing
+from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.prepare import Prepared
+from bigtop_builder.upstreaming.projects import load_projects
+from bigtop_builder.upstreaming.proposal import Kept, Proposal
+from bigtop_builder.upstreaming.sending import Sending, Submitted
+from bigtop_builder.upstreaming.token import require_token
+from bigtop_builder.workspace import Project, Workspace
+
+
+def submit(
+    prepared: Prepared,
+    *,
+    send: bool,
+    attached: bool = False,
+    despite: bool = False,
+    project: Project,
+    settings: Settings,
+) -> Submitted:
+    """Send a proposal, or say what that would do.
+
+    Args:
+        prepared: The proposal.
+        send: Do it. Else nothing is written, here or there; what is there is read all the same.
+        attached: The user has attached the patch to its ticket.
+        despite: Send it though checks found errors.
+        project: Has the queue.
+        settings: Site settings.
+
+    Raises:
+        InputError: Its state in `patch.toml` says that it is not to be sent.
+        CheckFailed: Checks found errors, or somebody else pushed, closed or merged it.
+        UpstreamError: GitHub cannot be asked, or refuses.
+    """
+    proposal = prepared.proposal
+    entry = load_entry(project.patches, proposal.patch)
+    _require_open(proposal, entry.facts)
+    if send and proposal.errors and not despite:
+        raise CheckFailed(
+            f"{proposal.patch}: {counted(len(proposal.errors), 'error')} in what upstream would get",
+            details="\n".join(map(str, proposal.errors)),
+            hint="mend them, or send it all the same with --despite-findings",
+        )
+    record = partial(_record, proposal.patch, project)
+    if attached and not proposal.by_ticket:
+        raise InputError(
+            f"{proposal.patch} is sent as a pull request: there is nothing to attach",
+            hint="leave --attached out",
+        )
+    if proposal.by_ticket:
+        return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
+    upstream = load_projects(project.patches).of(entry.target)
+    token = require_token(upstream.place.host, settings)
+    workspace = Workspace(settings.cache_dir)
+    mirror = Mirror.ensure(upstream.repository, proposal.base_commit, workspace=workspace, settings=settings)
+    with (
+        GitHub(upstream.place.host, settings=settings, token=token) as github,
+        Index.temporary(mirror, workspace.objects) as index,
+    ):
+        sending = Sending(
+            proposal=proposal,
+            facts=entry.facts,
+            upstream=upstream,
+            github=github,
+            token=token,
+            index=index,
+            kept=Kept.of(project, proposal.patch),
+            settings=settings,
+            send=send,
+            record=record,
+        )
+        if not send and proposal.errors:
+            sending.notes.append(
+                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
+                "sends nothing"
+            )
+        return sending.run()
+
+
+def _by_ticket(
+    proposal: Proposal, record: Callable[[dict[str, Any]], None], *, facts: PatchFacts, done: bool
+) -> Submitted:
+    """What a person does; once they say that they have, the ticket is where it stands."""
+    if done:
+        record({"state": "ticket", "url": proposal.ticket_url})
+    notes = () if done else ("run it with --yes --attached once the patch is attached",)
+    url = proposal.ticket_url if done or facts.upstream.state == "ticket" else ""
+    return Submitted(patch=proposal.patch, steps=proposal.steps, notes=notes, url=url, sent=done)
+
+
+def _require_open(proposal: Proposal, facts: PatchFacts) -> None:
+    """Raise unless the patch's state lets it be sent."""
+    said = {
+        "local-only": "it is to stay here",
+        "merged": f"upstream has it ({facts.upstream.commit or facts.upstream.url})",
+        "closed": "upstream does not want it",
+    }
+    if why := said.get(facts.upstream.state):
+        reason = f": {facts.upstream.why}" if facts.upstream.why else ""
+        raise InputError(
+            f"{proposal.patch} is not sent: {why}, says {FACTS}{reason}",
+            hint=f"if that has changed, write state = 'to-forward' into [upstream] of its {FACTS}",
+        )
+
+
+def _record(patch_id: str, project: Project, values: dict[str, Any]) -> None:
+    """Write keys of `[upstream]` of a patch; its comments and layout stay."""
+    with changing(project) as change:
+        file = load_entry(project.patches, patch_id).folder / FACTS
+        change.edit(file, partial(with_facts, changes={"upstream": values}))
