@@ -104,6 +104,20 @@ class Mirror:
         return mirror
 
     @classmethod
+    def find(
+        cls, url: str, commit: str, *, workspace: Workspace, settings: Settings, base: Path | None = None
+    ) -> Self | None:
+        """Return a mirror that has the commit and is on this machine, or None: nothing is fetched or made."""
+        place = settings.mirrors.git.get(url, url)
+        try:
+            found = _git_folder((base or Path()) / place.removeprefix("file://")) if _is_path(place) else None
+        except TreeError:  # it is no repository
+            return None
+        path = found or workspace.mirrors / _name(url)
+        mirror = cls(path=path, url="", cache=workspace.root)
+        return mirror if mirror._has(commit) else None
+
+    @classmethod
     def follow(cls, url: str, branch: str, *, workspace: Workspace, settings: Settings) -> tuple[Self, str]:
         """Return a mirror of `url` with the newest commit of a branch, its tags, and that commit.
 

@@ -112,7 +112,9 @@ class Pull:
     def try_merge(self) -> None:
         """What GitHub does when somebody looks: the first look finds null, later ones the result."""
         now = (self.head_sha, self.repo.tip(self.base))
-        if self.tested == now:
+        if self.tested != now:
+            self.tested, self.mergeable = now, None
+        elif self.mergeable is None:
             tree = self.repo.merged(now[1], now[0])
             self.mergeable = bool(tree)
             if tree:
@@ -120,5 +122,3 @@ class Pull:
                     tree, [now[1], now[0]], f"Merge {now[0]} into {now[1]}"
                 )
                 self.repo.git("update-ref", f"refs/pull/{self.number}/merge", self.merge_commit)
-        else:
-            self.tested, self.mergeable = now, None

@@ -269,6 +269,30 @@ def test_a_revert_is_known(
     assert search(patch, "between") == (landed, "patch-id", True, True)
 
 
+def test_a_commit_that_is_known_to_bring_a_patch_is_followed_whatever_reviewers_made_of_it(
+    upstream: Upstream, search: Search, patch: bytes
+) -> None:
+    landed = upstream.edit(f"{FIX} (#12)", (number(20), "another place altogether\n"))
+    upstream.git("tag", "1.0")
+
+    def followed() -> Landing | None:
+        search.history.include(upstream.head)
+        return Detection(search.history).follow(search.seek(patch), landed, upstream.head)
+
+    found = followed()
+    assert found
+    assert (found.commit, found.by, found.since, found.stands) == (landed, "its commit", "1.0", True)
+    back = revert(upstream, landed)
+    found = followed()
+    assert found
+    assert (found.commit, found.reverted_by) == (landed, back)
+    again = revert(upstream, back)
+    found = followed()
+    assert found
+    assert (found.commit, found.stands) == (again, True)
+    assert Detection(search.history).follow(search.seek(patch), "a" * 40, upstream.head) is None
+
+
 def test_a_revert_that_names_the_commit_on_master_counts_for_its_backport(
     upstream: Upstream, search: Search, patch: bytes
 ) -> None:

@@ -117,6 +117,24 @@ def test_a_new_commit_is_fetched_by_its_ref(
     assert mirror.git("rev-parse", "refs/fetched/rel/1.0").text == commit
 
 
+def test_what_is_on_this_machine_is_found_without_a_fetch(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    url, commit = f"{server.url}/thing", head(origin)
+    assert Mirror.find(url, commit, workspace=workspace, settings=settings) is None
+    assert Mirror.find(str(tmp_path / "none"), commit, workspace=workspace, settings=settings) is None
+    assert not settings.cache_dir.exists()
+    made = Mirror.ensure(url, commit, workspace=workspace, settings=settings)
+    asked = server.fetches
+    found = Mirror.find(url, commit, workspace=workspace, settings=settings)
+    assert found
+    assert found.path == made.path
+    newer = origin.commit(c="three\n")
+    assert Mirror.find(url, newer, workspace=workspace, settings=settings) is None
+    assert Mirror.find("thing", newer, workspace=workspace, settings=settings, base=origin.path.parent)
+    assert server.fetches == asked
+
+
 def test_a_commit_that_its_ref_has_no_more_is_found_on_another(
     server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
 ) -> None:

@@ -28,7 +28,7 @@ COMMANDS = {
     ),
     "sbom": ("sbom", "The jars in packages: show, find, diff."),
     "source": ("source", "Component sources: fetch, verify, pin."),
-    "upstream": ("upstream", "Hand patches over to upstream: prepare, submit."),
+    "upstream": ("upstream", "Patches on their way upstream: prepare, submit, sync, status."),
     "verify": ("verify", "Check a release's packages and write the verdict."),
 }
 """Command -> module of this package, and its help in one line: `--help` imports none of them."""

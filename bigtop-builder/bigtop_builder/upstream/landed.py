@@ -77,7 +77,7 @@ class Landing:
 
     commit: str
     subject: str
-    by: Literal["patch-id", "block cover", "empty merge"]
+    by: Literal["patch-id", "block cover", "empty merge", "its commit"]
     cover: float
     certain: bool
     reverted_by: str
@@ -178,6 +178,37 @@ class Detection:
                 hint="name a whole clone in mirrors.git of the settings",
             )
         return found
+
+    def follow(self, patch: Sought, commit: str, release: str) -> Landing | None:
+        """What became of a patch after a commit that is known to bring it, as that of a merged pull request.
+
+        The commit may have other content: reviewers ask for changes, and a branch of several is squashed.
+
+        Args:
+            patch: The patch.
+            commit: The commit, 40 hex digits.
+            release: Commit of the release.
+
+        Returns:
+            None if the release does not have the commit.
+        """
+        history = self._history.release(release)
+        known = self._history.number(commit)
+        if known is None or known not in history:
+            return None
+        number, reverted, undone = self._last({known: 1.0}, {known}, patch, history)
+        entry = self._history.entry(number)
+        return Landing(
+            commit=entry.commit,
+            subject=entry.subject,
+            by="its commit",
+            cover=1.0,
+            certain=True,
+            reverted_by=self._commit(reverted),
+            undone_by=self._commit(undone),
+            gone=False,
+            since=entry.since,
+        )
 
     def hints(self, patch: Sought, release: str) -> tuple[Hint, ...]:
         """Commits of a release that name the patch's ticket or have its subject, the newest first."""

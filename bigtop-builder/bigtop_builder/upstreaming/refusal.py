@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from bigtop_builder.errors import UpstreamError
+from bigtop_builder.upstreaming.rest import NoAnswers
 from bigtop_builder.upstreaming.token import MANUAL, Token
 
 
@@ -33,7 +34,7 @@ def refusal(answer: httpx.Response, *, what: str, host: str, token: Token | None
     origin = f"the token from {token.origin}" if token else "a request without a token"
     if status == httpx.codes.UNAUTHORIZED:
         hint = f"it has expired or was revoked: make another; {MANUAL}" if token else MANUAL
-        return UpstreamError(f"{host} does not take {origin}: {said}", details=f"for {what}", hint=hint)
+        return NoAnswers(f"{host} does not take {origin}: {said}", details=f"for {what}", hint=hint)
     if status in {httpx.codes.FORBIDDEN, httpx.codes.UNAVAILABLE_FOR_LEGAL_REASONS}:
         details = f"it was asked with {origin}{_scopes(answer)}"
         return UpstreamError(brief, details=details, hint=_missing_right(answer))

@@ -33,6 +33,10 @@ NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, 
 REACH: Final = "see that this machine reaches the host, or name a proxy in the settings"
 
 
+class NoAnswers(UpstreamError):  # to the client, not to one question
+    """The host answers nothing of this client's now: it cannot be reached, or takes no more requests, or no token."""
+
+
 class _Failed(Exception):  # no error yet: the next attempt may do
     """This attempt failed.
 
@@ -152,7 +156,8 @@ class Rest:
 
     @staticmethod
     def _given_up(url: str, faults: list[_Failed]) -> UpstreamError:
-        return UpstreamError(f"{shown(url)} does not answer", details=_told(faults), hint=REACH)
+        kind = UpstreamError if any(fault.sent for fault in faults) else NoAnswers
+        return kind(f"{shown(url)} does not answer", details=_told(faults), hint=REACH)
 
 
 def pause_of(answer: httpx.Response) -> float | None:
@@ -182,7 +187,7 @@ def _too_many(answer: httpx.Response, pause: float, patience: float) -> Upstream
     until = datetime.fromtimestamp(_now(answer).timestamp() + pause, UTC)
     named = answer.headers.get("X-RateLimit-Limit", "")
     limit = f"; its limit is {named} an hour" if named else ""
-    return UpstreamError(
+    return NoAnswers(
         f"{answer.url.host} takes no more requests until {until:%Y-%m-%d %H:%M:%S} UTC{limit}",
         details=f"that is in {pause:.0f} s, and github_wait allows {patience:.0f}",
         hint="run the same command after that"
