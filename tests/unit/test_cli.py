@@ -218,6 +218,15 @@ def test_a_suite_that_the_repository_has_not_is_refused_before_anything_is_built
     assert not (project.root / "build").exists()
 
 
+def test_smokes_of_a_recipe_that_has_none_are_refused_before_anything_is_built(
+    call: Call, project: Project
+) -> None:
+    done = call("verify", "1.0.0", "--smoke")
+    assert done.status == 2
+    assert "1.0.0.toml has no [[smoke]], so there is nothing to run" in done.err
+    assert not list((project.root / "build").glob("**/*.deb"))
+
+
 def test_a_plan_as_json_is_json_alone(call: Call) -> None:
     value = json.loads(call("plan", "1.0.0", "--json").out)
     assert (value["release"], value["target"]) == ("1.0.0", "deb12")

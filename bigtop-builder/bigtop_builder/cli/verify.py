@@ -11,7 +11,7 @@ from bigtop_builder.cli.build import building_options
 from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
 from bigtop_builder.cli.place import repo_option
 from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_output, surveyed
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.place import Place
 from bigtop_builder.release import verify_release
 from bigtop_builder.schema import counted
@@ -75,6 +75,11 @@ def verify(
     previous = archive_with(context, suite, folder).packages_of(suite, copies_of(context)) if suite else []
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)
+    if smoke and not road.recipe.smoke:
+        raise InputError(
+            f"--smoke: {road.path} has no [[smoke]], so there is nothing to run",
+            hint="leave --smoke out, or write one: recipes/3.0.1-git.toml and docs/formats.md show how",
+        )
     manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
         made = build_release(road, road.plan(components), place, manner)
