@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from keepers_desk import Desk
 
@@ -76,7 +77,10 @@ def moto() -> Iterator[int]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
     server.start()
-    yield server.get_host_and_port()[1]
+    port = server.get_host_and_port()[1]
+    # What moto keeps outlives its server: another module may have left a repository.
+    httpx.post(f"http://127.0.0.1:{port}/moto-api/reset").raise_for_status()
+    yield port
     server.stop()
 
 
