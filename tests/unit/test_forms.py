@@ -104,7 +104,7 @@ def test_sparks_components_are_those_of_the_subject_or_of_the_paths() -> None:
 
 
 def test_a_statement_is_made_of_mail_and_facts() -> None:
-    statement = statement_of(project("bigtop"), MAIL, facts(ai_disclosure="No"), tested="By hand")
+    statement = statement_of(project("bigtop"), MAIL, facts(ai_disclosure="No", tested="By hand"))
     assert statement == Statement(
         ticket="BIGTOP-1",
         ticket_url="https://issues.apache.org/jira/browse/BIGTOP-1",

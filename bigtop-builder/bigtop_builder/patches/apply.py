@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Final, Literal
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
@@ -29,6 +29,8 @@ from bigtop_builder.patches.refusal import Refusal, difference
 from bigtop_builder.patches.strictness import context_of, refusals_of_patch
 
 State = Literal["clean", "offset", "conflict"]
+APPLIES: Final = frozenset({"clean", "offset"})
+"""States of a patch that can be applied as it is."""
 Place = tuple[int, int]
 """A hunk: number of the file in the diff from 0, and number of the hunk in it from 1."""
 

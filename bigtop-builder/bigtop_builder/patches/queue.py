@@ -114,6 +114,10 @@ class Entry(Named):
                 hint=f"write {self.folder / f'{release}.patch'} or {self.folder / DEFAULT}; "
                 f"bigtop-builder patch rebase --onto {release} makes it from another",
             )
+        return self.form(diff)
+
+    def form(self, diff: Diff) -> Patch:
+        """The patch with one of its diffs."""
         return Patch(id=self.id, path=diff.path, diff=diff.data, facts=self.facts)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from bigtop_builder.errors import BuilderError, InputError
 from bigtop_builder.git_index import Merge
+from bigtop_builder.patches.apply import APPLIES
 from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.listed import (
     in_order,
@@ -66,7 +67,7 @@ class Move:
     @property
     def fits(self) -> bool:
         """Whether the patch applies as it is."""
-        return self.outcome in {"clean", "offset"}
+        return self.outcome in APPLIES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
-from bigtop_builder.patches.apply import touched
+from bigtop_builder.patches.apply import APPLIES, touched
 from bigtop_builder.patches.component import shapes_series
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.naming import target_of
@@ -356,7 +356,7 @@ def _misorders(
     """What is wrong with the order of patches to components, but where the release's tree cannot be made."""
     doubtful, broken = set[str](), set[str]()
     for cell in cells:
-        if cell.listed and cell.state not in {"clean", "offset"}:
+        if cell.listed and cell.state not in APPLIES:
             doubtful.add(cell.release)
             if cell.found and target_of(cell.patch) == TREE:
                 broken.add(cell.release)

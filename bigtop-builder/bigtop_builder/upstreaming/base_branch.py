@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from bigtop_builder.errors import InputError, TreeError
+from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.apply import fits, touched
+from bigtop_builder.patches.apply import APPLIES, fits, touched
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Entry, Patch
 from bigtop_builder.settings import Settings
@@ -20,7 +20,6 @@ from bigtop_builder.upstream.tags import CANDIDATE
 from bigtop_builder.upstreaming.outcome import SHORT, OnBase
 from bigtop_builder.workspace import Workspace
 
-APPLIES: Final = frozenset({"clean", "offset"})
 ABBREVIATED: Final = re.compile(r"[0-9a-f]{7,39}")
 
 
@@ -153,10 +152,7 @@ def _on_base(landing: Landing, *, by: str, remark: str = "") -> OnBase:
 
 def _diffs(entry: Entry) -> list[Patch]:
     """A patch in all its forms, that for the newest releases first."""
-    rows = [Patch(id=entry.id, path=one.path, diff=one.data, facts=entry.facts) for one in entry.diffs]
-    if not rows:
-        raise InputError(f"patch {entry.id!r} has no diff", hint=f"write {entry.folder}/default.patch")
-    return rows[::-1]
+    return [entry.form(diff) for diff in reversed(entry.diffs)]
 
 
 def _weight(found: OnBase | TreeError) -> int:

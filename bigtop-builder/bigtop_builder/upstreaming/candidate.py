@@ -37,8 +37,7 @@ def patch_for(entry: Entry, release: str, project: Project) -> Patch:
     newest = max((one.release for one in listing or recipes), key=release_order, default="")
     if newest:
         return entry.at(newest)
-    last = entry.diffs[-1]
-    return Patch(id=entry.id, path=last.path, diff=last.data, facts=entry.facts)
+    return entry.form(entry.diffs[-1])
 
 
 def mail_for(patch: Patch) -> Mail:
@@ -63,7 +62,7 @@ def said_of(project: UpstreamProject, patch: Patch, mail: Mail) -> Statement:
             AI was used, and what the steps on the ticket name.
     """
     facts = patch.facts
-    statement = statement_of(project, mail, facts, tested=facts.tested, user_facing=facts.user_facing)
+    statement = statement_of(project, mail, facts)
     asked = {name for step in project.steps for name in names_in(step)} & {"tested", "why"}
     asked |= {"ai_disclosure"} if project.ai_trailer else set()
     if missing := sorted(name for name in asked if not statement.values[name]):

@@ -35,17 +35,13 @@ KEPT: Final = frozenset(
 """Trailers that mean something upstream. Others are of the queue, or of the site, and do not leave it."""
 
 
-def statement_of(
-    project: UpstreamProject, mail: Mail, facts: PatchFacts, *, tested: str = "", user_facing: str = ""
-) -> Statement:
+def statement_of(project: UpstreamProject, mail: Mail, facts: PatchFacts) -> Statement:
     """What is said of a patch upstream.
 
     Args:
         project: Where it goes.
         mail: The patch as the queue keeps it.
         facts: Its `patch.toml`.
-        tested: How it was tested.
-        user_facing: What users see change; empty if they see nothing.
 
     Raises:
         InputError: It has no ticket, or one of another project.
@@ -56,8 +52,8 @@ def statement_of(
         title=bare_title(mail.subject) or facts.title,
         message=mail.body,
         why=facts.why,
-        tested=tested,
-        user_facing=user_facing,
+        tested=facts.tested,
+        user_facing=facts.user_facing,
         ai_disclosure=facts.ai_disclosure,
     )
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from bigtop_builder.errors import CheckFailed, TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.apply import APPLIES
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.settings import Settings
@@ -86,7 +87,7 @@ def rebased(base: Base, patch: Patch, settings: Settings) -> Rebased:
     """
     past = _past(base, patch, settings)
     done = carry(base.index, patch, base.commit, name=base.name)
-    applies = done.outcome in {"clean", "offset"}
+    applies = done.outcome in APPLIES
     if past.proof and not applies:
         since = f", which {past.proof.since} has" if past.proof.since else ""
         raise _is_there(

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.apply import APPLIES
 from bigtop_builder.patches.facts import TREE, Upstream
 from bigtop_builder.patches.queue import Entry, load_entry, release_order
 from bigtop_builder.recipe import Recipe
@@ -27,19 +28,8 @@ Standing = Literal[
     "closed",
     "local only",
 ]
-ORDER: Final[tuple[Standing, ...]] = (
-    "changes requested",
-    "can be dropped",
-    "to forward",
-    "ticket",
-    "approved",
-    "PR open",
-    "merged",
-    "closed",
-    "local only",
-)
+ORDER: Final[tuple[Standing, ...]] = get_args(Standing)
 """What asks for action of ours comes first, then what waits for others, then what is done."""
-APPLIES: Final = frozenset({"clean", "offset"})
 
 
 @dataclass(frozen=True, kw_only=True)
