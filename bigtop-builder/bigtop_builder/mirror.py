@@ -13,7 +13,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -97,9 +98,7 @@ class Mirror:
         if not mirror.url and not mirror._has(commit):
             raise _no_commit(commit, str(mirror.path), hint=f"git -C {mirror.path} fetch, or see the recipe")
         if not mirror._has(commit):
-            workspace.locks.mkdir(parents=True, exist_ok=True)
-            with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
-                mirror._clone()
+            with mirror._cloned(workspace):
                 mirror._bring(commit, ref)
         return mirror
 
@@ -134,9 +133,7 @@ class Mirror:
         """
         mirror = cls(**_place(url, workspace, settings, None))
         if mirror.url:
-            workspace.locks.mkdir(parents=True, exist_ok=True)
-            with FileLock(workspace.locks / f"mirror-{mirror.path.name}.lock"):
-                mirror._clone()
+            with mirror._cloned(workspace):
                 if not settings.offline:
                     mirror._bring_branch(branch)
         if commit := mirror.find_branch(branch):
@@ -264,6 +261,14 @@ class Mirror:
             "cat-file", "-e", f"{commit}^{{commit}}", env={"GIT_NO_LAZY_FETCH": "1"}, check=False
         )
         return done.returncode == 0
+
+    @contextmanager
+    def _cloned(self, workspace: Workspace) -> Iterator[None]:
+        """Keep other runs from the clone, which is made first if it is not there."""
+        workspace.locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(workspace.locks / f"mirror-{self.path.name}.lock"):
+            self._clone()
+            yield
 
     def _clone(self) -> None:
         """Clone, unless that was done; what a clone that was cut off left behind is removed."""
