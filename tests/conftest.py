@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that many tests share: the miniature Bigtop as a project, and a site of the test's own."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -26,6 +28,15 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("all", max_examples=500, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("all" if os.environ.get("BIGTOP_FAULTS") == "all" else "sample")
+
+
+@pytest.fixture(autouse=True)
+def _story_as_it_was() -> Iterator[None]:
+    """A command sets up logging for its process, to the stderr that a test lends it: no other test inherits it."""
+    story = logging.getLogger("bigtop_builder")
+    before = story.handlers[:], story.level, story.propagate
+    yield
+    story.handlers[:], story.level, story.propagate = before
 
 
 @pytest.fixture

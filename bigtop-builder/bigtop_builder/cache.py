@@ -136,8 +136,8 @@ class ResultCache(LocalResults):
                         "%s: %s has another build of it; this machine keeps its own", told, depot.name
                     )
                 return
-        log.info("%s: to %s, which was away when it was built", told, depot.name)
         self._share(depot, self.folder(result.step, result.stamp), result)
+        log.info("%s: to %s, which was away when it was built", told, depot.name)
 
     def _asked(self, ask: Callable[[Depot], Answer]) -> Answer | None:
         """What a depot answers; None where there is none. One that fails is told once, and not asked again."""

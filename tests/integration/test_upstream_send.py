@@ -2,7 +2,6 @@
 """Patches on their way upstream: what is prepared, what is sent to a GitHub, and what is refused."""
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -189,8 +188,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @pytest.fixture
 def desk(site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Desk]:
-    story = logging.getLogger("bigtop_builder")
-    before = story.handlers[:], story.level, story.propagate
     desk = Desk(tmp_path, site)
     source = tmp_path / "queue/bigtop"
     desk.patch(MINE, source, "rel/1.0.0", {"build.gradle": numbered((10, "ten"))}, "BIGTOP-4032", "Say ten")
@@ -200,7 +197,6 @@ def desk(site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterat
     }
     desk.patch(KEEP, tmp_path / "hadoop", "HEAD", keep, "HDFS-7", "Keep it")
     yield desk
-    story.handlers[:], story.level, story.propagate = before
     assert desk.secret not in caplog.text
     kept = [*(tmp_path / "cache").rglob("*"), *desk.project.root.rglob("*")]
     assert not [file for file in kept if file.is_file() and desk.secret.encode() in file.read_bytes()]

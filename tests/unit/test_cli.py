@@ -2,7 +2,6 @@
 """The command line as a shell sees it: exit codes, the answer on stdout, the story and errors on stderr."""
 
 import json
-import logging
 import os
 import sys
 import tomllib
@@ -39,7 +38,7 @@ Call = Callable[..., Said]
 @pytest.fixture
 def call(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Call]:
+) -> Call:
     """Call the program on the miniature project, at a site of its own."""
     for name, value in {
         "HOME": str(tmp_path / "home"),
@@ -60,10 +59,7 @@ def call(
             return Said(status=int(end.code or 0), out=said.out, err=said.err)
         raise AssertionError("main() came back")
 
-    story = logging.getLogger("bigtop_builder")
-    before = story.handlers[:], story.level, story.propagate
-    yield invoke
-    story.handlers[:], story.level, story.propagate = before
+    return invoke
 
 
 def edit(project: Project, old: str, new: str) -> Path:

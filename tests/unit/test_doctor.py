@@ -2,10 +2,9 @@
 """`doctor` looks at keys, definition and git repositories: one line each, whatever is wrong with them."""
 
 import json
-import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,7 +32,7 @@ Look = Callable[[], dict[str, tuple[str, str]]]
 @pytest.fixture
 def look(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Look]:
+) -> Look:
     """Call doctor at a site of its own; what it looked at -> state and way out."""
     for name, value in {
         "HOME": str(tmp_path / "home"),
@@ -53,10 +52,7 @@ def look(
         assert all(row["way out"] for row in rows if not row["state"].startswith("there"))
         return {row["what"]: (row["state"], row["way out"]) for row in rows}
 
-    story = logging.getLogger("bigtop_builder")
-    before = story.handlers[:], story.level, story.propagate
-    yield ask
-    story.handlers[:], story.level, story.propagate = before
+    return ask
 
 
 def define(project: Project, *keys: str) -> Path:

@@ -2,10 +2,9 @@
 """Lint says what is wrong with a patch before anyone applies it: each finding with its file, line and way out."""
 
 import json
-import logging
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -405,15 +404,6 @@ def test_oozies_checks_of_lines_are_made_for_oozie(queue: Queue) -> None:
         "it touches no test, which Oozie's check refuses"
     ]
     assert queue.lint("hive/lines") == ()
-
-
-@pytest.fixture(autouse=True)
-def _story_as_it_was() -> Iterator[None]:
-    """The command sets up logging to the stderr that click's runner lends it."""
-    story = logging.getLogger("bigtop_builder")
-    before = story.handlers[:], story.level, story.propagate
-    yield
-    story.handlers[:], story.level, story.propagate = before
 
 
 def call(project: Project, *words: str) -> Result:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of the queue as they are typed: what they refuse, and what they say."""
 
-import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,10 +34,8 @@ def clone(small: Project, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def say(small: Project, tmp_path: Path) -> Iterator[Say]:
+def say(small: Project, tmp_path: Path) -> Say:
     """Type a `patch` command; what it prints, or raises."""
-    story = logging.getLogger("bigtop_builder")
-    before = story.handlers[:], story.level, story.propagate
     settings = tmp_path / "settings.toml"
     settings.write_text(f'cache_dir = "{tmp_path / "cache"}"\n')
 
@@ -49,8 +46,7 @@ def say(small: Project, tmp_path: Path) -> Iterator[Say]:
             raise done.exception
         return done.stdout
 
-    yield invoke
-    story.handlers[:], story.level, story.propagate = before
+    return invoke
 
 
 def refused(say: Say, *words: str | Path) -> BuilderError:
