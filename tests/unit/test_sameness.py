@@ -43,25 +43,37 @@ def test_of_a_jar_the_entries_that_differ_are_named(tmp_path: Path) -> None:
     )
 
 
-def timed(year: int, entries: int) -> bytes:
+def timed(year: int, entries: int, content: bytes = b"") -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for number in range(entries):
-            archive.writestr(zipfile.ZipInfo(f"{number:02}.class", (year, 1, 1, 0, 0, 0)), b"")
+            archive.writestr(zipfile.ZipInfo(f"{number:02}.class", (year, 1, 1, 0, 0, 0)), content)
+        archive.writestr(zipfile.ZipInfo("Same.class", (year, 1, 1, 0, 0, 0)), b"")
     return made.getvalue()
 
 
-def test_a_jar_of_another_day_differs_in_times_and_not_all_are_told(tmp_path: Path) -> None:
-    for side, year in (("first", 2020), ("second", 2021)):
+@pytest.mark.parametrize(
+    ("contents", "told"),
+    [
+        ((b"", b""), f"(time of {SHOWN + 4} files)"),
+        (
+            (b"a", b"b"),
+            f"(time of 1 file, {', '.join(f'{number:02}.class' for number in range(SHOWN - 1))}, and 4 more)",
+        ),
+    ],
+)
+def test_of_a_jar_of_another_day_times_are_counted_and_not_all_contents_named(
+    tmp_path: Path, contents: tuple[bytes, bytes], told: str
+) -> None:
+    for side, year, content in zip(("first", "second"), (2020, 2021), contents, strict=True):
         (tmp_path / side).mkdir()
-        package(tmp_path / side, {"usr/a.jar": timed(year, SHOWN + 3)})
+        package(tmp_path / side, {"usr/a.jar": timed(year, SHOWN + 3, content)})
     (found,) = [
         line
         for line in differences(*(next((tmp_path / side).glob("*.deb")) for side in ("first", "second")))
         if "usr/a.jar" in line
     ]
-    assert found.startswith("data: usr/a.jar: content (time of 00.class, ")
-    assert found.endswith("and 3 more)")
+    assert found == f"data: usr/a.jar: content {told}"
 
 
 def test_a_jar_that_is_none_differs_all_the_same(tmp_path: Path) -> None:

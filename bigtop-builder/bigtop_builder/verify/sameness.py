@@ -14,6 +14,7 @@ from bigtop_builder.artifact import HEADER, MAGIC, frame
 from bigtop_builder.expand import Window, allowance, expand
 from bigtop_builder.result import sha256_of
 from bigtop_builder.sbom.fingerprint import BROKEN
+from bigtop_builder.schema import counted
 from bigtop_builder.tarball import Entry, Tarball
 
 ARCHIVES = (".jar", ".war", ".ear", ".zip")
@@ -111,12 +112,11 @@ def _in_jars(first: Path, second: Path, names: Collection[str]) -> Mapping[str, 
 
 
 def _in_jar(one: Mapping[str, tuple[object, ...]], other: Mapping[str, tuple[object, ...]]) -> list[str]:
-    lines = [f"{name} only in one" for name in sorted(one.keys() ^ other.keys())]
-    for name in sorted(one.keys() & other.keys()):
-        if one[name][0] != other[name][0]:
-            lines.append(name)
-        elif one[name] != other[name]:
-            lines.append(f"time of {name}")
+    """Names that one lacks and those of other content; all whose time alone differs are one line."""
+    unlike = sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
+    content = [name for name in unlike if one[name][0] != other[name][0]]
+    times = [f"time of {counted(late, 'file')}"] if (late := len(unlike) - len(content)) else []
+    lines = [*times, *(f"{name} only in one" for name in sorted(one.keys() ^ other.keys())), *content]
     return lines or ["its entries' order or packing"]
 
 

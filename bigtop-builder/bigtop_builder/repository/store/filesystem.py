@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bigtop_builder.cores import MANY, on_all_cores
+from bigtop_builder.cores import MANY, cores, on_all_cores
 from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.store import Alias, Content, Held, Listed, Present, Staged
@@ -149,7 +149,8 @@ class FilesystemStore:
                     Copying(path=path, to=self._temporary(), place=f"{self.root}/{place}", sync=self._sync)
                     for place, path in files.items()
                 ]
-                found = on_all_cores(stage, copies)
+                # who waits for the disk hashes nothing: others do, meanwhile
+                found = on_all_cores(stage, copies, jobs=2 * cores() if self._sync else None)
             except BaseException:
                 self._empty()
                 raise
