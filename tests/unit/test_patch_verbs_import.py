@@ -184,7 +184,7 @@ def test_another_queue_comes_with_its_facts_and_ranges(small: Project, folder: P
     other = small_project(tmp_path / "other")
     done = bring(read_source(small.root, ""), given=Given(), releases=("2.0.0",), project=other)
     assert [one.id for one in done.patches] == NAMES
-    assert not any(one.bare for one in done.patches), "their facts came along"
+    assert not any(one.lacking for one in done.patches), "their facts came along"
     entry = load_entry(other.patches, NAMES[0])
     assert entry.facts.why == "theirs"
     assert len(entry.diffs) == 2

@@ -27,7 +27,7 @@ from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
-GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "ai")
+GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "tested", "ai")
 """Facts that there is an option for."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,6 +50,7 @@ def facts_options(command: Command) -> Command:
 
     decorated: Any = gathered
     for option in (
+        click.option("--tested", default="", help="How it was tested, as upstream's forms ask."),
         click.option("--ai", default="", help="Whether generative AI was used, as upstream's forms ask."),
         click.option("--state-why", default="", help="Reason of a state local-only or closed."),
         click.option(
@@ -247,7 +248,7 @@ def _named(read: list[Read], name: str) -> list[Read]:
 def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
-    if ids := [one.id for one in done.patches if one.bare]:
+    if ids := [one.id for one in done.patches if one.lacking]:
         words = ids if len(ids) <= SHOWN else targets_of(ids)
         lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {
