@@ -16,7 +16,7 @@ from patch_repository import Repository
 from bigtop_builder.cli.patch_lint import lint as lint_command
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.dep3 import trailers_of
-from bigtop_builder.patches.facts import PatchFacts
+from bigtop_builder.patches.facts import PatchFacts, with_facts
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.mail import Mail, read_mail, write_mail
@@ -181,6 +181,15 @@ def test_a_malformed_header_is_found_with_its_line(queue: Queue) -> None:
         "header",
         "malformed header: 'nonsense'",
     )
+
+
+def test_trailers_that_tell_of_upstream_may_follow_later_what_submit_and_sync_write(queue: Queue) -> None:
+    facts = queue.put("bigtop/count").with_name("patch.toml")
+    facts.write_text(with_facts(facts.read_text(), {"upstream": {"state": "merged", "commit": "1" * 40}}))
+    found = queue.lint("bigtop/count")
+    assert {(one.rule, one.level) for one in found} == {("trailers", "note")}
+    assert {one.text.split("`")[1] for one in found} == {"Origin", "Forwarded", "Applied-Upstream"}
+    assert all("patch refresh writes it anew" in one.hint for one in found)
 
 
 def test_a_mail_that_disagrees_with_the_facts_is_found(queue: Queue) -> None:

@@ -20,6 +20,9 @@ from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
 REWRITE = "patch refresh writes it anew"
+FOLLOWING = {"Origin", "Forwarded", "Applied-Upstream"}
+"""Trailers that tell of `[upstream]`. `upstream submit` and `sync` write that alone: with the diff rewritten too,
+evidence would be stale and components built again whenever a pull request changes."""
 
 __all__ = ["Finding", "lint"]
 
@@ -161,7 +164,8 @@ def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding
         if name in DEP3 and mail.trailer(name) != value:
             there = f"is {mail.trailer(name)!r}" if mail.trailer(name) else "is missing"
             text = f"trailer `{name}` {there}, and would be {value!r} after {FACTS}"
-            yield say(_line_of(data, name.encode() + b":"), "trailers", text, f"{FACTS} counts: {REWRITE}")
+            line, level = _line_of(data, name.encode() + b":"), "note" if name in FOLLOWING else "error"
+            yield say(line, "trailers", text, f"{FACTS} counts: {REWRITE}", level)
 
 
 def _bytes(data: bytes, files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:
