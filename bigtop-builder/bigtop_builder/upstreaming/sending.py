@@ -213,7 +213,8 @@ class Sending:
         )
 
     def _step(self, text: str) -> None:
-        log.info("%s: %s%s", self.proposal.patch, "" if self.send else "would ", text)
+        if self.send:
+            log.info("%s: %s", self.proposal.patch, text)
         self.steps.append(text)
 
 
