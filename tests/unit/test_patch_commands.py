@@ -14,23 +14,9 @@ from bigtop_builder.patches.queue import known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project, find_project
-from small_queue import ADA, commit_all, git, numbered, small_project
+from small_queue import ADA, commit_all, git, numbered
 
 Say = Callable[..., str]
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Project:
-    """Two releases and no patch."""
-    return small_project(tmp_path / "small")
-
-
-@pytest.fixture
-def clone(small: Project, tmp_path: Path) -> Path:
-    """A clone of release 1.0.0."""
-    clone = tmp_path / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", small.root / "bigtop", clone], env=ADA)
-    return clone
 
 
 @pytest.fixture

@@ -25,16 +25,14 @@ from bigtop_builder.upkeep.foreign import read_changes, read_commits
 from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.refresh import refresh
 from bigtop_builder.workspace import Project
-from small_queue import ADA, OLD, commit_all, git, numbered, small_project
+from small_queue import OLD, clone_of, commit_all, git, numbered, small_project
 
 
 @pytest.fixture(scope="module")
 def mould(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`small`: two releases and no patch; `clone`: a clone of the first; `three`: the same with three patches."""
     root = tmp_path_factory.mktemp("mould")
-    small_project(root / "small")
-    clone = root / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", root / "small/bigtop", clone], env=ADA)
+    clone = clone_of(small_project(root / "small"), root / "clone")
     shutil.copytree(root / "small", root / "three")
     shutil.copytree(clone, root / "made")
     three, settings = Project(root / "three"), Settings(cache_dir=root / "cache")
