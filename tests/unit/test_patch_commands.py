@@ -252,3 +252,12 @@ def test_a_new_patch_can_say_all_that_upstream_asks_for_and_then_lacks_nothing(
     assert say("lint", "bigtop/said") == "nothing is wrong with 1 patch\n"
     (clone / "README").write_text("read this\n")
     assert "patch lint bigtop/bare says which facts are missing" in say("new", "bigtop/bare", "--from", clone)
+
+
+def test_the_subject_of_a_new_patch_has_its_projects_form(small: Project, clone: Path, say: Say) -> None:
+    (small.patches / "upstream.toml").write_text('[projects.bigtop]\ntitle = "{ticket}: {title}"\n')
+    (clone / "README").write_text("read it\n")
+    say("new", "bigtop/said", "--from", clone, "--ticket", "BIGTOP-5", "--title", "Say it")
+    assert (
+        b"Subject: [PATCH] BIGTOP-5: Say it\n" in (small.patches / "bigtop/said/default.patch").read_bytes()
+    )

@@ -13,12 +13,12 @@ from functools import partial
 from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.facts import Upstream, with_facts
 from bigtop_builder.patches.queue import FACTS, Entry, known, load_entry
+from bigtop_builder.projects import Projects, UpstreamProject, load_projects
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.base_branch import BaseBranch
 from bigtop_builder.upstreaming.jira import Ticket, read_ticket
 from bigtop_builder.upstreaming.outcome import SHORT, OnBase, decide
-from bigtop_builder.upstreaming.projects import Projects, UpstreamProject, load_projects
 from bigtop_builder.upstreaming.pull_state import PullReader, PullUrl, Reading, Remark
 from bigtop_builder.workspace import Project
 
