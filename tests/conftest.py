@@ -12,6 +12,7 @@ import pytest
 from bigtop_builder.miniature import lay_out
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Project
+from small_queue import clone_of, small_project
 
 pytest_plugins = ("fault_figures",)
 
@@ -55,3 +56,15 @@ def project(tmp_path: Path, origin: Project) -> Project:
 def settings(tmp_path: Path) -> Settings:
     """A site whose cache is empty."""
     return Settings(cache_dir=tmp_path / "cache", gradle="system")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Project:
+    """A small Bigtop of two releases, and no patch."""
+    return small_project(tmp_path / "small")
+
+
+@pytest.fixture
+def clone(small: Project, tmp_path: Path) -> Path:
+    """A clone of its release 1.0.0."""
+    return clone_of(small, tmp_path / "clone")

@@ -112,3 +112,9 @@ def small_project(root: Path) -> Project:
     for release, commit in (("1.0.0", first), ("2.0.0", second)):
         (root / "recipes" / f"{release}.toml").write_text(recipe_text(release, commit))
     return Project(root)
+
+
+def clone_of(project: Project, folder: Path) -> Path:
+    """Clone its `bigtop/`, with release 1.0.0 checked out."""
+    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", project.root / "bigtop", folder], env=ADA)
+    return folder

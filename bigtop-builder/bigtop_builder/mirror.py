@@ -25,7 +25,7 @@ from bigtop_builder.download import shown
 from bigtop_builder.errors import ONCE_ONLINE, BuilderError, EnvironmentMissing, TreeError
 from bigtop_builder.proxy import Proxy
 from bigtop_builder.run import Completed, run
-from bigtop_builder.schema import digest
+from bigtop_builder.schema import counted, digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
 
@@ -236,7 +236,7 @@ class Mirror:
         if remote not in self.git("remote").text.split():
             # `git fetch --filter` would write this name into the clone's configuration before it fails.
             return "it names no server that has them"
-        log.info("fetching %d files of %s from %s", len(missing), treeish[:12], self._shown)
+        log.info("fetching %s of %s from %s", counted(len(missing), "file"), treeish[:12], self._shown)
         done = self.git(
             *("-c", "fetch.negotiationAlgorithm=noop"),
             *(*FETCH, WITHOUT_CONTENTS),

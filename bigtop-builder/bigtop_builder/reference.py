@@ -20,13 +20,13 @@ from bigtop_builder.dsse import Envelope
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.facts import PatchFacts
+from bigtop_builder.projects import Projects
 from bigtop_builder.provenance import Predicate
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.definition import Definition
 from bigtop_builder.result import Result
 from bigtop_builder.sbom.coordinates import Artifacts
 from bigtop_builder.settings import SHOWN, Settings
-from bigtop_builder.upstreaming.projects import Projects
 from bigtop_builder.verify.verdict import Verdict
 
 FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
@@ -27,6 +27,8 @@ Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
 
 Loc = tuple[str | int, ...]
 Lines = dict[Loc, int]
+FEW = 3
+"""Names that `some` names."""
 HEADER = re.compile(r"^\s*(\[{1,2})\s*([^\[\]#]+?)\s*\]{1,2}\s*(?:#.*)?$")
 PLAIN = {
     "bool_parsing": "should be true or false",
@@ -202,6 +204,13 @@ def counted(number: int, noun: str) -> str:
     """A number of things in words: `1 patch`, `2 patches`."""
     ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
     return f"{number} {noun}{ending}"
+
+
+def some(names: Sequence[str], noun: str = "") -> str:
+    """A few names, for a line that people read: `a, b, c and 4 more`, or `and 4 more packages` with a noun."""
+    left = len(names) - FEW
+    more = counted(left, f"more {noun}") if noun else f"{left} more"
+    return f"{', '.join(names[:FEW])}{f' and {more}' if left > 0 else ''}"
 
 
 def masked(value: object) -> object:

@@ -11,7 +11,7 @@ import pytest
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import Completed, run
 from bigtop_builder.workspace import Project
-from small_queue import ADA, commit_all, git, numbered, small_project
+from small_queue import ADA, clone_of, commit_all, git, numbered, small_project
 
 FIVE = {"settings.gradle": numbered((5, "five"), last=20)}
 """What release 2.0.0 has upstream as BIGTOP-8."""
@@ -22,10 +22,8 @@ class Queue:
 
     def __init__(self, root: Path) -> None:
         self.project = small_project(root / "queue")
-        self.clone = root / "clone"
+        self.clone = clone_of(self.project, root / "clone")
         self._env = {**ADA, "BIGTOP_BUILDER_CACHE_DIR": str(root / "cache"), "HOME": str(root)}
-        words = ("--quiet", "--branch=rel/1.0.0", self.project.root / "bigtop", self.clone)
-        run(["git", "clone", *words], env=ADA)
 
     def call(self, *words: str | Path) -> Completed:
         """Call `bigtop-builder patch …`, whatever comes of it."""

@@ -26,6 +26,7 @@ from bigtop_builder.patches.apply import apply_series, check
 from bigtop_builder.patches.component import upstream_series
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.queue import Entry, known, load_entry, load_patches
+from bigtop_builder.projects import load_projects
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
@@ -147,7 +148,7 @@ def test_the_patches_of_a_release_go_together(bigtop: Bigtop) -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_lint_has_nothing_to_say(entry: Entry) -> None:
-    assert lint(entry, tuple(ENTRIES.values())) == ()
+    assert lint(entry, tuple(ENTRIES.values()), projects=load_projects(PATCHES)) == ()
 
 
 class Tool:

@@ -361,6 +361,17 @@ def test_what_a_person_says_is_merged_is_looked_up_by_its_commit(world: World) -
     assert world.row("three").notes == ("it is not looked for",)
 
 
+def test_a_jira_that_does_not_answer_is_asked_once_and_each_patch_is_told_so(world: World) -> None:
+    (world.project.patches / "upstream.toml").write_text('[projects.hadoop]\njira = "http://127.0.0.1:9"\n')
+    for name in ("one", "two"):
+        world.patch(name)
+    file = world.project.patches / "hadoop/two/patch.toml"
+    file.write_text(file.read_text().replace("HDFS-1", "HDFS-2"))
+    tickets = {row.ticket.key: row.ticket.unread for row in world.sync().rows if row.ticket}
+    assert tickets["HDFS-1"].endswith(" does not answer")
+    assert tickets["HDFS-2"] == f"not asked, after HDFS-1: {tickets['HDFS-1']}"
+
+
 def test_the_command_is_silent_where_nothing_changed_and_fails_where_something_was_not_read(
     world: World, tmp_path: Path
 ) -> None:

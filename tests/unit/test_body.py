@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.projects import load_projects
+from bigtop_builder.statement import Statement
 from bigtop_builder.upstreaming.body import Body, body_of, flowing, sections_of
-from bigtop_builder.upstreaming.projects import load_projects
-from bigtop_builder.upstreaming.statement import Statement
 
 PROJECTS = load_projects(Path("/nowhere"))
 PATH = ".github/pull_request_template.md"

@@ -12,7 +12,9 @@ from hypothesis import strategies as some
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail import Mail, read_mail, write_mail
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.run import run
+from bigtop_builder.statement import Statement
 from bigtop_builder.upstreaming.forms import (
     BRANCH,
     bare_title,
@@ -24,8 +26,6 @@ from bigtop_builder.upstreaming.forms import (
     steps_of,
     title_of,
 )
-from bigtop_builder.upstreaming.projects import UpstreamProject, load_projects
-from bigtop_builder.upstreaming.statement import Statement
 
 PROJECTS = load_projects(Path("/nowhere"))
 TICKETS = {

@@ -16,11 +16,12 @@ from patch_repository import Repository
 from bigtop_builder.cli.patch_lint import lint as lint_command
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.dep3 import trailers_of
-from bigtop_builder.patches.facts import PatchFacts
+from bigtop_builder.patches.facts import PatchFacts, with_facts
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.projects import load_projects
 from bigtop_builder.workspace import Project
 
 FACTS = """\
@@ -93,7 +94,12 @@ class Queue:
             {str(path.parent.relative_to(self.patches)) for path in self.patches.glob("*/*/patch.toml")}
         )
         others = [load_entry(self.patches, one) for one in ids]
-        return lint(load_entry(self.patches, patch_id), others, {"1.0.0": order} if order else {})
+        return lint(
+            load_entry(self.patches, patch_id),
+            others,
+            {"1.0.0": order} if order else {},
+            projects=load_projects(self.patches),
+        )
 
 
 @pytest.fixture
@@ -181,6 +187,15 @@ def test_a_malformed_header_is_found_with_its_line(queue: Queue) -> None:
         "header",
         "malformed header: 'nonsense'",
     )
+
+
+def test_trailers_that_tell_of_upstream_may_follow_later_what_submit_and_sync_write(queue: Queue) -> None:
+    facts = queue.put("bigtop/count").with_name("patch.toml")
+    facts.write_text(with_facts(facts.read_text(), {"upstream": {"state": "merged", "commit": "1" * 40}}))
+    found = queue.lint("bigtop/count")
+    assert {(one.rule, one.level) for one in found} == {("trailers", "note")}
+    assert {one.text.split("`")[1] for one in found} == {"Origin", "Forwarded", "Applied-Upstream"}
+    assert all("patch refresh writes it anew" in one.hint for one in found)
 
 
 def test_a_mail_that_disagrees_with_the_facts_is_found(queue: Queue) -> None:
@@ -357,6 +372,7 @@ def test_one_patch_under_two_ids_is_found(queue: Queue) -> None:
         ("hive", "HIVE-1", "HIVE-1: Count on", "HIVE-1. Count on"),
         ("spark", "SPARK-1", "[SPARK-1][CORE] Count on", "[SPARK-1] Count on"),
         ("oozie", "OOZIE-1", "OOZIE-1 Count on", "Count on"),
+        ("zookeeper", "ZOOKEEPER-1", "ZOOKEEPER-1: Count on", "ZOOKEEPER-1. Count on"),
     ],
 )
 def test_the_form_of_a_title_is_its_upstreams(
@@ -382,6 +398,12 @@ def test_the_form_of_a_title_is_its_upstreams(
         commit="1" * 40,
     )
     assert queue.lint(f"{target}/there") == ()
+
+
+def test_what_the_queue_says_of_a_project_counts_for_lint_too(queue: Queue) -> None:
+    queue.put("bigtop/count")
+    (queue.patches / "upstream.toml").write_text('[projects.bigtop]\ntitle = "{ticket}: {title}"\n')
+    assert "'BIGTOP-N: Text'" in only(queue.lint("bigtop/count")).text
 
 
 def test_oozies_checks_of_lines_are_made_for_oozie(queue: Queue) -> None:

@@ -10,27 +10,13 @@ from click.testing import CliRunner
 
 from bigtop_builder.cli import cli
 from bigtop_builder.errors import BuilderError
-from bigtop_builder.patches.queue import known
+from bigtop_builder.patches.queue import known, load_entry
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project, find_project
-from small_queue import ADA, commit_all, git, numbered, small_project
+from small_queue import ADA, commit_all, git, numbered
 
 Say = Callable[..., str]
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Project:
-    """Two releases and no patch."""
-    return small_project(tmp_path / "small")
-
-
-@pytest.fixture
-def clone(small: Project, tmp_path: Path) -> Path:
-    """A clone of release 1.0.0."""
-    clone = tmp_path / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", small.root / "bigtop", clone], env=ADA)
-    return clone
 
 
 @pytest.fixture
@@ -250,3 +236,28 @@ def test_a_rebase_ends_with_its_totals_and_names_few_of_many_files(
     assert "wrote 13 files:" in lines
     assert lines[-1] == "  and 3 more, which --json names"
     assert any(line.startswith("the recipe lists now: ") and line.endswith(" and 9 more") for line in lines)
+
+
+def test_a_new_patch_can_say_all_that_upstream_asks_for_and_then_lacks_nothing(
+    small: Project, clone: Path, say: Say
+) -> None:
+    (clone / "README").write_text("read it\n")
+    words = ("--title", "Say it", "--why", "It is unclear", "--drop-when", "a release says it")
+    said = say(
+        "new", "bigtop/said", "--from", clone, *words, "--tested", "By reading", "--ai", "No", "-m", "So."
+    )
+    assert "missing" not in said
+    facts = load_entry(small.patches, "bigtop/said").facts
+    assert (facts.tested, facts.ai_disclosure) == ("By reading", "No")
+    assert say("lint", "bigtop/said") == "nothing is wrong with 1 patch\n"
+    (clone / "README").write_text("read this\n")
+    assert "patch lint bigtop/bare says which facts are missing" in say("new", "bigtop/bare", "--from", clone)
+
+
+def test_the_subject_of_a_new_patch_has_its_projects_form(small: Project, clone: Path, say: Say) -> None:
+    (small.patches / "upstream.toml").write_text('[projects.bigtop]\ntitle = "{ticket}: {title}"\n')
+    (clone / "README").write_text("read it\n")
+    say("new", "bigtop/said", "--from", clone, "--ticket", "BIGTOP-5", "--title", "Say it")
+    assert (
+        b"Subject: [PATCH] BIGTOP-5: Say it\n" in (small.patches / "bigtop/said/default.patch").read_bytes()
+    )

@@ -15,6 +15,7 @@ from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.projects import load_projects
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
@@ -25,16 +26,14 @@ from bigtop_builder.upkeep.foreign import read_changes, read_commits
 from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.refresh import refresh
 from bigtop_builder.workspace import Project
-from small_queue import ADA, OLD, commit_all, git, numbered, small_project
+from small_queue import OLD, clone_of, commit_all, git, numbered, small_project
 
 
 @pytest.fixture(scope="module")
 def mould(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`small`: two releases and no patch; `clone`: a clone of the first; `three`: the same with three patches."""
     root = tmp_path_factory.mktemp("mould")
-    small_project(root / "small")
-    clone = root / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", root / "small/bigtop", clone], env=ADA)
+    clone = clone_of(small_project(root / "small"), root / "clone")
     shutil.copytree(root / "small", root / "three")
     shutil.copytree(clone, root / "made")
     three, settings = Project(root / "three"), Settings(cache_dir=root / "cache")
@@ -425,7 +424,7 @@ def test_all_diffs_of_a_reworded_patch_say_the_same(three: Project, settings: Se
     entry = load_entry(three.patches, "bigtop/three")
     assert [diff.path.name for diff in entry.diffs] == ["1.0.0.patch", "default.patch"]
     assert b"thirty, amended" not in entry.diffs[1].data
-    assert not [one for one in lint(entry) if one.rule == "title"]
+    assert not [one for one in lint(entry, projects=load_projects(three.patches)) if one.rule == "title"]
 
 
 def test_a_patch_that_left_the_recipe_meanwhile_is_not_put_back(three: Project, settings: Settings) -> None:

@@ -25,16 +25,8 @@ from small_queue import ADA, commit_all, git, numbered, small_project
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Project:
-    """Two releases and no patch."""
-    return small_project(tmp_path / "small")
-
-
-@pytest.fixture
-def clone(small: Project, tmp_path: Path) -> Path:
+def clone(clone: Path) -> Path:
     """A clone of release 1.0.0 with two commits of its own."""
-    clone = tmp_path / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", small.root / "bigtop", clone], env=ADA)
     (clone / "build.gradle").write_text(numbered((6, "six")))
     commit_all(clone, "BIGTOP-11. Say six\n\nFor a test.")
     (clone / "settings.gradle").write_text(numbered((6, "six"), last=20))
@@ -184,7 +176,7 @@ def test_another_queue_comes_with_its_facts_and_ranges(small: Project, folder: P
     other = small_project(tmp_path / "other")
     done = bring(read_source(small.root, ""), given=Given(), releases=("2.0.0",), project=other)
     assert [one.id for one in done.patches] == NAMES
-    assert not any(one.bare for one in done.patches), "their facts came along"
+    assert not any(one.lacking for one in done.patches), "their facts came along"
     entry = load_entry(other.patches, NAMES[0])
     assert entry.facts.why == "theirs"
     assert len(entry.diffs) == 2

@@ -26,7 +26,7 @@ from bigtop_builder.upkeep.intake import bring
 from bigtop_builder.upkeep.rebase import Move, Report, rebase
 from bigtop_builder.upkeep.threeway import carry
 from bigtop_builder.workspace import Project
-from small_queue import ADA, ENV, commit_all, git, numbered, small_project
+from small_queue import ENV, clone_of, commit_all, git, numbered, small_project
 
 FILES = {
     "as-it-is": {"README": "read me\nand more\n"},
@@ -45,8 +45,7 @@ def mould(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A queue for release 1.0.0 with all that can happen on 2.0.0."""
     root = tmp_path_factory.mktemp("mould")
     project, settings = small_project(root / "queue"), Settings(cache_dir=root / "cache")
-    clone = root / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", project.root / "bigtop", clone], env=ADA)
+    clone = clone_of(project, root / "clone")
     for name, files in FILES.items():
         for path, text in files.items():
             (clone / path).write_text(text)
@@ -451,8 +450,7 @@ def test_lines_that_the_new_release_never_had_name_the_commit_that_wrote_them(
 def test_lines_of_an_earlier_patch_that_is_not_in_the_release_name_that_patch(
     queue: Project, settings: Settings, tmp_path: Path
 ) -> None:
-    clone = tmp_path / "clone"
-    run(["git", "clone", "--quiet", "--branch=rel/1.0.0", queue.root / "bigtop", clone], env=ADA)
+    clone = clone_of(queue, tmp_path / "clone")
     (clone / "build.gradle").write_text(numbered((20, "my twenty"), (27, "line 27\nmy own line")))
     first = commit_all(clone, "The first")
     (clone / "build.gradle").write_text(numbered((20, "my twenty"), (27, "line 27\nmy other line")))

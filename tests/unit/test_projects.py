@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.upstreaming.projects import FILE, Projects, load_projects
+from bigtop_builder.projects import FILE, Projects, load_projects
 
 OWN = """\
 [projects.acme]

@@ -23,6 +23,7 @@ from bigtop_builder.schema import (
     digest,
     line_numbers,
     nearest,
+    some,
 )
 from bigtop_builder.workspace import Project
 
@@ -48,6 +49,11 @@ def test_things_are_counted_in_words() -> None:
     assert [counted(number, "patch") for number in (0, 1, 2)] == ["0 patches", "1 patch", "2 patches"]
     assert counted(1, "error") == "1 error"
     assert counted(2000, "new commit") == "2000 new commits"
+
+
+def test_of_many_names_a_few_are_named() -> None:
+    assert [some(list("abcde")[:most]) for most in (0, 3, 5)] == ["", "a, b, c", "a, b, c and 2 more"]
+    assert some(list("abcd"), "package") == "a, b, c and 1 more package"
 
 
 def test_malformed_toml_names_file_and_line(project: Project) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from git_server import new_repository, serving_git
 
 from bigtop_builder.errors import SourceError
+from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
@@ -195,3 +197,21 @@ def test_a_repository_without_the_commit_leaves_the_cache(
     assert ask(source, settings) is None
     pinned = source.model_copy(update={"sha512": plain.sha512})
     assert found(pinned, settings).mirror.path == workspace.sources / "trees.git"
+
+
+def test_a_mirror_that_follows_a_branch_is_taken_for_its_history_and_one_of_single_commits_is_not(
+    workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    origin = new_repository(tmp_path / "served/flow")
+    origin.commit(a="one\n")
+    commit, branch = origin.git("rev-parse", "HEAD"), origin.git("branch", "--show-current")
+    with serving_git(tmp_path / "served") as server:
+        source = Source(kind="git", repository=f"{server.url}/flow", commit=commit)
+        Mirror.ensure(source.repository, commit, workspace=workspace, settings=settings)
+        assert ask(source, settings) is None, "as `source fetch` leaves it"
+        Mirror.follow(source.repository, branch, workspace=workspace, settings=settings)
+        tree = found(source, settings)
+        assert tree.id == origin.git("rev-parse", f"{commit}^{{tree}}")
+        assert listing(tree), "all of its files are here"
+    later = Source(kind="git", repository=source.repository, commit="1" * 40)
+    assert ask(later, settings) is None, "a commit that it lacks is not fetched"

@@ -186,9 +186,18 @@ def test_a_component_without_its_source_is_unknown_and_the_command_is_told(
     matrix = make_matrix(project, settings)
     unknown = matrix.cells["herald/miniature-loopback-address", "1.0.0"]
     assert unknown.state == "unknown"
-    assert "bigtop-builder source fetch 1.0.0 -c herald" in unknown.why
+    assert unknown.why.endswith("bigtop-builder source fetch 1.0.0 -c herald")
     record(matrix)
     assert not (project.patches / "herald/miniature-loopback-address" / FILE).exists()
+
+
+def test_a_component_whose_source_is_not_pinned_yet_is_to_be_fetched_with_its_pin(
+    project: Project, settings: Settings
+) -> None:
+    recipe = project.recipes / "1.0.0.toml"
+    recipe.write_text(re.sub('sha512 = "db42.*"', 'sha512 = ""', recipe.read_text()))
+    unknown = make_matrix(project, settings).cells["herald/miniature-loopback-address", "1.0.0"]
+    assert unknown.why.endswith("bigtop-builder source fetch 1.0.0 -c herald --pin")
 
 
 def test_a_release_without_the_component_has_no_state(project: Project, settings: Settings) -> None:

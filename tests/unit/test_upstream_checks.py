@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bigtop_builder.patches.diff import parse_diff
+from bigtop_builder.projects import UpstreamProject, load_projects
+from bigtop_builder.statement import Statement
 from bigtop_builder.upstreaming.checks import Proposed, check, run_commands
-from bigtop_builder.upstreaming.projects import UpstreamProject, load_projects
-from bigtop_builder.upstreaming.statement import Statement
 
 PROJECTS = load_projects(Path("/nowhere"))
 OOZIE = PROJECTS.of("oozie")

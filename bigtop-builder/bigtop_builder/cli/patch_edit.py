@@ -10,10 +10,10 @@ import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import apart_option, dir_option, dry_run_option, since_option, written
+from bigtop_builder.schema import some
 from bigtop_builder.upkeep.edit import edit
 from bigtop_builder.upkeep.export import export
 from bigtop_builder.upkeep.refresh import refresh
-from bigtop_builder.upkeep.worktree import some
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from bigtop_builder.patches.listed import targets_of
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.naming import require_id
 from bigtop_builder.patches.queue import known
-from bigtop_builder.patches.title import subject_of
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import counted, nearest
 from bigtop_builder.upkeep.foreign import Incoming, Read, read_changes, read_commits, read_source
 from bigtop_builder.upkeep.intake import Import, bring
@@ -27,7 +27,7 @@ from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
-GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "ai")
+GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "tested", "ai")
 """Facts that there is an option for."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,6 +50,7 @@ def facts_options(command: Command) -> Command:
 
     decorated: Any = gathered
     for option in (
+        click.option("--tested", default="", help="How it was tested, as upstream's forms ask."),
         click.option("--ai", default="", help="Whether generative AI was used, as upstream's forms ask."),
         click.option("--state-why", default="", help="Reason of a state local-only or closed."),
         click.option(
@@ -109,7 +110,10 @@ def new_(
     target, _, name = patch_id.partition("/")
     _require_target(target, project)
     _require_other(folder, project)
-    mail = _said(folder, commit=commit, message=message, author=author, given=given, target=target, name=name)
+    upstream = load_projects(project.patches).projects.get(target, UpstreamProject())
+    title = given.title or ("" if commit else name.replace("-", " "))
+    subject = upstream.titled(given.ticket, title) if title else ""
+    mail = _said(folder, subject, commit=commit, message=message, author=author)
     read = read_changes(folder, target, name, mail=mail, commit=commit)
     done = bring([read], given=given, releases=releases, dry_run=dry_run, project=project, settings=settings)
     _tell(done, as_json=as_json, dry_run=dry_run)
@@ -196,13 +200,9 @@ def _require_other(folder: Path, project: Project) -> None:
         )
 
 
-def _said(
-    folder: Path, *, commit: str, message: str, author: str, given: Given, target: str, name: str
-) -> Mail:
+def _said(folder: Path, subject: str, *, commit: str, message: str, author: str) -> Mail:
     """What the options say of a new patch. A commit says the rest itself; of bare changes git knows the author."""
     who, address = _person(author)
-    title = given.title or ("" if commit else name.replace("-", " "))
-    subject = subject_of(target, given.ticket, title) if title else ""
     if commit:
         return Mail(author=who, email=address, subject=subject, body=message)
     who, address = (who, address) if author else WorkTree.at(folder).identity()
@@ -247,7 +247,7 @@ def _named(read: list[Read], name: str) -> list[Read]:
 def _tell(done: Import, *, as_json: bool, dry_run: bool) -> None:
     lines = [f"{one.what:9} {one.id}  from {one.source}" for one in done.patches]
     lines += [f"failed    {fault}" for fault in done.faults]
-    if ids := [one.id for one in done.patches if one.bare]:
+    if ids := [one.id for one in done.patches if one.lacking]:
         words = ids if len(ids) <= SHOWN else targets_of(ids)
         lines.append(f"bigtop-builder patch lint {' '.join(words)} says which facts are missing")
     value = {

@@ -13,6 +13,7 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.lint import Finding
 from bigtop_builder.patches.lint import lint as lint_patch
 from bigtop_builder.patches.queue import Entry, known, load_entry
+from bigtop_builder.projects import load_projects
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.recipes import recipes_of
@@ -37,9 +38,10 @@ def lint(context: click.Context, words: tuple[str, ...], *, as_json: bool) -> No
     recipes = {path.stem: recipe for recipe, path in recipes_of(project)}
     orders = {name: recipe.patches for name, recipe in recipes.items()}
     releases = {*recipes, *(recipe.release for recipe in recipes.values())}
+    projects = load_projects(project.patches)
     for entry in entries:
         if not patches or entry.id in patches:
-            found += lint_patch(entry, entries, orders, releases)
+            found += lint_patch(entry, entries, orders, releases, projects=projects)
     shown = sorted({one for one in found if not patches or _among(one, patches, project)})
     answer([asdict(one) for one in shown], as_json=as_json, text=_text(shown, len(patches or ids)))
     if errors := [one for one in shown if one.level == "error"]:

@@ -10,12 +10,11 @@ import click
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.patch_options import dry_run_option, since_option, written
 from bigtop_builder.errors import CheckFailed
-from bigtop_builder.schema import counted
+from bigtop_builder.schema import counted, some
 from bigtop_builder.upkeep.drop import drop
 from bigtop_builder.upkeep.evidence import Finding
 from bigtop_builder.upkeep.rebase import Report, rebase
 from bigtop_builder.upkeep.status import make_matrix
-from bigtop_builder.upkeep.worktree import some
 
 
 @click.command("rebase", epilog="Example: bigtop-builder patch rebase 3.1.1 hadoop --onto 3.2.1")

@@ -63,6 +63,7 @@ class Given:
         drop_when: When it can go.
         state: State upstream.
         state_why: Its reason.
+        tested: How it was tested.
         ai: Disclosure of generative AI.
         commit: Upstream commit, for `merged`.
         url: Where it was sent.
@@ -74,6 +75,7 @@ class Given:
     drop_when: str = ""
     state: str = ""
     state_why: str = ""
+    tested: str = ""
     ai: str = ""
     commit: str = ""
     url: str = ""
@@ -99,6 +101,7 @@ def new_facts(
             "ticket": given.ticket or ticket or ticket_in(subject),
             "drop-when": given.drop_when,
             "releases": releases,
+            "tested": given.tested,
             "ai_disclosure": given.ai,
             "upstream": {
                 "state": given.state or "to-forward",

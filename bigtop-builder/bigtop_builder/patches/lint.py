@@ -16,10 +16,14 @@ from bigtop_builder.patches.overlap import find_overlaps
 from bigtop_builder.patches.queue import FACTS, Diff, Entry
 from bigtop_builder.patches.style import style
 from bigtop_builder.patches.title import without_ticket
+from bigtop_builder.projects import Projects
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
 REWRITE = "patch refresh writes it anew"
+FOLLOWING = {"Origin", "Forwarded", "Applied-Upstream"}
+"""Trailers that tell of `[upstream]`. `upstream submit` and `sync` write that alone: with the diff rewritten too,
+evidence would be stale and components built again whenever a pull request changes."""
 
 __all__ = ["Finding", "lint"]
 
@@ -29,6 +33,8 @@ def lint(
     others: Sequence[Entry] = (),
     orders: Mapping[str, Sequence[str]] | None = None,
     releases: Collection[str] = (),
+    *,
+    projects: Projects,
 ) -> tuple[Finding, ...]:
     """All that is to be said of a patch, by file and line.
 
@@ -37,10 +43,11 @@ def lint(
         others: The queue's patches, to compare it with.
         orders: Recipe -> its patches, in order, for what overlaps.
         releases: Those that there are recipes for, and the recipes' names; not looked at if empty.
+        projects: What the upstream of each target asks for.
     """
     found = [*_facts(entry), *_strangers(entry, releases), *find_overlaps(entry, others, orders or {})]
     for diff in entry.diffs:
-        found += _diff(entry, diff)
+        found += _diff(entry, diff, projects)
         found += _twins(entry, diff, others)
     release = next((one for one, listed in (orders or {}).items() if entry.id in listed), "")
     way = (
@@ -107,7 +114,7 @@ def _strangers(entry: Entry, releases: Collection[str]) -> Iterator[Finding]:
             yield Finding(file=str(path), line=line, rule="releases", text=text, hint=hint, level="note")
 
 
-def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
+def _diff(entry: Entry, diff: Diff, projects: Projects) -> Iterator[Finding]:
     """What is wrong with one of its diffs."""
     data, say = diff.data, _at(diff.path)
     files, faults = scan_diff(data)
@@ -124,7 +131,7 @@ def _diff(entry: Entry, diff: Diff) -> Iterator[Finding]:
     yield from _empty(files, diff.path)
     if entry.target != TREE:
         yield from _unbuildable(files, diff.path)
-    yield from style(entry, mail, files, diff.path)
+    yield from style(entry, mail, files, diff.path, projects.projects.get(entry.target))
     if not faults and (write_mail(mail) != data or any(file.hunks and not file.names_base for file in files)):
         yield say(
             1, "form", "it is not in the queue's own form, so the next export changes it", REWRITE, "note"
@@ -161,7 +168,8 @@ def _mail(entry: Entry, mail: Mail, data: bytes, path: Path) -> Iterator[Finding
         if name in DEP3 and mail.trailer(name) != value:
             there = f"is {mail.trailer(name)!r}" if mail.trailer(name) else "is missing"
             text = f"trailer `{name}` {there}, and would be {value!r} after {FACTS}"
-            yield say(_line_of(data, name.encode() + b":"), "trailers", text, f"{FACTS} counts: {REWRITE}")
+            line, level = _line_of(data, name.encode() + b":"), "note" if name in FOLLOWING else "error"
+            yield say(line, "trailers", text, f"{FACTS} counts: {REWRITE}", level)
 
 
 def _bytes(data: bytes, files: Sequence[FileDiff], path: Path) -> Iterator[Finding]:

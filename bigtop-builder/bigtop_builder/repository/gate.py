@@ -17,6 +17,7 @@ from bigtop_builder.errors import PublishError
 from bigtop_builder.repository.index.blocks import holding
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import Block, Snapshot
+from bigtop_builder.schema import some
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,8 @@ def _falls(suite: str, lowered: Sequence[Lowered]) -> Iterator[str]:
 
 def _goes(suite: str, vanished: Sequence[Vanished], *, stays: bool) -> Iterator[str]:
     if vanished:
-        yield f"{_some(vanished)} {'did not come, but would stay in' if stays else 'would vanish from'} suite {suite}"
+        named = some([one.name for one in vanished], "package")
+        yield f"{named} {'did not come, but would stay in' if stays else 'would vanish from'} suite {suite}"
 
 
 def _way_out(*, lowered: bool, vanished: bool) -> str:
@@ -145,11 +147,6 @@ def _way_out(*, lowered: bool, vanished: bool) -> str:
     if lowered:
         return f"{down}; --allow-downgrade, if it is meant"
     return "hosts that have them get no newer ones and are not told; --accept, if it is meant"
-
-
-def _some(vanished: Sequence[Vanished]) -> str:
-    names = ", ".join(one.name for one in vanished[:LIKELY])
-    return f"{names} and {len(vanished) - LIKELY} more packages" if len(vanished) > LIKELY else names
 
 
 def between(before: Snapshot, after: Snapshot, load: Load) -> Loss:

@@ -17,6 +17,7 @@ from bigtop_builder.patches.listed import to_target
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Entry, Patch, own_file
 from bigtop_builder.run import run
+from bigtop_builder.schema import some
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.upkeep.commit import OWNER, write_commit
@@ -31,7 +32,6 @@ from bigtop_builder.upkeep.worktree import (
     Placed,
     WorkTree,
     default_place,
-    some,
 )
 from bigtop_builder.workspace import Project
 

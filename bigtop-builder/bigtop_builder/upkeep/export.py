@@ -19,12 +19,13 @@ from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import DEFAULT, FACTS, Entry, Patch, load_entry, own_file, own_path
 from bigtop_builder.patches.title import without_ticket
 from bigtop_builder.recipe import Recipe, load_recipe
+from bigtop_builder.schema import some
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
 from bigtop_builder.upkeep.owners import owners_of, require_branch, require_settled
 from bigtop_builder.upkeep.recipes import listing, series_of, users_of
 from bigtop_builder.upkeep.trial import require_series
-from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, default_place, some
+from bigtop_builder.upkeep.worktree import Marker, Placed, WorkTree, default_place
 from bigtop_builder.workspace import Project
 
 

@@ -127,9 +127,10 @@ def _component(
     )
     if chosen is None or source is None:
         where = chosen.where if chosen else "the recipe names none"
+        pinning = " --pin" if chosen and not chosen.sha512 else ""
         raise SourceError(
             f"{recipe.release}'s source of {target} is not on this machine: {where}",
-            hint=f"bigtop-builder source fetch {path.stem} -c {target}",
+            hint=f"bigtop-builder source fetch {path.stem} -c {target}{pinning}",
         )
     made = make_tree(recipe, series_of(project, recipe, TREE), mirror=bigtop, objects=workspace.objects)
     upstream = bundled_series(made, recipe, target).upstream

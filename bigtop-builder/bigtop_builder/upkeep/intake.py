@@ -37,13 +37,13 @@ class Imported:
         id: The patch.
         source: Where it came from.
         what: `new`; `unchanged`: the queue has just that already.
-        bare: Whether its facts are only those that could be made of its mail and of what the user gave.
+        lacking: Whether nobody said yet why it is needed, or when it can go.
     """
 
     id: str
     source: str
     what: Literal["new", "unchanged"]
-    bare: bool = False
+    lacking: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +151,7 @@ def _laid(
     folder = project.patches / one.id
     if folder.exists():
         return Imported(id=one.id, source=one.source, what="unchanged")
+    lacking = False
     for name, content in one.files.items():
         change.write(folder / name, content)
     if not one.files:
@@ -159,9 +160,10 @@ def _laid(
         facts = new_facts(
             one.target, one.mail.subject, given=said, releases=releases, ticket=ticket_of(one.mail)
         )
+        lacking = not (facts.why and facts.drop_when)
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
-    return Imported(id=one.id, source=one.source, what="new", bare=not one.files)
+    return Imported(id=one.id, source=one.source, what="new", lacking=lacking)
 
 
 def _require_built(recipe: Recipe, path: Path, known: Sequence[Incoming]) -> None:

@@ -5,9 +5,9 @@ import re
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.naming import name_of, require_id, target_of
-from bigtop_builder.schema import counted
+from bigtop_builder.schema import counted, some
 from bigtop_builder.upkeep.commit import OWNER, diff_of
-from bigtop_builder.upkeep.worktree import CONFLICTS, SERIES, Marker, WorkTree, some
+from bigtop_builder.upkeep.worktree import CONFLICTS, SERIES, Marker, WorkTree
 
 MARKS = re.compile(rb"^\+(?:<{7}|>{7}) ", re.MULTILINE)
 FOLDED = ("fixup!", "squash!", "amend!")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The source of a component as a git tree, so that git checks, merges and explains patches to it.
 
-A source that comes from a git repository of this machine is there already. Any other one is committed, once a
-pin, to `<cache>/sources/trees.git`, a repository that may be deleted at any time: `refs/sources/<sha512>`. What is
-committed is what Bigtop unpacks: the download's contents without their single top folder. Nothing is fetched here.
+A source that comes from a git repository of this machine is there already, and so is one of a repository that
+`upstream prepare` or `sync` follows. Any other one is committed, once a pin, to `<cache>/sources/trees.git`, a
+repository that may be deleted at any time: `refs/sources/<sha512>`. What is committed is what Bigtop unpacks: the
+download's contents without their single top folder. No source is fetched here.
 """
 
 import os
@@ -73,16 +74,29 @@ def source_tree(
 
 
 def _repository(source: Source, workspace: Workspace, settings: Settings, recipe_dir: Path) -> Mirror | None:
-    """The repository of a git source, if it is one of this machine and has the commit."""
+    """The repository of a git source with its commit, if it is one of this machine, or a mirror follows a branch."""
     place = settings.mirrors.git.get(source.repository, source.repository).removeprefix("file://")
-    if not (recipe_dir / place).is_dir():
+    own = (recipe_dir / place).is_dir()
+    if not own and not _is_followed(source, workspace, settings):
         return None
     try:
-        return Mirror.ensure(
+        mirror = Mirror.ensure(
             source.repository, source.commit, workspace=workspace, settings=settings, base=recipe_dir
         )
+        if not own:
+            mirror.complete(source.commit)
     except TreeError:
         return None  # what `source fetch` packed of it may be in the cache all the same
+    return mirror
+
+
+def _is_followed(source: Source, workspace: Workspace, settings: Settings) -> bool:
+    """Whether a mirror has the commit, and `upstream prepare` or `sync` read the whole history of its repository.
+
+    One that `source fetch` made has the files of single commits: to ask for its history would be to fetch that.
+    """
+    mirror = Mirror.find(source.repository, source.commit, workspace=workspace, settings=settings)
+    return mirror is not None and mirror.fetched is not None
 
 
 def _tree(mirror: Mirror, name: str) -> str:

@@ -3,7 +3,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,6 @@ UNFINISHED: Final = {
     "REVERT_HEAD": "a revert",
 }
 SHOWN = 10
-FEW = 3
 
 
 class Placed(Value):
@@ -240,9 +239,3 @@ class WorkTree:
 def default_place(project: Project, release: str, target: str) -> Path:
     """Where the work tree of a release's patches to one target lies, unless the user says where."""
     return project.output / "patches" / release / target
-
-
-def some(files: Sequence[str]) -> str:
-    """A few files, for a line that people read."""
-    more = f" and {len(files) - FEW} more" if len(files) > FEW else ""
-    return f"{', '.join(files[:FEW])}{more}"

@@ -13,6 +13,7 @@ from bigtop_builder.download import shown
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import objects_of
 from bigtop_builder.mirror import FETCH, WITHOUT_CONTENTS, Mirror
+from bigtop_builder.schema import counted
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def _missing(mirror: Mirror, revisions: Sequence[str]) -> frozenset[str]:
 
 def _fetch(mirror: Mirror, remote: str, missing: frozenset[str]) -> str:
     """Fetch objects; return what git complained of, empty if it worked."""
-    log.info("fetching %d objects that the partial clone %s lacks", len(missing), mirror.path)
+    log.info("fetching %s that the partial clone %s lacks", counted(len(missing), "object"), mirror.path)
     done = mirror.git(
         *("-c", "fetch.negotiationAlgorithm=noop", *FETCH, WITHOUT_CONTENTS, remote, "--stdin"),
         stdin="".join(f"{oid}\n" for oid in sorted(missing)).encode(),

@@ -8,9 +8,9 @@ from typing import Final
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.finding import Finding
+from bigtop_builder.projects import UpstreamProject
+from bigtop_builder.statement import Statement
 from bigtop_builder.templates import fill_in, names_in
-from bigtop_builder.upstreaming.projects import UpstreamProject
-from bigtop_builder.upstreaming.statement import Statement
 
 HEADING: Final = re.compile(r"(?P<level>#{1,6})[ \t]+(?P<title>.*?)[ \t#]*")
 FENCE: Final = re.compile(r" {0,3}(?:```|~~~)")

@@ -8,12 +8,12 @@ from typing import Final
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import FACTS, Entry, Patch, release_order
+from bigtop_builder.projects import UpstreamProject
 from bigtop_builder.run import run
+from bigtop_builder.statement import Statement
 from bigtop_builder.templates import names_in
 from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.upstreaming.forms import branch_of, statement_of
-from bigtop_builder.upstreaming.projects import UpstreamProject
-from bigtop_builder.upstreaming.statement import Statement
 from bigtop_builder.workspace import Project
 
 MISSING: Final = {

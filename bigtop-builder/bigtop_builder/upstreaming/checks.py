@@ -12,9 +12,9 @@ from typing import Final
 from bigtop_builder.errors import EnvironmentMissing
 from bigtop_builder.patches.file_diff import FileDiff
 from bigtop_builder.patches.finding import Finding
+from bigtop_builder.projects import UpstreamProject
 from bigtop_builder.run import run
-from bigtop_builder.upstreaming.projects import UpstreamProject
-from bigtop_builder.upstreaming.statement import Statement
+from bigtop_builder.statement import Statement
 from bigtop_builder.upstreaming.token import SECRET_VARIABLES
 
 MESSAGE: Final = "commit message"

@@ -10,9 +10,9 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import PatchFacts
 from bigtop_builder.patches.mail import Mail
 from bigtop_builder.patches.title import without_ticket
+from bigtop_builder.projects import UpstreamProject
+from bigtop_builder.statement import Statement
 from bigtop_builder.templates import fill_in
-from bigtop_builder.upstreaming.projects import UpstreamProject
-from bigtop_builder.upstreaming.statement import Statement
 
 BRANCH: Final = 60
 """Characters of a branch's name at most."""

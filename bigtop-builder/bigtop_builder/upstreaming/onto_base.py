@@ -12,13 +12,13 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import APPLIES
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.queue import Patch
+from bigtop_builder.projects import UpstreamProject
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.bases import reason
 from bigtop_builder.upkeep.commit import diff_of
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
 from bigtop_builder.upkeep.threeway import Carried, Outcome, carry
 from bigtop_builder.upkeep.trace import Trace, remember, trace
-from bigtop_builder.upstreaming.projects import UpstreamProject
 from bigtop_builder.workspace import Workspace
 
 

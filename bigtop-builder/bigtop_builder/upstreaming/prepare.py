@@ -13,8 +13,10 @@ from bigtop_builder.patches.diff import FileDiff, parse_diff
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import Mail, tidy, write_mail
 from bigtop_builder.patches.queue import Patch, load_entry
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
+from bigtop_builder.statement import Statement
 from bigtop_builder.upkeep.commit import run_git, write_commit
 from bigtop_builder.upstreaming.body import Body, body_of
 from bigtop_builder.upstreaming.candidate import branch_for, mail_for, naming, patch_for, said_of
@@ -27,9 +29,7 @@ from bigtop_builder.upstreaming.forms import (
     title_of,
 )
 from bigtop_builder.upstreaming.onto_base import Base, base_of, rebased
-from bigtop_builder.upstreaming.projects import UpstreamProject, load_projects
 from bigtop_builder.upstreaming.proposal import PATCH, Kept, Proposal
-from bigtop_builder.upstreaming.statement import Statement
 from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from typing import Any, Final
 from bigtop_builder.errors import CheckFailed, UpstreamError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.facts import PatchFacts
+from bigtop_builder.projects import UpstreamProject
 from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Pull, Repository
 from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
-from bigtop_builder.upstreaming.projects import UpstreamProject
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
@@ -213,7 +213,8 @@ class Sending:
         )
 
     def _step(self, text: str) -> None:
-        log.info("%s: %s%s", self.proposal.patch, "" if self.send else "would ", text)
+        if self.send:
+            log.info("%s: %s", self.proposal.patch, text)
         self.steps.append(text)
 
 

@@ -13,12 +13,12 @@ from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import PatchFacts, with_facts
 from bigtop_builder.patches.queue import FACTS, load_entry
+from bigtop_builder.projects import load_projects
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.prepare import Prepared
-from bigtop_builder.upstreaming.projects import load_projects
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
 from bigtop_builder.upstreaming.sending import Sending, Submitted
 from bigtop_builder.upstreaming.token import require_token

@@ -13,12 +13,12 @@ from functools import partial
 from bigtop_builder.errors import BuilderError, InputError, TreeError
 from bigtop_builder.patches.facts import Upstream, with_facts
 from bigtop_builder.patches.queue import FACTS, Entry, known, load_entry
+from bigtop_builder.projects import Projects, UpstreamProject, load_projects
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.base_branch import BaseBranch
 from bigtop_builder.upstreaming.jira import Ticket, read_ticket
 from bigtop_builder.upstreaming.outcome import SHORT, OnBase, decide
-from bigtop_builder.upstreaming.projects import Projects, UpstreamProject, load_projects
 from bigtop_builder.upstreaming.pull_state import PullReader, PullUrl, Reading, Remark
 from bigtop_builder.workspace import Project
 
@@ -254,11 +254,13 @@ def _with_tickets(rows: Sequence[Synced], cases: Sequence[_Case], settings: Sett
         if not (key and jira) or (row.now and row.now.state == "merged" and not row.changes):
             done.append(row)
             continue
-        if (key, jira) not in read and jira not in silent:
-            ticket = read[key, jira] = read_ticket(key, jira=jira, settings=settings)
-            if ticket.exists is None:
-                silent[jira] = ticket
-        ticket = read.get((key, jira)) or replace(silent[jira], key=key)
+        if (key, jira) not in read:
+            first = silent.get(jira)
+            told = first and Ticket(key=key, unread=f"not asked, after {first.key}: {first.unread}")
+            read[key, jira] = told or read_ticket(key, jira=jira, settings=settings)
+        ticket = read[key, jira]
+        if ticket.exists is None:
+            silent.setdefault(jira, ticket)
         done.append(replace(row, ticket=ticket))
     return done
 

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.schema import Value, faults, nearest, nearest_line, read_toml
+from bigtop_builder.statement import NAMES
 from bigtop_builder.templates import names_in
-from bigtop_builder.upstreaming.statement import NAMES
 
-OURS: Final = Path(__file__).parents[1] / "templates/upstream.toml"
+OURS: Final = Path(__file__).parent / "templates/upstream.toml"
 FILE: Final = "upstream.toml"
 """Name of the user's file, in `patches/`."""
 REPOSITORY: Final = re.compile(r"https://(?P<host>[^/@\s]+)/(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/?")
@@ -149,6 +149,32 @@ class UpstreamProject(Value):
         """Its GitHub host, and its name there."""
         match = REPOSITORY.fullmatch(self.repository)
         return Place(match["host"], match["name"]) if match else Place("", "")
+
+    def titled(self, ticket: str, title: str, components: str = "") -> str:
+        """A title in its form; the text alone without a ticket."""
+        return self.title.format(ticket=ticket, components=components, title=title) if ticket else title
+
+    def takes(self, title: str) -> bool:
+        """Whether a title is of its form, with a ticket of its own."""
+        named = {
+            "ticket": rf"(?:{'|'.join(map(re.escape, self.tickets))})-\d+",
+            "components": r"(?:\[[A-Z][A-Z0-9 ]*\])+",
+            "title": r"\S.*",
+        }
+        pieces = re.split(r"\{(\w+)\}", self.title)
+        pattern = [named[one] if number % 2 else re.escape(one) for number, one in enumerate(pieces)]
+        return bool(re.fullmatch("".join(pattern), title))
+
+    @property
+    def longest(self) -> int:
+        """Columns that a line of any file may have; 0 if all may."""
+        found = (LENGTH.fullmatch(check) for check in self.checks)
+        return next((int(one["columns"]) for one in found if one and not one["suffixes"]), 0)
+
+    @property
+    def shown(self) -> str:
+        """The form of its titles, for people."""
+        return self.titled(f"{self.tickets[0]}-N", "Text", "[COMPONENT]")
 
     def owns(self, ticket: str) -> bool:
         """Whether a ticket is of one of its ticket projects."""
