@@ -70,7 +70,7 @@ def test_altered_bytes_are_refused_told_and_replaced_by_the_next_build(
     object_of(shared, "a package\n").write_text("A package\n")
     assert ours.obtain(STEP, STAMP, hashed=False) is None
     assert f"({DEB}) is not what its name says" in caplog.text
-    assert not list(ours.root.glob(".making-*"))
+    assert not list(ours.root.glob(".making.*"))
     built = put(ours)
     assert object_of(shared, "a package\n")
     assert (
