@@ -75,6 +75,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         BuildError: A build failed.
     """
     plan.require_ready()
+    survey.cache.share_late(step for steps in survey.lock.components.values() for step in steps)
     hashed = manner.checked or any(step.action == "run" for step in plan.steps)
     found = obtain(plan, survey.cache, hashed=hashed)
     run = [
@@ -83,7 +84,6 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         if step.name not in found
     ]
     made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
-    survey.cache.share_late()
     results = [(found | made)[step.name] for step in plan.steps]
     return Packages(plan=plan, results=results, folder=_lay_out(survey, results, hashed=hashed))
 

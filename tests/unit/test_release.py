@@ -4,6 +4,7 @@
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bigtop_builder import building
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
 from bigtop_builder.building import Manner, Packages, build_release
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuildError
 from bigtop_builder.place import Place
@@ -98,6 +100,19 @@ def test_an_altered_package_is_found_before_it_is_verified_or_published(
         packages = build_release(built, built.plan(), place, Manner(checked=True))
     assert (packages.folder / laid_out.name).read_text() == "package of salute\n"
     assert built.cache.obtain(step.id, step.stamp, hashed=True)
+
+
+def test_what_was_built_before_a_depot_was_named_goes_there_with_the_next_build(
+    built: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    (tmp_path / "later").mkdir()
+    depot = FolderDepot(tmp_path / "later")
+    ours = replace(built, cache=ResultCache(built.cache.root, depot))
+    with Place(ours) as place:
+        build_release(ours, ours.plan(), place)
+    theirs = ResultCache(tmp_path / "theirs", depot)
+    assert all(theirs.obtain(step.id, step.stamp, hashed=True) for step in built.plan().steps)
 
 
 def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
