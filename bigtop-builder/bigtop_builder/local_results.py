@@ -16,7 +16,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bigtop_builder.atomic import write_whole
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError
 from bigtop_builder.hidden_folder import unfinished
@@ -25,7 +24,6 @@ from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
 log = logging.getLogger(__name__)
 
 MAKING = "making"
-NEWEST = "newest"
 FOLDERS = "[0-9a-f]" * 64
 
 
@@ -53,13 +51,10 @@ class LocalResults:
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
         return result if all(sizes.get(file.file) == file.size for file in result.files) else None
 
-    def newest(self, recipe: str, component: str) -> Result | None:
-        """The newest result of a recipe's component, to say what has changed since."""
-        link = self.root / NEWEST / recipe / component
-        if not link.is_file():
-            return None
-        step, _, stamp = link.read_text().partition("/")
-        return self.get(step, stamp)
+    def known(self, step: str) -> Result | None:
+        """A result of a step, under whatever stamp: all have the same inputs."""
+        found = (self.get(step, folder.name) for folder in sorted(self.root.glob(f"{step}/*/")))
+        return next((result for result in found if result), None)
 
     @contextmanager
     def making(self) -> Iterator[Path]:
@@ -114,8 +109,6 @@ class LocalResults:
                 shutil.rmtree(target)
             target.parent.mkdir(exist_ok=True)
             made.rename(target)
-            newest = self.root / NEWEST / result.recipe / result.component
-            write_whole(newest, f"{result.step}/{result.stamp}")
         return result
 
     def _store(self, path: Path, file: ResultFile) -> None:
