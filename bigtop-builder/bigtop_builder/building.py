@@ -29,6 +29,8 @@ from bigtop_builder.verify.packages import Built
 log = logging.getLogger(__name__)
 
 LOST = "its result is gone or broken"
+LOGS = "logs"
+"""Of builds whose packages are laid out nowhere: beside what other builds made of the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,8 @@ def _build(
     )
     schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
     board = Board(steps, reused, schedule)
-    site = replace(site_of(survey, place, cache=survey.cache, logs=survey.output.logs), rooms=rooms)
+    logs = survey.output.logs if manner.lays_out else survey.output.rebuilt / LOGS
+    site = replace(site_of(survey, place, cache=survey.cache, logs=logs), rooms=rooms)
 
     def make(step: Step) -> Result:
         seen = replace(site, watch=board.watcher(step.name))
@@ -218,13 +221,13 @@ def _clear(survey: Survey, results: Iterable[Result], *, whole: bool) -> None:
         whole: They are all that it takes; if they stand there already, so may what was said of them.
     """
     output = survey.output
-    places = [_places(survey, result) for result in results]
-    debs = {path for one in places for path in one if path.parent == output.debs}
-    there = _files(output.debs)
-    if whole and debs == there and all(_same(*pair) for one in places for pair in one.items()):
+    wanted = {path: origin for result in results for path, origin in _places(survey, result).items()}
+    kept = {path for path, origin in wanted.items() if _same(path, origin)}
+    debs = _files(output.debs)
+    if whole and kept == wanted.keys() and debs <= kept:
         return
     said = [file for file in (output.verdict, output.smoke, output.manifest) if file.exists()]
-    stale = [*said, *sorted((there | _files(output.logs)) - {path for one in places for path in one})]
+    stale = [*said, *sorted((debs | _files(output.logs)) - kept)]
     if stale:
         log.info("%s: taking away what another run left: %s", output.root, counted(len(stale), "file"))
     for path in stale:

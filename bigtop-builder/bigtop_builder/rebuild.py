@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.building import Packages, make_one, site_of
+from bigtop_builder.building import LOGS, Packages, make_one, site_of
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.place import Place
 from bigtop_builder.result import Result
@@ -66,7 +66,7 @@ def rebuild(
     folder.mkdir(parents=True)
     found: list[Rebuilt] = []
     with tempfile.TemporaryDirectory(dir=survey.workspace.root, prefix="rebuild-") as scratch:
-        site = site_of(survey, place, cache=ResultCache(Path(scratch)), logs=folder / "logs")
+        site = site_of(survey, place, cache=ResultCache(Path(scratch)), logs=folder / LOGS)
         for step, first in zip(packages.plan.steps, packages.results, strict=True):
             if not components or step.name in components:
                 log.info("%s: building it a second time", step.name)
