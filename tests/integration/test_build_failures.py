@@ -37,7 +37,7 @@ def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
     assert "a component patch does not apply" in failed.complaint
     assert "whole log:" in failed.complaint
     assert bench.built("salute") == []
-    assert not list((bench.cache / "results").glob(".making-*"))
+    assert not list((bench.cache / "results").glob(".making.*"))
 
 
 def test_what_a_failed_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:

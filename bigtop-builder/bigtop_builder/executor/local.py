@@ -17,17 +17,17 @@ from bigtop_builder.result import Result
 log = logging.getLogger(__name__)
 
 
-def obtain(plan: Plan, cache: ResultCache, *, hashed: bool) -> dict[str, Result]:
+def obtain(plan: Plan, cache: ResultCache, *, hashed: Callable[[Step], bool]) -> dict[str, Result]:
     """The results that are there already, here or in the depot: component -> result.
 
     Args:
         plan: Says what is reused.
         cache: Has the results.
-        hashed: Each file is hashed first, and a result with a broken one left out.
+        hashed: Whether each file of a step's result is hashed first; one with a broken file is left out.
     """
 
     def one(step: Step) -> Result | None:
-        return cache.obtain(step.id, step.stamp, hashed=hashed)
+        return cache.obtain(step.id, step.stamp, hashed=hashed(step))
 
     pool = ThreadPoolExecutor(cores())
     try:
