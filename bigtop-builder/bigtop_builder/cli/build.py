@@ -20,7 +20,8 @@ def building_options(command: Decorated) -> Decorated:
         click.option(
             "--offline",
             is_flag=True,
-            help="Build without a network, from what the cache has; install checks still ask apt's mirror.",
+            help="Build without a network, from what this machine's cache has; `shared_cache` is not asked, be it a "
+            "folder. Install checks still ask apt's mirror.",
         ),
         click.option(
             "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
