@@ -227,7 +227,7 @@ def _clear(survey: Survey, results: Iterable[Result], *, whole: bool) -> None:
     if whole and kept == wanted.keys() and debs <= kept:
         return
     said = [file for file in (output.verdict, output.smoke, output.manifest) if file.exists()]
-    stale = [*said, *sorted((debs | _files(output.logs)) - kept)]
+    stale = [*said, *sorted((debs | _files(output.logs) | _files(output.smoke_logs)) - kept)]
     if stale:
         log.info("%s: taking away what another run left: %s", output.root, counted(len(stale), "file"))
     for path in stale:

@@ -167,6 +167,11 @@ class Output:
         return self.root / "smoke.json"
 
     @property
+    def smoke_logs(self) -> Path:
+        """All that each smoke printed."""
+        return self.root / "smoke"
+
+    @property
     def manifest(self) -> Path:
         """The release manifest."""
         return self.root / "manifest.json"

@@ -117,8 +117,14 @@ def test_a_build_hands_out_no_package_that_was_altered_in_the_cache(
 
 
 def said(road: Survey) -> list[Path]:
-    """Verdicts and manifest of a run, as if it had written them."""
-    files = [road.output.verdict, road.output.smoke, road.output.manifest]
+    """Verdicts, what smokes printed, and manifest of a run, as if it had written them."""
+    road.output.smoke_logs.mkdir()
+    files = [
+        road.output.verdict,
+        road.output.smoke,
+        road.output.manifest,
+        road.output.smoke_logs / "hdfs.log",
+    ]
     for file in files:
         file.write_text("of this run\n")
     return files

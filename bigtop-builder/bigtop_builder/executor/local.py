@@ -115,4 +115,10 @@ def _summary(failed: Mapping[str, Exception], schedule: Schedule) -> Exception:
         brief = f"{len(told)} components failed: {', '.join(failed)}"
         details = [f"{error.brief}\n{error.details.rstrip()}\nway out: {error.hint}\n" for error in told]
     lines = [part for part in (*details, *rest) if part]
-    return type(told[0])(brief, details="\n".join(lines), hint=told[0].hint)
+    whole = type(told[0])(brief, details="\n".join(lines), hint=told[0].hint)
+    whole.states = {
+        **dict.fromkeys(schedule.built, "built"),
+        **dict.fromkeys(schedule.failed, "failed"),
+        **{name: f"not started, because {cause} failed" for name, cause in schedule.not_started.items()},
+    }
+    return whole
