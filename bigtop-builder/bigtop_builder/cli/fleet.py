@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleet`: the hosts that run what was published."""
+
+import click
+
+from bigtop_builder.cli.lazy import LazyGroup
+
+VERBS = {
+    "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+}
+"""Verb -> module of this package, and its help in one line."""
+
+
+@click.group(cls=LazyGroup, verbs=VERBS)
+def fleet() -> None:
+    """The hosts of a snapshot: what they have, and how they get there and back. All of it is files and exit codes."""
