@@ -12,3 +12,10 @@ fleet_option = click.option(
     metavar="FILE",
     help="Definition of the fleet [default: repo/fleet.toml in the project, if it is there].",
 )
+inventory_option = click.option(
+    "--inventory",
+    default="",
+    metavar="FILE|-",
+    help="Ansible inventory (.yml, .json, else INI), or - for what `ansible-inventory --list` prints "
+    "[default: `inventory` in the fleet's definition].",
+)
