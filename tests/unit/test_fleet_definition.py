@@ -7,6 +7,7 @@ import pytest
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.definition import Fleet, in_order, load_fleet, roles_in
+from bigtop_builder.fleet.hosts import hosts_of
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.workspace import Project
 
@@ -100,3 +101,12 @@ def test_the_projects_own_definition_knows_the_roles_of_its_recipes(origin: Proj
     known = {one for role in recipe.roles.values() for one in role}
     assert {one for role in fleet.roles.values() for one in role.packages} <= known
     assert in_order(fleet.roles) == ["coordinator", "worker", "master", "standby", "services", "client"]
+
+
+def test_the_miniatures_definition_knows_the_roles_of_its_recipes(project: Project) -> None:
+    fleet = load_fleet(project.fleet)
+    for name in ("1.0.0", "1.1.0"):
+        recipe = load_recipe(name, project.recipes)[0]
+        assert {role: one.packages for role, one in fleet.roles.items()} == recipe.roles
+    hosts = hosts_of(fleet, fleet.roles, path=project.fleet)
+    assert hosts["worker"] == ("worker1.example.org", "worker2.example.org", "worker3.example.org")
