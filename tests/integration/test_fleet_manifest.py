@@ -296,3 +296,14 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert done.returncode == code
     assert said in done.complaint
     assert not (tmp_path / "project/build").exists()
+
+
+@pytest.mark.usefixtures("two")
+def test_who_has_no_project_is_not_held_to_the_example_that_came_with_the_tool(
+    store: KeyStore, repository: Repository, tmp_path: Path
+) -> None:
+    env = {"HOME": str(tmp_path), "BIGTOP_BUILDER_KEYS_DIR": str(store.folder)}
+    words = ["fleet", "manifest", "stable", "--repo", repository.store.name, "--output", tmp_path / "out"]
+    done = program(*words, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.complaint
+    assert json.loads((tmp_path / "out/fleet-manifest.json").read_text())["roles"] == {}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.fleet_options import fleet_option, inventory_option
+from bigtop_builder.cli.context import answer, json_option
+from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, inventory_option
 from bigtop_builder.cli.place import Command
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.definition import in_order, load_fleet
+from bigtop_builder.fleet.definition import in_order
 from bigtop_builder.fleet.hosts import hosts_of, inventory_of
 from bigtop_builder.schema import nearest
 
@@ -28,9 +28,7 @@ def hosts(
 
     Roles are those of repo/fleet.toml. A host that has two, and may not, is refused.
     """
-    project, _ = setting_up(context)
-    file = definition or project.fleet
-    fleet = load_fleet(file)
+    fleet, file = fleet_of(context, definition)
     if not fleet.roles:
         raise InputError(
             f"{file} names no role", hint="write [roles.NAME] there; docs/fleet.md has an example"
