@@ -212,6 +212,17 @@ def test_nothing_is_signed_that_was_not(
 
 
 @pytest.mark.usefixtures("two")
+def test_without_a_key_that_can_sign_nothing_is_read(
+    repository: Repository, keyring: Keyring, tmp_path: Path
+) -> None:
+    with Keyring() as other:
+        other.import_key(keyring.export_public(repository.state.settings().keys))
+        with pytest.raises(SigningError):
+            about(repository, other, "stable", tmp_path)
+    assert not (tmp_path / "facts").exists()
+
+
+@pytest.mark.usefixtures("two")
 def test_a_deb_that_was_altered_in_the_pool_is_found(
     repository: Repository, keyring: Keyring, tmp_path: Path
 ) -> None:
