@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleet`: the hosts that run what was published."""
+
+import click
+
+from bigtop_builder.cli.lazy import LazyGroup
+
+VERBS = {
+    "hosts": ("fleet_hosts", "List hosts by role, from fleet.toml or an inventory."),
+    "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+}
+"""Verb -> module of this package, and its help in one line."""
+
+
+@click.group(cls=LazyGroup, verbs=VERBS)
+def fleet() -> None:
+    """The hosts of a snapshot: what they have, and how they get there and back. All of it is files and exit codes."""
