@@ -13,7 +13,7 @@ from bigtop_builder.patches.facts import TREE, Upstream
 from bigtop_builder.patches.queue import Entry, load_entry, release_order
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings
-from bigtop_builder.upkeep.evidence import load_evidence
+from bigtop_builder.upkeep.evidence import Finding, load_evidence
 from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.workspace import Project, Workspace
 
@@ -155,7 +155,10 @@ class _Releases:
         self._has: dict[tuple[str, str, str], bool] = {}
 
     def drops(self, entry: Entry) -> Iterable[Drop]:
-        """Releases whose recipe lists a patch that they have. Fresh evidence that it applies there speaks against."""
+        """Releases whose recipe lists a patch that they have.
+
+        Fresh evidence speaks against where the patch applies, or where it tells what became of that very commit.
+        """
         evidence = load_evidence(entry.folder).releases
         commit = entry.facts.upstream.commit
         for recipe, path in self._recipes:
@@ -167,7 +170,7 @@ class _Releases:
                 found = None
             if found and found.state == "already-upstream":
                 yield Drop(release=path.stem, by="evidence")
-            elif commit and not (found and found.state in APPLIES) and self._has_commit(entry, recipe, path):
+            elif commit and not (found and _denies(found, commit)) and self._has_commit(entry, recipe, path):
                 yield Drop(release=path.stem, by="commit")
 
     def _has_commit(self, entry: Entry, recipe: Recipe, path: Path) -> bool:
@@ -187,6 +190,10 @@ class _Releases:
         if mirror is None:  # nothing is known of it here
             return False
         return mirror.git("merge-base", "--is-ancestor", commit, tip, check=False).returncode == 0
+
+
+def _denies(found: Finding, commit: str) -> bool:
+    return found.state in APPLIES or commit in found.detail
 
 
 def _sources(entry: Entry, recipe: Recipe) -> list[tuple[str, str]]:
