@@ -24,6 +24,8 @@ from bigtop_builder.upstreaming.token import Token
 
 log = logging.getLogger(__name__)
 
+Record = Callable[[dict[str, Any]], None]
+"""Writes keys of `[upstream]` and their values into the patch's `patch.toml`."""
 SYNC: Final = "bigtop-builder upstream sync records what became of it"
 
 
@@ -51,7 +53,16 @@ class Sending:
     """One proposal on its way to GitHub.
 
     Attributes:
-        record: Writes keys of `[upstream]` in `patch.toml`.
+        proposal: What is sent.
+        facts: What `patch.toml` says of the patch: its branch, and the commit that was pushed there last.
+        upstream: The project that it goes to.
+        github: That project's, as the token's owner.
+        token: May push to the fork.
+        index: Has the proposal's commit.
+        kept: Knows what was sent before.
+        settings: For the proxy, and how long a new fork is waited for.
+        send: Do it; else nothing is written, here or there.
+        record: Records what was proved.
         steps: What was done, or would be.
         notes: What was found and left.
     """
@@ -65,12 +76,17 @@ class Sending:
     kept: Kept
     settings: Settings
     send: bool
-    record: Callable[[dict[str, Any]], None]
+    record: Record
     steps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def run(self) -> Submitted:
-        """Look, and do what is left to do."""
+        """Look, and do what is left to do.
+
+        Raises:
+            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, or to another base.
+            UpstreamError: GitHub cannot be asked, or refuses; or what has the fork's name is none.
+        """
         login = self.github.user().login
         owner = self.facts.upstream.branch.partition(":")[0] or login
         repository = self.github.repository(self.upstream.place.name)
