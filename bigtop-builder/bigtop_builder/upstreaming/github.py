@@ -75,12 +75,8 @@ class GitHub:
             UpstreamError: It is there, and is no fork of `name`.
         """
         there = self.find_repository(f"{owner}/{name.partition('/')[2]}")
-        if there and not there.is_fork_of(name):
-            raise UpstreamError(
-                f"{there.full_name} is no fork of {name}",
-                details="GitHub takes pull requests from forks alone",
-                hint="rename it on GitHub, or have the fork under another owner",
-            )
+        if there:
+            require_fork(there, name)
         return there
 
     def fork(self, name: str, *, organization: str = "") -> Repository:
@@ -179,6 +175,20 @@ class GitHub:
             return self._api.one(Commit, path, what)
         except Unprocessable as error:  # how GitHub says it of an id that it does not know
             raise NotFound(error.brief, details=error.details, hint="check the id") from error
+
+
+def require_fork(repository: Repository, name: str) -> None:
+    """Raise unless a repository is a fork of the one of this name.
+
+    Raises:
+        UpstreamError: It is none.
+    """
+    if not repository.is_fork_of(name):
+        raise UpstreamError(
+            f"{repository.full_name} is no fork of {name}",
+            details="GitHub takes pull requests from forks alone",
+            hint="rename it on GitHub, or have the fork under another owner",
+        )
 
 
 def _at(name: str) -> str:
