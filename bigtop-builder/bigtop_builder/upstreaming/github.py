@@ -168,6 +168,10 @@ class GitHub:
         what = f"reading the events of {name}#{number}"
         return self._api.many(Event, f"{_at(name)}/issues/{number}/events", what)
 
+    def closing(self, name: str, number: int) -> Event | None:
+        """The event that closed a pull request last; None if none did."""
+        return next((one for one in reversed(self.events(name, number)) if one.event == "closed"), None)
+
     def commit(self, name: str, ref: str) -> Commit:
         """A commit by its id, or the tip of a branch; `NotFound` if there is none."""
         path, what = f"{_at(name)}/commits/{quote(ref)}", f"reading commit {ref} of {name}"

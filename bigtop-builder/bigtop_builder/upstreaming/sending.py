@@ -7,7 +7,6 @@ What others pushed, closed or wrote is told, and left.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any, Final
 
 from bigtop_builder.errors import CheckFailed, UpstreamError
@@ -121,14 +120,13 @@ class Sending:
         last = pulls[0]
         if last.merged:
             raise CheckFailed(f"{last.html_url} is merged: there is nothing to send", hint=SYNC)
-        closing = [one for one in self.github.events(name, last.number) if one.event == "closed"]
-        if closing and closing[-1].commit_id:
+        closing = self.github.closing(name, last.number)
+        if closing and closing.commit_id:
             raise CheckFailed(
-                f"{last.html_url} was closed by commit {closing[-1].commit_id}: there is nothing to send",
+                f"{last.html_url} was closed by commit {closing.commit_id}: there is nothing to send",
                 hint=SYNC,
             )
-        actor = closing[-1].actor if closing else None
-        who = f" by {actor.login}" if actor else ""
+        who = f" by {closing.actor.login}" if closing and closing.actor else ""
         when = f" on {last.closed_at:%Y-%m-%d}" if last.closed_at else ""
         raise CheckFailed(
             f"{last.html_url} was closed{who}{when}; patch.toml is unchanged",
@@ -221,7 +219,7 @@ class Sending:
                 "branch": head,
                 "head": self.proposal.commit,
                 "base": pull.base.ref,
-                "opened": pull.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "opened": pull.opened,
             }
         )
         self.kept.put(
