@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`upstream status`: where each patch stands upstream, from what is on this machine. Nothing is asked of anybody."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import APPLIES
-from bigtop_builder.patches.facts import TREE, Upstream
+from bigtop_builder.patches.facts import TREE, Upstream, UpstreamState
 from bigtop_builder.patches.queue import Entry, load_entry, release_order
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings
@@ -30,6 +30,14 @@ Standing = Literal[
 ]
 ORDER: Final[tuple[Standing, ...]] = get_args(Standing)
 """What asks for action of ours comes first, then what waits for others, then what is done."""
+IN_WORDS: Final[Mapping[UpstreamState, Standing]] = {
+    "local-only": "local only",
+    "to-forward": "to forward",
+    "ticket": "ticket",
+    "pr-open": "PR open",
+    "merged": "merged",
+    "closed": "closed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +119,9 @@ def _standing(upstream: Upstream, drops: Sequence[Drop]) -> Standing:
         return "changes requested"
     if drops:
         return "can be dropped"
-    if upstream.state == "pr-open":
-        return "approved" if upstream.review == "approved" else "PR open"
-    words: dict[str, Standing] = {"local-only": "local only", "to-forward": "to forward"}
-    plain: dict[str, Standing] = {"ticket": "ticket", "merged": "merged", "closed": "closed"}
-    return (words | plain)[upstream.state]
+    if upstream.state == "pr-open" and upstream.review == "approved":
+        return "approved"
+    return IN_WORDS[upstream.state]
 
 
 def _days(upstream: Upstream, now: datetime) -> int | None:
