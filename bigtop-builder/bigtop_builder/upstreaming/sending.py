@@ -17,6 +17,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Pull, Repository
 from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
@@ -164,8 +165,8 @@ class Sending:
                 "`head`; or delete the branch on GitHub if it is not wanted",
             )
         where = fork.repository.full_name if fork else f"the fork of {owner}"
-        instead = f" in place of {tip[:12]}" if tip else ""
-        self._step(f"push {commit[:12]} to {branch} of {where}{instead}")
+        instead = f" in place of {tip[:SHORT]}" if tip else ""
+        self._step(f"push {commit[:SHORT]} to {branch} of {where}{instead}")
         if self.send and fork:
             self.kept.put(sent.model_copy(update={"heads": tuple(dict.fromkeys((*sent.heads, commit)))}))
             fork.push(commit, branch, instead_of=tip)
