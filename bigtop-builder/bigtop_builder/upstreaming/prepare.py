@@ -2,25 +2,23 @@
 """`upstream prepare`: a patch as upstream would get it. Nothing leaves this machine."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bigtop_builder.git_index import FILES, Index, objects_of
+from bigtop_builder.git_index import FILES, Index
 from bigtop_builder.patches.diff import FileDiff, parse_diff
-from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import Mail, tidy, write_mail
 from bigtop_builder.patches.queue import Patch, load_entry
 from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.statement import Statement
-from bigtop_builder.upkeep.commit import run_git, write_commit
+from bigtop_builder.upkeep.commit import write_commit
 from bigtop_builder.upstreaming.body import Body, body_of
 from bigtop_builder.upstreaming.candidate import branch_for, mail_for, naming, patch_for, said_of
-from bigtop_builder.upstreaming.checks import Proposed, check, run_commands
+from bigtop_builder.upstreaming.checks import Proposed, check
 from bigtop_builder.upstreaming.forms import (
     commit_message,
     components_of,
@@ -29,6 +27,7 @@ from bigtop_builder.upstreaming.forms import (
     title_of,
 )
 from bigtop_builder.upstreaming.onto_base import Base, base_of, rebased
+from bigtop_builder.upstreaming.programs import run_on_commit
 from bigtop_builder.upstreaming.proposal import PATCH, Kept, Proposal
 from bigtop_builder.workspace import Project
 
@@ -138,7 +137,7 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
     proposed = Proposed(project=project, statement=statement, message=message, files=files)
     found = [*check(proposed), *body.findings, *placed.findings]
     if with_commands:
-        found += _run(base.index, project, commit, draft.kept.folder / WORK_TREE)
+        found += run_on_commit(project, commit, base.index, draft.kept.folder / WORK_TREE)
     text = write_mail(mail)
     attachment = _attachment(draft, text)
     proposal = Proposal(
@@ -205,21 +204,3 @@ def _attachment(draft: _Draft, mail: bytes) -> str:
 
 def _has(index: Index, commit: str) -> bool:
     return index("cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode == 0
-
-
-def _run(index: Index, project: UpstreamProject, commit: str, folder: Path) -> list[Finding]:
-    """Run upstream's programs in a work tree of the commit; it stays where one found something."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if not project.commands:
-        return []
-    index.complete(commit)
-    folder.mkdir(parents=True)
-    run_git(folder, "init", "--quiet", "--template=")
-    stores = (objects_of(index.mirror), index.objects)
-    (folder / ".git/objects/info").mkdir(exist_ok=True)
-    (folder / ".git/objects/info/alternates").write_text("".join(f"{store}\n" for store in stores))
-    run_git(folder, "checkout", "--quiet", "--detach", commit)
-    found = list(run_commands(project, folder))
-    if not found:
-        shutil.rmtree(folder, ignore_errors=True)
-    return found
