@@ -173,7 +173,11 @@ class GitHub:
         return next((one for one in reversed(self.events(name, number)) if one.event == "closed"), None)
 
     def commit(self, name: str, ref: str) -> Commit:
-        """A commit by its id, or the tip of a branch; `NotFound` if there is none."""
+        """A commit by its id, or the tip of a branch.
+
+        Raises:
+            NotFound: There is none.
+        """
         path, what = f"{_at(name)}/commits/{quote(ref)}", f"reading commit {ref} of {name}"
         try:
             return self._api.one(Commit, path, what)
