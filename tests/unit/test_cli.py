@@ -264,6 +264,19 @@ def test_a_bump_writes_the_lock_and_the_next_plan_is_ready(call: Call, project: 
     assert (project.recipes / "1.0.0.lock").read_bytes() == lock
 
 
+def test_a_plan_with_a_patch_that_does_not_apply_to_a_source_writes_no_lock(
+    call: Call, project: Project
+) -> None:
+    diff = project.patches / "salute/miniature-blank-name/default.patch"
+    diff.write_text(diff.read_text().replace("name.isEmpty()", "name.isBlank()", 1))
+    assert call("source", "fetch", "1.0.0", "-c", "salute").status == 0
+    done = call("plan", "1.0.0", "--bump")
+    assert done.status == 4
+    assert "error: patch salute/miniature-blank-name does not apply to the source of salute 1.0.0" in done.err
+    assert not (project.recipes / "1.0.0.lock").exists()
+    assert call("plan", "1.0.0", "-c", "bigtop-utils", "--bump").status == 0
+
+
 def test_a_recipe_may_be_named_by_its_path(call: Call, project: Project) -> None:
     by_path = call("plan", str(project.recipes / "1.0.0.toml"), "--json")
     assert json.loads(by_path.out)["tree"] == json.loads(call("plan", "1.0.0", "--json").out)["tree"]

@@ -15,6 +15,7 @@ from bigtop_builder.cli.context import (
     table,
 )
 from bigtop_builder.cli.road import RELEASE, surveyed
+from bigtop_builder.fit import require_fit
 from bigtop_builder.plan import Plan
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.survey import Survey
@@ -41,8 +42,9 @@ def plan(
 ) -> None:
     """Show what RELEASE (a recipe's name or path) takes, step by step, and why.
 
-    The whole plan is printed in any case. If a step of it is refused, it could not be built: the command then
-    ends with exit status 2, and says what is in the way.
+    The whole plan is printed even if a step of it is refused, which could not be built: the command then ends with
+    exit status 2, and says what is in the way. A patch that does not apply ends it with 4 at once,
+    one to a component if its source is in the cache.
     """
     project, _ = setting_up(context)
     if bump:
@@ -51,10 +53,14 @@ def plan(
             lock.parent, why="locks", hint="mend its rights, or name a copy of the project with --project"
         )
     road = surveyed(context, release_name, builder, components)
+    planned = road.plan(components)
+    for step in planned.steps:
+        if step.action != "reuse":
+            require_fit(road, step)
     if bump:
         road = road.with_lock(road.bumped(components))
         write_whole(road.lock_path, road.lock.to_toml())
-    planned = road.plan(components)
+        planned = road.plan(components)
     answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
     planned.require_ready()
 
