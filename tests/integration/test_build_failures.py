@@ -59,6 +59,13 @@ def test_upstreams_own_patch_that_does_not_apply_fails_the_build_with_its_likely
     assert "whole log:" in failed.complaint
     assert bench.built("salute") == []
     assert not list((bench.cache / "results").glob(".making.*"))
+    told = "not built yet; failed 0 min ago: a component patch does not apply"
+    assert told in bench("plan", "1.0.0", "-c", "salute").text
+    list_patches(bench.project)
+    assert bench("plan", "1.0.0", "-c", "salute", "--bump").returncode == 0
+    assert "failed" not in bench("plan", "1.0.0", "-c", "salute").text
+    assert bench("build", "1.0.0", "-c", "bigtop-utils").returncode == 0
+    assert not list((bench.project.output / "1.0.0/logs").glob("*.failed.json"))
 
 
 def test_what_a_failed_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import pytest
-from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
@@ -20,6 +19,7 @@ from bigtop_builder.cli import COMMANDS, cli
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
+from local_patches import diff_of, list_patches, write_patch
 
 DAY = 86400.0
 HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
@@ -275,6 +275,23 @@ def test_a_plan_with_a_patch_that_does_not_apply_to_a_source_writes_no_lock(
     assert "error: patch salute/miniature-blank-name does not apply to the source of salute 1.0.0" in done.err
     assert not (project.recipes / "1.0.0.lock").exists()
     assert call("plan", "1.0.0", "-c", "bigtop-utils", "--bump").status == 0
+
+
+def test_a_plan_tells_of_a_build_that_failed(call: Call, project: Project) -> None:
+    planned = json.loads(call("plan", "1.0.0", "--bump", "--json").out)["steps"]
+    logs = project.output / "1.0.0/logs"
+    logs.mkdir(parents=True)
+    log = logs / "salute.log"
+    log.write_text("a log\n")
+    ids = {step["component"]: step["id"] for step in planned}
+    record = {"step": ids["salute"], "ended": time.time() - 720, "cause": "the disk is full"}
+    (logs / "salute.failed.json").write_text(json.dumps(record))
+    done = call("plan", "1.0.0")
+    assert done.status == 0
+    assert f"not built yet; failed 12 min ago: the disk is full, log {log}" in done.out
+    steps = {step["component"]: step for step in json.loads(call("plan", "1.0.0", "--json").out)["steps"]}
+    assert steps["salute"]["failed"] == {"ended": record["ended"], "cause": record["cause"], "log": str(log)}
+    assert steps["herald"]["failed"] is None
 
 
 def test_a_recipe_may_be_named_by_its_path(call: Call, project: Project) -> None:

@@ -15,8 +15,9 @@ from bigtop_builder.cli.context import (
     table,
 )
 from bigtop_builder.cli.road import RELEASE, surveyed
+from bigtop_builder.executor.failed import Failed, last_failure, log_of
 from bigtop_builder.fit import require_fit
-from bigtop_builder.plan import Plan
+from bigtop_builder.plan import Plan, Step
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.survey import Survey
 from bigtop_builder.workspace import require_writable
@@ -80,6 +81,7 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
                 "id": step.id,
                 "action": step.action,
                 "reason": step.reason,
+                "failed": _failed_value(road, step),
                 "hint": step.hint,
                 "version": f"{step.version}-{step.stamp}" if step.stamp else "",
                 "upstream_version": step.version,
@@ -95,6 +97,22 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
     }
 
 
+def _failed_value(road: Survey, step: Step) -> dict[str, Any] | None:
+    if not (failed := _failure(road, step)):
+        return None
+    return {"ended": failed.ended, "cause": failed.cause, "log": str(log_of(road.output.logs, step.name))}
+
+
+def _reason(road: Survey, step: Step) -> str:
+    if not (failed := _failure(road, step)):
+        return step.reason
+    return f"{step.reason}; failed {failed.ago}: {failed.cause}, log {log_of(road.output.logs, step.name)}"
+
+
+def _failure(road: Survey, step: Step) -> Failed | None:
+    return last_failure(road.output.logs, step) if step.action == "run" else None
+
+
 def _plan_text(road: Survey, planned: Plan) -> str:
     rows = [
         (
@@ -103,7 +121,7 @@ def _plan_text(road: Survey, planned: Plan) -> str:
             f"{step.version}-{step.stamp}" if step.stamp else step.version,
             step.id[:12] or "-",
             step.source.where if step.source else "-",
-            step.reason,
+            _reason(road, step),
         )
         for step in planned.steps
     ]
