@@ -193,6 +193,9 @@ def test_two_snapshots_differ_in_jars_that_came_went_and_changed(site: Site) -> 
     debs = [str(site.debs[version].path) for version in ("1.0-1", "2.0-1")]
     assert value(site.ask("sbom", "diff", *debs, "--json")) == told
     assert site.ask("sbom", "diff", "stable", after).text == ""
+    site.release({"usr/lib/other/log4j-1.2.17.jar": jar()}, "3.0-1", name="other")
+    assert value(site.ask("sbom", "diff", before, debs[1], "--json")) == told
+    assert site.ask("sbom", "diff", debs[1], "stable").text == ""
 
 
 def test_a_package_that_came_by_hand_gets_its_sbom_on_the_spot(site: Site) -> None:
