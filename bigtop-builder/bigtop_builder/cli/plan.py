@@ -63,7 +63,7 @@ def plan(
         write_whole(road.lock_path, road.lock.to_toml())
         planned = road.plan(components)
     answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
-    planned.require_ready()
+    planned.require_ready(told=not as_json)
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
