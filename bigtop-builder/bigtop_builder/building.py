@@ -81,6 +81,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
     Raises:
         InputError: A step of the plan is refused.
         SourceError: A source cannot be had, or is not what its pin says. Sources come before builds.
+        TreeError: A local patch to a component does not apply to its source: likewise.
         BuildError: A build failed.
     """
     plan.require_ready()
@@ -93,6 +94,8 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
     ]
     if manner.lays_out:
         _clear(survey, found.values(), whole=not run)
+    if not run:
+        log.info("nothing to build: the cache has %s", counted(len(plan.steps), "component"))
     made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
     results = [(found | made)[step.name] for step in plan.steps]
     if manner.lays_out:
