@@ -215,10 +215,12 @@ class _Stay:
         """Say which packages are not there in the set's version, or not as their md5sums say."""
         before = len(self.findings)
         query = ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n", *self._guests.names]
-        status = {line.rstrip() for line in self._room.run(query, check=False).text.splitlines()}
+        done = self._room.run(query, check=False)
+        status = {line.rstrip() for line in done.text.splitlines()}
+        none = done.complaint.strip() or f"nothing, with exit status {done.returncode}"
         for deb, _ in self._guests.debs:
             if f"{deb.name} {deb.version} ii" not in status:
-                said = next((line for line in status if line.startswith(f"{deb.name} ")), "it is not there")
+                said = next((line for line in status if line.startswith(f"{deb.name} ")), none)
                 self.say(check, "failed", f"not installed as {deb.version}: dpkg says {said}", deb.name)
         verified = self._room.run(["dpkg", "--verify", *self._guests.names], check=False).text.splitlines()
         found = [match for line in verified if (match := ALTERED.fullmatch(line)) and match["kind"] != "c "]
