@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fleet`: the hosts that run what was published."""
+
+import click
+
+from bigtop_builder.cli.lazy import LazyGroup
+
+VERBS = {
+    "sources": (
+        "fleet_sources",
+        "Write source, pins, keyring and guard for hosts, for Ansible and Puppet too.",
+    ),
+}
+"""Verb -> module of this package, and its help in one line."""
+
+
+@click.group(cls=LazyGroup, verbs=VERBS)
+def fleet() -> None:
+    """The hosts of a snapshot: what they have, and how they get there and back. All of it is files and exit codes."""

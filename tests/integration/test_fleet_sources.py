@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts are given a snapshot: by the command, on a real repository, and on real systems."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from keepers_desk import Desk
+from rooms import containers
+
+from apt_host import write_deb
+from bigtop_builder.artifact import read_deb
+from bigtop_builder.container import Container, Engine
+from bigtop_builder.repository.index.packages import stanza_of
+from bigtop_builder.repository.serve import serve
+from bigtop_builder.run import Completed
+from bigtop_builder.tarstream import pack
+from verify_debs import make_deb
+
+OLD, OURS, DEBIANS = "3.8.4-1+bt3.5.0.7~deb12", "3.8.4-1+bt3.6.0.2~deb12", "3.9.3-1"
+POLICY = "/usr/sbin/policy-rc.d"
+DAEMON = "#!/bin/sh\n[ $1 != start ] || touch /run/tock.started\n"
+START = "[ $1 != configure ] || invoke-rc.d tock start || exit $?"
+OWN = b"#!/bin/sh\n# the host's own\nexit 0\n"
+
+
+@pytest.fixture
+def stack(founded: Desk) -> Desk:
+    """A repository with the keyring package whose suite went from one zookeeper to another."""
+    founded.do("repo", "add", "stable", founded.package())
+    founded.do("repo", "add", "stable", write_deb(founded.home, "zookeeper", OLD))
+    tock = make_deb(
+        founded.home, "tock", version="1", files={"etc/init.d/tock": DAEMON}, scripts={"postinst": START}
+    )
+    founded.do("repo", "add", "stable", write_deb(founded.home, "zookeeper", OURS), tock)
+    return founded
+
+
+def snapshots(desk: Desk) -> list[str]:
+    """Those of stable, newest first."""
+    return [one.after for one in reversed(desk.repository.state.history("stable"))]
+
+
+def emitted(desk: Desk, *words: str) -> dict[str, object]:
+    said = desk.do("fleet", "sources", "stable", "--output", desk.home / "out", "--json", *words)
+    found: dict[str, object] = json.loads(said)
+    return found
+
+
+def test_the_way_back_is_what_the_suite_had_before_and_the_keyring_is_the_newest(stack: Desk) -> None:
+    now, before, *_ = snapshots(stack)
+    said = emitted(stack)
+    assert (said["snapshot"], said["rollback_to"]) == (now, before)
+    assert said["url"] == "http://x.example"
+    assert (stack.home / "out" / said["keyring_package"]["file"]).read_bytes()  # type: ignore[index]
+    assert f"Pin: version {OLD}" in (stack.home / "out/rollback.pref").read_text()
+
+
+def test_a_change_of_the_keyring_alone_is_no_way_back(stack: Desk) -> None:
+    _, before, *_ = snapshots(stack)
+    stack.define("http://y.example")
+    stack.do("repo", "add", "stable", stack.package("again"))
+    assert emitted(stack)["rollback_to"] == before
+
+
+def test_a_withdrawn_snapshot_is_neither_given_to_hosts_nor_gone_back_to(stack: Desk) -> None:
+    now, before, further, *_ = snapshots(stack)
+    stack.do("repo", "withdraw", before, "--why", "loses blocks")
+    assert emitted(stack)["rollback_to"] == further
+    words = ("fleet", "sources", now, "--output", stack.home / "other", "--rollback-to")
+    assert f"{before[:16]} was withdrawn: loses blocks" in stack.do(*words, before, status=2)
+    assert "is the snapshot itself" in stack.do(*words, "stable", status=2)
+    assert not (stack.home / "other").exists()
+
+
+def test_keys_that_hosts_would_not_get_are_found_before_they_are_given_anything(founded: Desk) -> None:
+    words = ("fleet", "sources", "stable", "--output", founded.home / "out")
+    assert "has no package test-archive-keyring" in founded.do(*words, status=2)
+    stale = founded.package()
+    founded.do("repo", "add", "stable", stale)
+    founded.do("key", "rotate", founded.old)
+    founded.do("key", "rotate", founded.old, "--finish", "--hosts-have-new-key")
+    newest = sorted((founded.project / "srv/pool/main/t/test-archive-keyring").iterdir())[1:]
+    for one in newest:
+        one.unlink()
+    said = founded.do(*words, status=9)
+    assert f"no good signature by a key in {stale.name}: hosts would refuse it" in said
+    assert "key package" in said
+    assert not (founded.home / "out").exists()
+
+
+@contextmanager
+def host(desk: Desk) -> Iterator[tuple[Container, dict[str, object]]]:
+    """A clean system without any source of its own that has what the command wrote, below /root."""
+    with (
+        Engine.connect() as engine,
+        containers(engine).open(purpose="fleet") as room,
+        serve(desk.project / "srv", host=room.gateway) as url,
+    ):
+        said = emitted(desk, "--url", url)
+        room.run(
+            ["sh", "-c", "rm -rf /etc/apt/sources.list* && mkdir -p /etc/apt/sources.list.d /srv/debian"]
+        )
+        room.put(pack({"out": desk.home / "out"}), "/root")
+        yield room, said
+
+
+def sh(room: Container, line: str, *, status: int = 0) -> str:
+    done: Completed = room.run(
+        ["sh", "-c", line],
+        env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+        check=False,
+        cwd="/root/out",
+    )
+    assert done.returncode == status, done.text + done.complaint
+    return done.text + done.complaint
+
+
+@pytest.mark.docker
+def test_a_host_takes_our_version_and_goes_back_though_debians_is_newer(stack: Desk) -> None:
+    with host(stack) as (room, said):
+        keyring = said["keyring_package"]["file"]  # type: ignore[index]
+        refused = sh(room, "./use-upgrade", status=1)
+        assert f"test-archive-keyring.gpg is missing\n  way out: apt-get install ./{keyring}" in refused
+        theirs = read_deb(write_deb(stack.home, "zookeeper", DEBIANS))
+        index = stanza_of(theirs, "./zookeeper.deb").text
+        room.put(pack({"debian/zookeeper.deb": theirs.path, "debian/Packages": index.encode()}), "/srv")
+        sh(room, "echo 'deb [trusted=yes] file:/srv/debian ./' > /etc/apt/sources.list.d/debian.list")
+        sh(room, f"apt-get -q update && apt-get -y -q install zookeeper ./{keyring}")
+        installed = "dpkg-query -W -f '${Version}' zookeeper"
+        assert sh(room, installed) == DEBIANS
+        sh(room, "./use-upgrade")
+        assert f"Candidate: {OURS}" in sh(room, "apt-cache policy zookeeper")
+        assert "snapshot-" in sh(room, "cat /etc/apt/sources.list.d/test.sources")
+        sh(room, "apt-get -y -q --allow-downgrades install zookeeper")
+        assert sh(room, installed) == OURS
+        sh(room, "./use-rollback")
+        sh(room, "apt-get -y -q --allow-downgrades install zookeeper")
+        assert sh(room, installed) == OLD
+        assert sh(room, "ls /etc/apt/sources.list.d /etc/apt/preferences.d").split() == [
+            *(
+                "/etc/apt/preferences.d:",
+                "test.pref",
+                "/etc/apt/sources.list.d:",
+                "debian.list",
+                "test.sources",
+            )
+        ]
+
+
+@pytest.mark.docker
+def test_the_guard_keeps_a_service_from_starting_and_leaves_no_trace(stack: Desk) -> None:
+    with host(stack) as (room, said):
+        keyring = said["keyring_package"]["file"]  # type: ignore[index]
+        state = f"ls -la --time-style=+ {POLICY}* 2>&1; cat {POLICY} 2>&1; dpkg-divert --list '*policy-rc*'"
+        sh(room, f"apt-get -y -q install ./{keyring} && ./use-upgrade")
+        started = "ls /run/tock.started 2>&1; rm -f /run/tock.started"
+        install = "apt-get -y -q --reinstall install tock >/dev/null 2>&1"
+        bare = sh(room, state)
+        assert sh(room, "./guard-off") == "guard: off already"
+        assert sh(room, "./guard-on") == "guard: on"
+        assert sh(room, "./guard-on") == "guard: on already"
+        assert sh(room, "./guard-off") == "guard: off"
+        assert sh(room, state) == bare
+
+        room.put(pack({"policy-rc.d": OWN}), "/usr/sbin")
+        sh(room, f"chmod 750 {POLICY}")
+        own = sh(room, state)
+        assert sh(room, f"{install}; {started}") == "/run/tock.started"
+        assert "the host's own policy lies in" in sh(room, "./guard-on")
+        assert sh(room, POLICY, status=101) == ""
+        assert "on already" in sh(room, "./guard-on")
+        assert sh(room, f"apt-get -y -q purge tock; {install}; dpkg-query -W tock").endswith("tock\t1")
+        assert "cannot access" in sh(room, started)
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        assert sh(room, state) == own
+        assert sh(room, f"{install}; {started}") == "/run/tock.started"
+        assert "is the host's own" in sh(room, "./guard-off")
+
+        sh(room, f"mv {POLICY} /usr/sbin/policy-site && ln -s policy-site {POLICY}")
+        link = sh(room, state)
+        sh(room, "./guard-on && ./guard-off")
+        assert sh(room, state) == link
+
+
+@pytest.mark.docker
+def test_the_guard_refuses_what_it_would_have_to_guess_at(stack: Desk) -> None:
+    with host(stack) as (room, _):
+        sh(room, f"dpkg-divert --local --rename --divert {POLICY}.site --add {POLICY}")
+        assert f"is diverted to {POLICY}.site already" in sh(room, "./guard-on", status=1)
+        sh(room, f"dpkg-divert --local --rename --remove {POLICY}")
+        room.put(pack({"policy-rc.d": OWN}), "/usr/sbin")
+        sh(room, f"./guard-on && rm {POLICY} && touch {POLICY}")
+        assert "written while the host's own lay in" in sh(room, "./guard-on", status=1)
+        assert "is not the guard, and the host's own lies in" in sh(room, "./guard-off", status=1)
+        sh(room, f"rm {POLICY}")  # as if guard-off had been killed half way
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
