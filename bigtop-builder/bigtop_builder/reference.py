@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bigtop_builder.dsse import Envelope
+from bigtop_builder.fleet.definition import Fleet
+from bigtop_builder.fleet.fleet_manifest import FleetManifest
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.facts import PatchFacts
@@ -61,6 +63,12 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "`patches/upstream.toml`, laid over what is built in ([upstreaming.md](upstreaming.md)).",
     ),
     "definition": ("Repository definition", Definition, "`repo/repository.toml`."),
+    "fleet": ("Fleet definition", Fleet, "`repo/fleet.toml` ([fleet.md](fleet.md))."),
+    "fleet-manifest": (
+        "Fleet manifest",
+        FleetManifest,
+        "`fleet-manifest.json`, with its signature beside it ([fleet.md](fleet.md)).",
+    ),
 }
 """Name of the schema file -> title, model, what it is."""
 

@@ -45,6 +45,7 @@ WORDS = {
     r"^[a-z0-9][a-z0-9+.\-]*$": "should be a name: small letters, digits, `+`, `.` and `-`",
     r"^[a-z0-9.+]+$": "should be small letters, digits, `.` and `+`",
     r"^[a-z0-9][a-z0-9.+\-]*/[A-Za-z0-9][A-Za-z0-9._+\-]*$": "should be `target/id`, a folder below patches/",
+    r"^[a-z0-9][a-z0-9+.\-]*( *\| *[a-z0-9][a-z0-9+.\-]*)*$": "should be a package, or several with ` | ` between",
     r"^(sha256:[0-9a-f]{64})?$": "should be `sha256:` and 64 digits, 0-9 and a-f",
 }
 """Patterns of our formats -> what they mean; those of plain hashes are told by `_in_words`."""

@@ -40,6 +40,11 @@ class Project:
         return self.root / "repo" / "repository.toml"
 
     @property
+    def fleet(self) -> Path:
+        """The fleet's definition, which need not be there."""
+        return self.root / "repo" / "fleet.toml"
+
+    @property
     def output(self) -> Path:
         """Parent of the releases' output folders; not committed."""
         return self.root / "build"
@@ -99,6 +104,11 @@ class Workspace:
         return self.root / "sboms"
 
     @property
+    def facts(self) -> Path:
+        """What hosts keep of a package, by the hash of its .deb."""
+        return self.root / "facts"
+
+    @property
     def objects(self) -> Path:
         """Git objects of patched trees."""
         return self.root / "trees"
@@ -127,7 +137,16 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         """The cache and all folders in it."""
         parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
-        return (self.root, *parts, self.sboms, self.objects, self.bases, self.histories, self.locks)
+        return (
+            self.root,
+            *parts,
+            self.sboms,
+            self.facts,
+            self.objects,
+            self.bases,
+            self.histories,
+            self.locks,
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from keepers_desk import Desk
@@ -15,7 +14,6 @@ from bigtop_builder.artifact import read_deb
 from bigtop_builder.container import Container, Engine
 from bigtop_builder.repository.index.packages import stanza_of
 from bigtop_builder.repository.serve import serve
-from bigtop_builder.run import Completed
 from bigtop_builder.tarstream import pack
 from verify_debs import make_deb
 
@@ -108,7 +106,7 @@ def host(desk: Desk) -> Iterator[tuple[Container, dict[str, object]]]:
 
 
 def sh(room: Container, line: str, *, status: int = 0) -> str:
-    done: Completed = room.run(
+    done = room.run(
         ["sh", "-c", line],
         env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
         check=False,

@@ -6,6 +6,7 @@ import click
 from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
+    "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
     "sources": (
         "fleet_sources",
         "Write source, pins, keyring and guard for hosts, for Ansible and Puppet too.",

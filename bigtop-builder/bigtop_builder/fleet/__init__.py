@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet: what hosts are given for an upgrade day, as files for whatever the team already uses."""
+"""From a snapshot of the repository to the hosts that run it: all of it files, for whatever the site uses."""

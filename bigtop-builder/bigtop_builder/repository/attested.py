@@ -59,7 +59,7 @@ def attested(state: State, snapshots: Iterable[Snapshot]) -> list[dict[str, Atte
         known: dict[str, Attested] = {}
         for name in snapshot.manifests:
             if name not in read:
-                read[name] = _of_manifest(_content(state.store, layout.manifest_file(name), name))
+                read[name] = _of_manifest(release_manifest(state, name))
             known |= read[name]
         found.append(known)
     return found
@@ -110,6 +110,16 @@ def records_of(
             signed = sign(attestations.statements[component.name], keyring, keys)
             files[layout.provenance_file(name)] = signed.to_json().encode()
     return files
+
+
+def release_manifest(state: State, name: str) -> Mapping[str, Any]:
+    """A release manifest by its name; one of another version of this tool may have keys that this one does not know.
+
+    Raises:
+        CheckFailed: It is missing or was altered.
+    """
+    said: Mapping[str, Any] = json.loads(_content(state.store, layout.manifest_file(name), name))
+    return said
 
 
 def sbom(state: State, name: str) -> bytes:
@@ -190,9 +200,8 @@ def _content(store: Store, path: str, sha256: str) -> bytes:
     return text
 
 
-def _of_manifest(text: bytes) -> dict[str, Attested]:
-    """What a manifest says; one of another version of this tool may have keys that this one does not know."""
-    said: Mapping[str, Any] = json.loads(text)
+def _of_manifest(said: Mapping[str, Any]) -> dict[str, Attested]:
+    """What a manifest says."""
     return {
         package["sha256"]: Attested(sbom=package.get("sbom", ""), provenance=component.get("provenance", ""))
         for component in said.get("components", ())

@@ -85,7 +85,7 @@ def earlier(state: State, pointer: Pointer, wanted: str | None = None, *, public
             details=_told(state, pointer, public),
             hint="--to ID takes it to one that it pointed to; one of another suite comes in by repo promote",
         )
-    _require_signed(state, pointer.suite, entry, public())
+    require_signed_entry(state, pointer.suite, entry, public())
     return entry.before
 
 
@@ -105,7 +105,7 @@ def _refuse_lost(state: State, pointer: Pointer) -> None:
         )
 
 
-def _require_signed(state: State, suite: str, entry: Entry, public: bytes) -> None:
+def require_signed_entry(state: State, suite: str, entry: Entry, public: bytes) -> None:
     """See that a key has signed an entry: the one alone that decides, however long the history is.
 
     Raises:

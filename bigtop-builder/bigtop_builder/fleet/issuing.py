@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a fleet manifest of a snapshot, and signing it with the repository's keys."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debian.debian_support import NativeVersion
+
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.fleet.facts import Facts, facts_of
+from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, FleetPackage
+from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository import layout
+from bigtop_builder.repository.attested import release_manifest
+from bigtop_builder.repository.authentic import public_keys, require_good, require_signed
+from bigtop_builder.repository.catalog import named
+from bigtop_builder.repository.index.packages import Stanza
+from bigtop_builder.repository.layout import COPY, Snapshot
+from bigtop_builder.repository.notices import notice_of
+from bigtop_builder.repository.pointer import Proven
+from bigtop_builder.repository.rollback import came, require_signed_entry
+from bigtop_builder.repository.state import State
+from bigtop_builder.schema import some
+
+log = logging.getLogger(__name__)
+
+SOURCE = re.compile(r"^Source: (\S+)(?: \((\S+)\))?$", re.MULTILINE)
+
+Roles = Callable[[Collection[str], tuple[str, ...]], Mapping[str, tuple[str, ...]]]
+"""Names of a snapshot's packages, and its releases -> packages of each role."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Built:
+    """What a release manifest says of where a package comes from."""
+
+    release: str
+    commit: str
+    tree: str
+    patches: str
+    step: str
+
+
+NOWHERE = _Built(release="", commit="", tree="", patches="", step="")
+
+
+def manifest_of(
+    state: State,
+    wanted: str,
+    *,
+    keyring: Keyring,
+    kept: Path,
+    roles: Roles,
+    url: str = "",
+    back: str = "",
+) -> FleetManifest:
+    """The fleet manifest of a snapshot.
+
+    Args:
+        state: The repository.
+        wanted: The snapshot, or a suite for the one that it points to, as `catalog.named` takes it.
+        keyring: Holds the repository's keys.
+        kept: Folder where facts of packages are kept.
+        roles: Says what each role installs.
+        url: Address under which hosts reach the repository.
+        back: Snapshot or suite that hosts go back to; if empty, the one that the suites had before.
+
+    Raises:
+        InputError: There is no such snapshot.
+        SigningError: The repository's keys have not signed what it is made of.
+        CheckFailed: A package, manifest or index is missing or was altered.
+    """
+    settings, public = state.settings(), public_keys(state, keyring)
+    snapshot = named(state, wanted)
+    own = _own(state, snapshot, public)
+    model = state.snapshot(snapshot)
+    suites = _pointing(state, snapshot, public)
+    notice = notice_of(state, snapshot, lambda: public)
+    if notice:
+        log.warning("snapshot %s is withdrawn: %s", snapshot[:16], notice.why)
+    target = _target(state, snapshot, suites, wanted, back, public)
+    stanzas = _packages(state, model)
+    built = _built(state, model)
+    releases = tuple(dict.fromkeys(built[one.sha256].release for one in stanzas if one.sha256 in built))
+    asked = roles({one.name for one in stanzas}, releases)
+    for one in filter(None, (snapshot, target)):
+        _require_whole(state, one)
+    facts = facts_of(stanzas, state.store, kept)
+    return FleetManifest(
+        origin=settings.origin,
+        label=settings.label,
+        url=url,
+        keys=settings.keys,
+        snapshot=snapshot,
+        suite=own.suite,
+        suites=tuple(one.suite for one in suites),
+        date=own.date,
+        withdrawn=notice.why if notice else "",
+        rollback_to=target,
+        releases=releases,
+        roles=dict(asked),
+        indices=_indices(model),
+        packages=tuple(_package(one, facts[one.sha256], built.get(one.sha256, NOWHERE)) for one in stanzas),
+    )
+
+
+def write_signed(manifest: FleetManifest, keyring: Keyring, folder: Path) -> tuple[Path, Path]:
+    """Write a manifest and its detached signature; where they are.
+
+    Raises:
+        SigningError: A key cannot sign.
+    """
+    text = manifest.to_json()
+    signature = keyring.detach_sign(text.encode(), manifest.keys).decode()
+    places = folder / FILE, folder / SIGNATURE
+    places[1].unlink(missing_ok=True)  # a signature of another text would be taken for an altered manifest
+    write_whole(places[0], text)
+    write_whole(places[1], signature)
+    return places
+
+
+def _own(state: State, snapshot: str, public: bytes) -> Proven:
+    """The snapshot's own suite, which the keys have signed."""
+    suite = layout.snapshot_suite(snapshot)
+    pointer = state.unverified_pointer(suite)
+    own = require_signed(state, pointer, public) if pointer else None
+    if own is None or own.snapshot != snapshot:
+        raise CheckFailed(
+            f"snapshot {snapshot} of {state.store.name} has no suite of its own, {suite}, that hosts could stay with",
+            hint="bigtop-builder repo refresh makes it",
+        )
+    return own
+
+
+def _pointing(state: State, snapshot: str, public: bytes) -> list[Proven]:
+    """Suites that point to a snapshot, as their signatures say."""
+    pointers = state.unverified_pointers(state.settings().suites).values()
+    return [require_good(state, one, public, expired=True) for one in pointers if one.snapshot == snapshot]
+
+
+def _target(
+    state: State, snapshot: str, suites: Iterable[Proven], wanted: str, back: str, public: bytes
+) -> str:
+    """Id of the snapshot that hosts go back to; empty if there is none.
+
+    Raises:
+        InputError: `back` is none, or the snapshot itself, or withdrawn.
+        SigningError: What says it is signed by none of the keys.
+    """
+    if back:
+        return _named_target(state, snapshot, back, public)
+    found: dict[str, str] = {}
+    for pointer in suites:
+        entry = came(state.backwards(pointer), snapshot)
+        if entry and entry.before:
+            require_signed_entry(state, pointer.suite, entry, public)
+            found[pointer.suite] = entry.before
+    before = {found[wanted]} if wanted in found else set(found.values())
+    way = "name it with --rollback-to SNAPSHOT"
+    if len(before) > 1:
+        said = ", ".join(f"{suite} had {one[:16]}" for suite, one in found.items())
+        log.warning("which snapshot hosts go back to is not plain: %s\n  way out: %s", said, way)
+    if len(before) != 1:
+        return ""
+    target = before.pop()
+    if unusable := _unusable(state, target, public):
+        log.warning("snapshot %s, which was there before, %s\n  way out: %s", target[:16], unusable, way)
+        return ""
+    return target
+
+
+def _named_target(state: State, snapshot: str, back: str, public: bytes) -> str:
+    target = named(state, back)
+    wrong = "is the snapshot itself" if target == snapshot else _unusable(state, target, public)
+    if wrong:
+        raise InputError(
+            f"hosts cannot go back to {back}: it {wrong}",
+            hint="bigtop-builder repo list --snapshots shows what there is",
+        )
+    _own(state, target, public)
+    return target
+
+
+def _unusable(state: State, snapshot: str, public: bytes) -> str:
+    """Why nothing goes to a snapshot; empty if it can."""
+    if state.store.size(layout.snapshot_file(snapshot)) is None:
+        return "is not there any more"
+    notice = notice_of(state, snapshot, lambda: public)
+    return f"is withdrawn: {notice.why}" if notice else ""
+
+
+def _require_whole(state: State, snapshot: str) -> None:
+    """See that the packages of a snapshot are in the pool, by their sizes.
+
+    Raises:
+        CheckFailed: One is not.
+    """
+    files = state.pool_files([state.snapshot(snapshot)])
+    held = state.store.held(files)
+    lost = [path for path, file in files.items() if path not in held or held[path].size != file.size]
+    if lost:
+        raise CheckFailed(
+            f"{some(lost, 'file')} of snapshot {snapshot[:16]} {'are' if lost[1:] else 'is'} missing, or cut off",
+            hint=f"bigtop-builder repo check names what mends each; or {COPY}",
+        )
+
+
+def _packages(state: State, model: Snapshot) -> list[Stanza]:
+    """What hosts of any architecture take: of each name the newest version among all components, by name."""
+    found: dict[str, Stanza] = {}
+    with ThreadPoolExecutor(state.store.readers) as threads:
+        for architecture in model.architectures:
+            indices = [named[architecture] for named in model.components.values() if architecture in named]
+            newest: dict[str, Stanza] = {}
+            for stanzas in threads.map(state.stanzas, (block for index in indices for block in index.blocks)):
+                for one in stanzas:
+                    known = newest.get(one.name)
+                    if known is None or NativeVersion(known.version) < NativeVersion(one.version):
+                        newest[one.name] = one
+            found |= {one.filename: one for one in newest.values()}
+    return sorted(found.values(), key=lambda one: (one.name, one.architecture, one.version))
+
+
+def _indices(model: Snapshot) -> dict[str, str]:
+    return {
+        f"{folder}/{name}": file.sha256
+        for folder, index in model.indices()
+        if "/binary-" in folder
+        for name, file in index.files.items()
+    }
+
+
+def _package(stanza: Stanza, facts: Facts, built: _Built) -> FleetPackage:
+    said = SOURCE.search(stanza.text)
+    return FleetPackage(
+        name=stanza.name,
+        version=stanza.version,
+        architecture=stanza.architecture,
+        component=stanza.filename.split("/")[1],
+        file=stanza.filename,
+        size=stanza.size,
+        sha256=stanza.sha256,
+        md5sums=facts.md5sums,
+        conffiles=facts.conffiles,
+        scripts=facts.scripts,
+        source=said[1] if said else stanza.name,
+        source_version=(said[2] if said else "") or stanza.version,
+        release=built.release,
+        commit=built.commit,
+        tree=built.tree,
+        patches=built.patches,
+        step=built.step,
+    )
+
+
+def _built(state: State, model: Snapshot) -> dict[str, _Built]:
+    """Sha256 of a package -> where it comes from, by the release manifests; the newest that has it counts."""
+    return {sha256: one for name in model.manifests for sha256, one in _of(release_manifest(state, name))}
+
+
+def _of(said: Mapping[str, Any]) -> Iterator[tuple[str, _Built]]:
+    tree = said["tree"]
+    lines = "".join(f"{patch['sha256']}  {patch['id']}\n" for patch in tree["patches"])
+    for component in said["components"]:
+        built = _Built(
+            release=f"{said['release']}-{said['target']}",
+            commit=tree["commit"],
+            tree=tree["tree"],
+            patches=hashlib.sha256(lines.encode()).hexdigest(),
+            step=component["step"],
+        )
+        for package in component["packages"]:
+            yield package["sha256"], built
