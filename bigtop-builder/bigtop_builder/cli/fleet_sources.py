@@ -9,11 +9,12 @@ from bigtop_builder.cli.context import answer, json_option
 from bigtop_builder.cli.place import Command, Where, archive_of, place_of, repo_option
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.emitted import Sources
-from bigtop_builder.fleet.offer import offer_of, way_back
+from bigtop_builder.fleet.offer import Offer, offer_of, way_back
 from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.trust import trust_of
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.state import State
 
 rollback_option = click.option(
     "--rollback-to",
@@ -56,12 +57,7 @@ def sources(
     Of a suite it is the snapshot that it points to now: hosts stay with it when the suite goes on.
     """
     state = Repository.open(place_of(context, folder)).state
-    public = b"".join(kept_keys(state).values())
-    now = offer_of(state, wanted, lambda: public)
-    before = rollback_to or way_back(state, now.snapshot, lambda: public)
-    back = offer_of(state, before, lambda: public) if before else None
-    if back and back.snapshot == now.snapshot:
-        raise InputError(f"--rollback-to {rollback_to} is the snapshot itself", hint="name the one before")
+    now, back = offers_of(state, wanted, rollback_to)
     made = Sources(
         upgrade=now,
         rollback=back,
@@ -76,6 +72,21 @@ def sources(
         as_json=as_json,
         text=f"{now.suite}, {ways}\n{output}",
     )
+
+
+def offers_of(state: State, wanted: str, rollback_to: str) -> tuple[Offer, Offer | None]:
+    """A snapshot, and the one that its hosts go back to; None if there is none.
+
+    Raises:
+        InputError: One is not there, or was withdrawn, or both are the same.
+    """
+    public = b"".join(kept_keys(state).values())
+    now = offer_of(state, wanted, lambda: public)
+    before = rollback_to or way_back(state, now.snapshot, lambda: public)
+    back = offer_of(state, before, lambda: public) if before else None
+    if back and back.snapshot == now.snapshot:
+        raise InputError(f"--rollback-to {rollback_to} is the snapshot itself", hint="name the one before")
+    return now, back
 
 
 def _url(context: click.Context, folder: Where | None) -> str:
