@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from bigtop_builder.cli.context import answer, builder_option, json_option, setting_up
-from bigtop_builder.cli.fleet_options import fleet_option
+from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
 from bigtop_builder.cli.fleet_sources import offers_of, output_option, rollback_option
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.definition import load_fleet, roles_in
+from bigtop_builder.fleet.definition import Fleet, roles_in
 from bigtop_builder.fleet.lists import ROLLBACK, UPGRADE, RoleLists, Wanted, files_of, lists_of
 from bigtop_builder.fleet.offer import Offer
 from bigtop_builder.fleet.output import lay_out
@@ -22,7 +22,6 @@ from bigtop_builder.repository.attested import release_manifest
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.state import State
 from bigtop_builder.schema import counted, nearest
-from bigtop_builder.workspace import Project
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder fleet lists stable --output build/fleet/lists")
@@ -68,10 +67,10 @@ def lists(
     project, settings = setting_up(context, told=folder is None)
     state = Repository.open(place_of(context, folder)).state
     now, back = offers_of(state, wanted, rollback_to)
-    recipes = _recipes(project, state, now)
+    recipes = list(recipes_of(project, _releases(state, now)))
     recipe = load_recipe(recipe_name, project.recipes)[0] if recipe_name else _target(recipes)
     architecture = recipe.target.architecture
-    roles = _roles(definition or project.fleet, chosen, (now, back), architecture, recipes)
+    roles = _roles(fleet_of(context, definition), chosen, (now, back), architecture, recipes)
     offers = {UPGRADE: now, **({ROLLBACK: back} if back else {})}
     with (
         target_rooms(recipe, settings, host=builder == "host") as targets,
@@ -92,7 +91,7 @@ def lists(
 
 
 def _roles(
-    file: Path,
+    definition: tuple[Fleet, Path],
     chosen: Sequence[str],
     offers: tuple[Offer, Offer | None],
     architecture: str,
@@ -103,8 +102,7 @@ def _roles(
     Raises:
         InputError: There is no such role, or it names a package that is not there.
     """
-    now, back = offers
-    fleet = load_fleet(file)
+    (fleet, file), (now, back) = definition, offers
     there = now.of(architecture)
     every = roles_in(fleet, there, path=file, snapshot=now.suite, recipes=recipes)
     for name in chosen:
@@ -138,12 +136,10 @@ def names(choice: str) -> list[str]:
     return [name.strip() for name in choice.split("|")]
 
 
-def _recipes(project: Project, state: State, offer: Offer) -> list[Recipe]:
-    """Recipes of the project whose releases the snapshot has, in their order."""
-    known = {recipe.id: recipe for recipe in map(Recipe.from_toml, sorted(project.recipes.glob("*.toml")))}
+def _releases(state: State, offer: Offer) -> tuple[str, ...]:
+    """Releases that the snapshot has, in their order."""
     said = [release_manifest(state, one) for one in state.snapshot(offer.snapshot).manifests]
-    ids = dict.fromkeys(f"{one['release']}-{one['target']}" for one in said)
-    return [known[one] for one in ids if one in known]
+    return tuple(dict.fromkeys(f"{one['release']}-{one['target']}" for one in said))
 
 
 def _target(recipes: Sequence[Recipe]) -> Recipe:

@@ -12,7 +12,7 @@ from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.keyring_package import package_name
 from bigtop_builder.repository.notices import notice_of, out_of_use
-from bigtop_builder.repository.rollback import keyring_alone, predecessor
+from bigtop_builder.repository.rollback import came, keyring_alone, require_signed_entry
 from bigtop_builder.repository.state import State
 
 Keys = Callable[[], bytes]
@@ -114,21 +114,25 @@ def way_back(state: State, snapshot: str, public: Keys) -> str:
         state: The repository.
         snapshot: The other one.
         public: The repository's keys.
+
+    Raises:
+        SigningError: They have not signed what says it.
     """
     unusable = out_of_use(state, public)
     there = set(state.snapshots()) - unusable.keys()
     for suite in state.settings().suites:
-        history = tuple(reversed(state.history(suite)))
-        for one in _before(history, snapshot):
+        for one in _before(state, suite, snapshot, public):
             if one in there and not keyring_alone(state, snapshot, one):
                 return one
     return ""
 
 
-def _before(history: tuple[layout.Entry, ...], snapshot: str) -> Iterator[str]:
-    """What a suite had before a snapshot, and before that, and so on."""
-    seen = {snapshot}
-    while (snapshot := predecessor(history, snapshot)) and snapshot not in seen:
+def _before(state: State, suite: str, snapshot: str, public: Keys) -> Iterator[str]:
+    """What a suite had before a snapshot, and before that, and so on, by entries that the keys have signed."""
+    history, seen = tuple(reversed(state.history(suite))), {snapshot}
+    while (entry := came(history, snapshot)) and entry.before and entry.before not in seen:
+        require_signed_entry(state, suite, entry, public())
+        snapshot = entry.before
         seen.add(snapshot)
         yield snapshot
 
