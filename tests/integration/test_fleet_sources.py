@@ -108,7 +108,7 @@ def host(desk: Desk) -> Iterator[tuple[Container, dict[str, object]]]:
 def sh(room: Container, line: str, *, status: int = 0) -> str:
     done = room.run(
         ["sh", "-c", line],
-        env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+        env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         check=False,
         cwd="/root/out",
     )
@@ -196,3 +196,45 @@ def test_the_guard_refuses_what_it_would_have_to_guess_at(stack: Desk) -> None:
         sh(room, f"rm {POLICY}")  # as if guard-off had been killed half way
         assert "the host's own policy is back" in sh(room, "./guard-off")
         assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
+
+
+@pytest.mark.docker
+@pytest.mark.network
+def test_role_and_module_pass_their_own_linters_and_the_module_brings_a_host_there_and_back(
+    stack: Desk,
+) -> None:
+    emitted(stack, "--url", "file:/srv/apt")
+    with Engine.connect() as engine, containers(engine).open(purpose="fleet") as room:
+        room.put(pack({"out": stack.home / "out"}), "/root")
+        room.put(pack({"apt": stack.project / "srv"}), "/srv")
+        sh(
+            room,
+            "apt-get -q update && apt-get -y -q --no-install-recommends install ansible-lint puppet-lint puppet-agent",
+        )
+        sh(room, "cd ansible && ansible-lint --offline --strict --profile production roles/apt_test")
+        sh(
+            room,
+            "cd puppet && puppet-lint --fail-on-warnings apt_test && puppet parser validate apt_test/manifests",
+        )
+        for way, version in (("upgrade", OURS), ("rollback", OLD)):
+            apply = f"puppet apply --detailed-exitcodes --modulepath puppet -e \"class {{'apt_test': state => '{way}'}}\""
+            assert "Error" not in sh(room, apply, status=2)
+            assert f"Candidate: {version}" in sh(room, "apt-cache policy zookeeper")
+            sh(room, apply)  # nothing to do any more
+        for state, status in (("on", 101), ("off", 127)):
+            apply = f"puppet apply --detailed-exitcodes --modulepath puppet -e \"class {{'apt_test::guard': state => '{state}'}}\""
+            sh(room, apply, status=2)
+            sh(room, POLICY, status=status)
+            sh(room, apply)
+        playbook = "- hosts: localhost\n  connection: local\n  tasks:\n"
+        for task in (
+            "{name: apt_test, tasks_from: guard_on}",
+            "{name: apt_test}",
+            "{name: apt_test, tasks_from: guard_off}",
+        ):
+            playbook += f"    - ansible.builtin.include_role: {task}\n"
+        room.put(pack({"play.yml": playbook.encode()}), "/root/out/ansible")
+        said = sh(room, "cd ansible && ANSIBLE_ROLES_PATH=roles ansible-playbook -i localhost, play.yml")
+        assert "failed=0" in said
+        assert f"Candidate: {OURS}" in sh(room, "apt-cache policy zookeeper")
+        sh(room, POLICY, status=127)
