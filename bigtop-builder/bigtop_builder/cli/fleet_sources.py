@@ -9,18 +9,17 @@ from bigtop_builder.cli.context import answer, json_option
 from bigtop_builder.cli.place import Command, Where, archive_of, place_of, repo_option
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.emitted import Sources
-from bigtop_builder.fleet.offer import Offer, offer_of, way_back
+from bigtop_builder.fleet.offer import offers_of
 from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.trust import trust_of
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.repository.state import State
 
 rollback_option = click.option(
     "--rollback-to",
     default="",
-    metavar="SNAPSHOT",
-    help="Snapshot that hosts go back to [default: what the suites had before it].",
+    metavar="SNAPSHOT|SUITE",
+    help="Where hosts go back to [default: what the suites that point to SNAPSHOT had before].",
 )
 output_option = click.option(
     "--output",
@@ -57,7 +56,7 @@ def sources(
     Of a suite it is the snapshot that it points to now: hosts stay with it when the suite goes on.
     """
     state = Repository.open(place_of(context, folder)).state
-    now, back = offers_of(state, wanted, rollback_to)
+    now, back = offers_of(state, wanted, rollback_to, b"".join(kept_keys(state).values()))
     made = Sources(
         upgrade=now,
         rollback=back,
@@ -65,28 +64,13 @@ def sources(
         url=(url or _url(context, folder)).rstrip("/"),
     )
     files = made.files()
-    ways = f"back to {back.suite}" if back else "no way back: no suite had another one before it"
+    ways = f"back to {back.suite}" if back else "no way back"
     lay_out(files, output, record="sources.json")
     answer(
         {**made.summary(), "files": sorted(files)},
         as_json=as_json,
         text=f"{now.suite}, {ways}\n{output}",
     )
-
-
-def offers_of(state: State, wanted: str, rollback_to: str) -> tuple[Offer, Offer | None]:
-    """A snapshot, and the one that its hosts go back to; None if there is none.
-
-    Raises:
-        InputError: One is not there, or was withdrawn, or both are the same.
-    """
-    public = b"".join(kept_keys(state).values())
-    now = offer_of(state, wanted, lambda: public)
-    before = rollback_to or way_back(state, now.snapshot, lambda: public)
-    back = offer_of(state, before, lambda: public) if before else None
-    if back and back.snapshot == now.snapshot:
-        raise InputError(f"--rollback-to {rollback_to} is the snapshot itself", hint="name the one before")
-    return now, back
 
 
 def _url(context: click.Context, folder: Where | None) -> str:

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one snapshot offers to hosts: of each package the newest version, and what a host trusts it by."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, way_back
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.keyring_package import package_name
-from bigtop_builder.repository.notices import notice_of, out_of_use
-from bigtop_builder.repository.rollback import came, keyring_alone, require_signed_entry
+from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.state import State
-
-Keys = Callable[[], bytes]
-"""Public keys, binary, by which the repository's signatures are judged; asked for only then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +65,20 @@ class Offer:
         return (pair for pair in sorted(pairs) if pair[0] != self.keyring_package)
 
 
-def offer_of(state: State, wanted: str, public: Keys) -> Offer:
+def offer_of(state: State, wanted: str, public: bytes) -> Offer:
     """What a snapshot offers that is in use.
 
     Args:
         state: The repository.
         wanted: A suite or snapshot, as `catalog.found` takes it.
-        public: The repository's keys.
+        public: The repository's keys, binary.
 
     Raises:
         InputError: There is none, or it was withdrawn.
         CheckFailed: It has no packages, or a part of it is missing.
     """
     snapshot = named(state, wanted)
-    if notice := notice_of(state, snapshot, public):
+    if notice := notice_of(state, snapshot, lambda: public):
         raise InputError(
             f"snapshot {snapshot[:16]} was withdrawn: {notice.why}",
             hint="name one that is in use: bigtop-builder repo list --snapshots shows them",
@@ -105,36 +102,26 @@ def offer_of(state: State, wanted: str, public: Keys) -> Offer:
     )
 
 
-def way_back(state: State, snapshot: str, public: Keys) -> str:
-    """Id of the snapshot that hosts of another one had before; empty if no suite tells of one.
-
-    It is there and in use, and differs in more than the keyring package, which brings no host back.
+def offers_of(state: State, wanted: str, back: str, public: bytes) -> tuple[Offer, Offer | None]:
+    """A snapshot, and the one that its hosts go back to; None if there is none.
 
     Args:
         state: The repository.
-        snapshot: The other one.
-        public: The repository's keys.
+        wanted: A suite or snapshot.
+        back: Another one that was named for the way back; what the suites had before if empty.
+        public: The repository's keys, binary.
 
     Raises:
-        SigningError: They have not signed what says it.
+        InputError: One is not there, or was withdrawn, or both are the same.
+        CheckFailed: One has no packages, or one of them is missing.
+        SigningError: None of the keys has signed what says where hosts go back to.
     """
-    unusable = out_of_use(state, public)
-    there = set(state.snapshots()) - unusable.keys()
-    for suite in state.settings().suites:
-        for one in _before(state, suite, snapshot, public):
-            if one in there and not keyring_alone(state, snapshot, one):
-                return one
-    return ""
-
-
-def _before(state: State, suite: str, snapshot: str, public: Keys) -> Iterator[str]:
-    """What a suite had before a snapshot, and before that, and so on, by entries that the keys have signed."""
-    history, seen = tuple(reversed(state.history(suite))), {snapshot}
-    while (entry := came(history, snapshot)) and entry.before and entry.before not in seen:
-        require_signed_entry(state, suite, entry, public())
-        snapshot = entry.before
-        seen.add(snapshot)
-        yield snapshot
+    now = offer_of(state, wanted, public)
+    before = way_back(state, now.snapshot, pointing(state, now.snapshot, public), wanted, back, public)
+    for one in filter(None, (now.snapshot, before)):
+        own_suite(state, one, public)
+        require_whole(state, one)
+    return now, offer_of(state, before, public) if before else None
 
 
 def _keep_newest(found: dict[str, Stanza], one: Stanza) -> None:

@@ -91,8 +91,9 @@ class Resolver:
         shell(room, f"{made} & wait")
 
     def ours(self, side: str) -> Mapping[str, str]:
-        """Package -> version of what a snapshot offers."""
-        return {name: one.version for name, one in self._there[side].items()}
+        """Package -> version of what a snapshot offers, but for the keyring package, which never goes back."""
+        keyring = self._offers[side].keyring_package
+        return {name: one.version for name, one in self._there[side].items() if name != keyring}
 
     def ask(
         self, side: str, wanted: Sequence[str], *, status: str = "", options: Sequence[str] = ()
