@@ -4,6 +4,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from keepers_desk import Desk
@@ -12,9 +14,18 @@ from rooms import containers
 from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.container import Container, Engine
+from bigtop_builder.fleet.emitted import Sources
+from bigtop_builder.fleet.offer import offers_of
+from bigtop_builder.fleet.resolver import _side
+from bigtop_builder.fleet.trust import trust_of
+from bigtop_builder.keys import KeyStore
+from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.index.packages import stanza_of
+from bigtop_builder.repository.keyring_package import KeyringPackage, build
+from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.tarstream import pack
+from s3_server import URL
 from verify_debs import make_deb
 
 OLD, OURS, DEBIANS = "3.8.4-1+bt3.5.0.7~deb12", "3.8.4-1+bt3.6.0.2~deb12", "3.9.3-1"
@@ -103,6 +114,44 @@ def test_keys_that_hosts_would_not_get_are_found_before_they_are_given_anything(
     assert f"no good signature by a key in {stale.name}: hosts would refuse it" in said
     assert "key package" in said
     assert not (founded.home / "out").exists()
+
+
+def test_how_hosts_reach_a_repository_is_not_guessed(stack: Desk) -> None:
+    words = ("fleet", "sources", "stable", "--output", stack.home / "out", "--repo", stack.project / "srv")
+    assert "does not say how hosts reach it\nway out: say it with --url" in stack.do(*words, status=2)
+    stack.do(*words, "--url", "https://apt.example/deb/")
+    assert "URIs: https://apt.example/deb\n" in (stack.home / "out/upgrade.sources").read_text()
+
+
+def test_a_repository_on_s3_gives_hosts_the_same(
+    between: object,  # noqa: ARG001  # the server
+    store: KeyStore,
+    keyring: Keyring,
+    tmp_path: Path,
+) -> None:
+    keys = keyring.export_public(store.fingerprints(), armor=False)
+    package = KeyringPackage(
+        origin="Ours",
+        keys=keys,
+        url="http://x.example",
+        suites=("stable",),
+        version="20261124.1.1",
+        date=datetime(2026, 11, 24, tzinfo=UTC),
+        maintainer="Ann Bee <ann@bee.example>",
+    )
+    given = [build(package, tmp_path), *(write_deb(tmp_path, "zookeeper", one) for one in (OLD, OURS))]
+    made = {}
+    for place in (tmp_path / "apt", URL):
+        there = Repository.init(place, origin="Ours", keyring=keyring, fingerprints=store.fingerprints())
+        for deb in given:
+            there.add("stable", [read_deb(deb)], keyring=keyring)
+        now, back = offers_of(there.state, "stable", "", keys)
+        assert back
+        trust = trust_of(there.state, now, back)
+        files = Sources(upgrade=now, rollback=back, trust=trust, url="http://x.example").files()
+        side = _side(there.state, "upgrade", now, "amd64")
+        made[place] = files, {name: text for name, text in side.items() if not name.endswith("InRelease")}
+    assert made[URL] == made[tmp_path / "apt"]
 
 
 @contextmanager
