@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from keepers_desk import Desk
-from rooms import containers
+from rooms import containers, debian
 
 from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.container import Container, Engine
+from bigtop_builder.container import Engine
 from bigtop_builder.fleet.emitted import Sources
 from bigtop_builder.fleet.offer import offers_of
 from bigtop_builder.fleet.resolver import _side
@@ -24,6 +24,7 @@ from bigtop_builder.repository.index.packages import stanza_of
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.serve import serve
+from bigtop_builder.room import Room
 from bigtop_builder.tarstream import pack
 from s3_server import URL
 from verify_debs import make_deb
@@ -155,7 +156,7 @@ def test_a_repository_on_s3_gives_hosts_the_same(
 
 
 @contextmanager
-def host(desk: Desk) -> Iterator[tuple[Container, dict[str, object]]]:
+def host(desk: Desk) -> Iterator[tuple[Room, dict[str, object]]]:
     """A clean system without any source of its own that has what the command wrote, below /root."""
     with (
         Engine.connect() as engine,
@@ -170,7 +171,7 @@ def host(desk: Desk) -> Iterator[tuple[Container, dict[str, object]]]:
         yield room, said
 
 
-def sh(room: Container, line: str, *, status: int = 0) -> str:
+def sh(room: Room, line: str, *, status: int = 0) -> str:
     done = room.run(
         ["sh", "-c", line],
         env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
@@ -211,6 +212,20 @@ def test_a_host_takes_our_version_and_goes_back_though_debians_is_newer(stack: D
                 "test.sources",
             )
         ]
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("suite", ["bullseye", "trixie"])
+def test_systems_before_and_after_take_the_same_files(stack: Desk, suite: str) -> None:
+    emitted(stack, "--url", "file:/srv/apt")
+    with debian(suite) as room:
+        room.run(["sh", "-c", "rm -rf /etc/apt/sources.list* && mkdir -p /etc/apt/sources.list.d"])
+        room.put(pack({"out": stack.home / "out"}), "/root")
+        room.put(pack({"apt": stack.project / "srv"}), "/srv")
+        for way, version in (("upgrade", OURS), ("rollback", OLD)):
+            sh(room, f"apt-get -y -q install ./*.deb && ./use-{way}")
+            sh(room, "./guard-on && apt-get -y -q --allow-downgrades install zookeeper && ./guard-off")
+            assert sh(room, "dpkg-query -W -f '${Version}' zookeeper") == version
 
 
 @pytest.mark.docker
