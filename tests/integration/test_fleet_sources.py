@@ -200,7 +200,11 @@ def test_a_host_takes_our_version_and_goes_back_though_debians_is_newer(stack: D
         assert "snapshot-" in sh(room, "cat /etc/apt/sources.list.d/test.sources")
         sh(room, "apt-get -y -q --allow-downgrades install zookeeper")
         assert sh(room, installed) == OURS
-        sh(room, "./use-rollback")
+        stack.define("http://y.example")  # another keyring package brings another source
+        room.put(pack({"newer.deb": stack.package("again")}), "/root/out")
+        sh(room, "apt-get -y -q -o Dpkg::Options::=--force-confold install ./newer.deb")
+        assert "snapshot-" in sh(room, "cat /etc/apt/sources.list.d/test.sources")
+        sh(room, "./use-rollback && rm -f /etc/apt/sources.list.d/*.dpkg-dist")
         sh(room, "apt-get -y -q --allow-downgrades install zookeeper")
         assert sh(room, installed) == OLD
         assert sh(room, "ls /etc/apt/sources.list.d /etc/apt/preferences.d").split() == [
