@@ -12,6 +12,7 @@ from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Site, build
+from bigtop_builder.executor.failed import log_of, note_failure
 from bigtop_builder.executor.local import execute, obtain
 from bigtop_builder.executor.material import Material, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
@@ -80,6 +81,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
     Raises:
         InputError: A step of the plan is refused.
         SourceError: A source cannot be had, or is not what its pin says. Sources come before builds.
+        TreeError: A local patch to a component does not apply to its source: likewise.
         BuildError: A build failed.
     """
     plan.require_ready()
@@ -92,6 +94,8 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
     ]
     if manner.lays_out:
         _clear(survey, found.values(), whole=not run)
+    if not run:
+        log.info("nothing to build: the cache has %s", counted(len(plan.steps), "component"))
     made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
     results = [(found | made)[step.name] for step in plan.steps]
     if manner.lays_out:
@@ -126,7 +130,12 @@ def _build(
 
     def make(step: Step) -> Result:
         seen = replace(site, watch=board.watcher(step.name))
-        return make_one(survey, plan, step, site=seen, given=materials[step.name])
+        try:
+            return make_one(survey, plan, step, site=seen, given=materials[step.name])
+        except BuildError as error:
+            if not rooms.stopped:
+                note_failure(logs, step, error)
+            raise
 
     return execute(steps, make, schedule=schedule, board=board, stop=rooms.stop, errors=errors)
 
@@ -255,7 +264,7 @@ def _places(survey: Survey, result: Result) -> dict[Path, Path]:
     """Where packages and log of a result are laid out -> where the cache has them."""
     folder, output = survey.cache.folder(result.step, result.stamp), survey.output
     places = {output.debs / file.file: folder / file.file for file in result.debs}
-    return places | {output.logs / f"{result.component}.log": folder / result.log.file}
+    return places | {log_of(output.logs, result.component): folder / result.log.file}
 
 
 def _stands(survey: Survey, step: Step) -> bool:

@@ -13,6 +13,10 @@ END = 12
 """Last lines that are shown below those that tell why."""
 
 
+CAUSE = "likely cause: "
+FIRST = "what failed first:"
+
+
 @dataclass(frozen=True, kw_only=True)
 class KnownFailure:
     """One failure others ran into before.
@@ -114,11 +118,19 @@ def explained(lines: Sequence[str]) -> tuple[str, str]:
     telling = told(lines)
     known = likely_cause(telling) or likely_cause(lines)
     parts = [
-        *([f"likely cause: {known.cause}"] if known else []),
-        *(["what failed first:", *(f"  {line}" for line in telling), ""] if telling else []),
+        *([f"{CAUSE}{known.cause}"] if known else []),
+        *([FIRST, *(f"  {line}" for line in telling), ""] if telling else []),
         "its last lines:",
         *(f"  {line}" for line in lines[-(END if telling else SHOWN) :]),
     ]
     return "\n".join(
         parts
     ), known.cure if known else "read the log; --verbose shows each command that was run"
+
+
+def headline(details: str) -> str:
+    """The cause in one line of what `explained` said; empty if none is known."""
+    first, _, rest = details.partition("\n")
+    if first.startswith(CAUSE):
+        return first.removeprefix(CAUSE)
+    return rest.partition("\n")[0].strip() if first == FIRST else ""

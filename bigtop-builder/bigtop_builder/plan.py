@@ -106,8 +106,11 @@ class Plan:
         """Steps that cannot be taken."""
         return tuple(step for step in self.steps if step.action == "refuse")
 
-    def require_ready(self) -> None:
+    def require_ready(self, *, told: bool = False) -> None:
         """Raise if a step cannot be taken.
+
+        Args:
+            told: Reasons and ways out were printed already.
 
         Raises:
             InputError: Names each such component, why, and the way out.
@@ -116,8 +119,8 @@ class Plan:
             raise InputError(
                 f"the plan for {self.recipe.release} cannot be carried out: "
                 f"{len(self.refused)} of {len(self.steps)} steps are refused",
-                details="\n".join(f"{step.name}: {step.reason}" for step in self.refused),
-                hint=", then ".join(self.ways_out),
+                details="" if told else "\n".join(f"{step.name}: {step.reason}" for step in self.refused),
+                hint="" if told else ", then ".join(self.ways_out),
             )
 
 

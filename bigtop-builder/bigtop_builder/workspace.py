@@ -158,7 +158,7 @@ class Output:
 
     @property
     def logs(self) -> Path:
-        """One build log a component."""
+        """One build log a component, and beside that of a failed build what it failed of."""
         return self.root / "logs"
 
     @property

@@ -24,7 +24,7 @@ from bigtop_builder.repository import attested, layout
 from bigtop_builder.repository.export import export
 from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.gc import collect, plan
-from bigtop_builder.repository.layout import Retention
+from bigtop_builder.repository.layout import Retention, SuiteSettings
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.rotation import begin, revoke
 from bigtop_builder.repository.store import open_store
@@ -193,6 +193,18 @@ def test_two_snapshots_differ_in_jars_that_came_went_and_changed(site: Site) -> 
     debs = [str(site.debs[version].path) for version in ("1.0-1", "2.0-1")]
     assert value(site.ask("sbom", "diff", *debs, "--json")) == told
     assert site.ask("sbom", "diff", "stable", after).text == ""
+    site.release({"usr/lib/other/log4j-1.2.17.jar": jar()}, "3.0-1", name="other")
+    assert value(site.ask("sbom", "diff", before, debs[1], "--json")) == told
+    assert site.ask("sbom", "diff", debs[1], "stable").text == ""
+
+
+def test_a_suite_without_packages_is_told_as_such_and_which_others_there_are(site: Site) -> None:
+    site.release(OLD, "1.0-1")
+    site.repository.define("testing", SuiteSettings(codename="testing"))
+    done = site.ask("sbom", "diff", "testing", "stable")
+    assert done.returncode == 2
+    assert "nothing was published to suite testing" in done.complaint
+    assert done.complaint.endswith("way out: publish to it first; its other suites: stable")
 
 
 def test_a_package_that_came_by_hand_gets_its_sbom_on_the_spot(site: Site) -> None:

@@ -12,6 +12,7 @@ from builds import Bench, maven_repository
 from bigtop_builder.run import run
 from bigtop_builder.settings import load_settings
 from bigtop_builder.workspace import Project
+from local_patches import diff_of, list_patches, write_patch
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
@@ -22,15 +23,34 @@ def bench(tmp_path: Path, project: Project) -> Bench:
     return Bench.at(tmp_path / "cache", project)
 
 
-def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
-    bench: Bench,
-) -> None:
+def test_a_component_patch_with_fuzz_is_refused_before_a_container_starts(bench: Bench) -> None:
     diff = bench.project.patches / "salute/miniature-blank-name/default.patch"
     text = diff.read_text()
     context = next(
         line for line in text.partition("@@ ")[2].splitlines()[1:] if line.startswith(" ") and line.strip()
     )
     diff.write_text(text.replace(f"\n{context}\n", f"\n{context} // not there\n", 1))
+    assert bench("plan", "1.0.0", "--bump").returncode == 0
+    failed = bench("build", "1.0.0", "-c", "salute")
+    assert failed.returncode == 4
+    assert (
+        "patch salute/miniature-blank-name does not apply to the source of salute 1.0.0" in failed.complaint
+    )
+    others = json.loads(bench("build", "1.0.0", "-k", "-c", "bigtop-utils", "-c", "salute", "--json").text)
+    assert {row["component"]: row["state"] for row in others["components"]} == {
+        "bigtop-utils": "built",
+        "salute": "failed",
+    }
+    assert others["failure"]["exit"] == 4
+    assert bench.built("salute") == []
+
+
+def test_upstreams_own_patch_that_does_not_apply_fails_the_build_with_its_likely_cause(bench: Bench) -> None:
+    upstreams = "bigtop-packages/src/common/salute/patch1-odd.diff"
+    java = "src/main/java/bigtop/miniature/salute/Salutation.java"
+    odd = diff_of(java, "not there\n", "nor this\n")
+    write_patch(bench.project, "bigtop/as-upstream", diff_of(upstreams, "", odd))
+    list_patches(bench.project, "bigtop/as-upstream")
     assert bench("plan", "1.0.0", "-c", "salute", "--bump").returncode == 0
     failed = bench("build", "1.0.0", "-c", "salute")
     assert failed.returncode == 7
@@ -39,6 +59,13 @@ def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
     assert "whole log:" in failed.complaint
     assert bench.built("salute") == []
     assert not list((bench.cache / "results").glob(".making.*"))
+    told = "not built yet; failed 0 min ago: a component patch does not apply"
+    assert told in bench("plan", "1.0.0", "-c", "salute").text
+    list_patches(bench.project)
+    assert bench("plan", "1.0.0", "-c", "salute", "--bump").returncode == 0
+    assert "failed" not in bench("plan", "1.0.0", "-c", "salute").text
+    assert bench("build", "1.0.0", "-c", "bigtop-utils").returncode == 0
+    assert not list((bench.project.output / "1.0.0/logs").glob("*.failed.json"))
 
 
 def test_what_a_failed_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:

@@ -35,6 +35,7 @@ def test_two_components_build_at_once_and_what_ends_a_run_loses_only_these(bench
         assert interrupted.returncode == 130
         assert "what was finished is kept" in interrupted.complaint
         assert containers_of(run.pid) == []
+    assert not list((bench.project.output / "1.0.0/logs").glob("*.failed.json"))
     (first,) = bench.built("bigtop-utils")
     built = (first / "result.json").stat().st_mtime_ns
     assert not list((bench.cache / "results").glob(".making.*"))

@@ -4,7 +4,6 @@
 from pathlib import Path
 
 import pytest
-from local_patches import diff_of
 from pydantic import ValidationError
 from small_bigtop import SRC, SmallBigtop, block, bom, packaging, recipe_of
 
@@ -17,6 +16,7 @@ from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.tree import Tree, make_tree
 from bigtop_builder.workspace import Workspace
+from local_patches import diff_of
 
 OLD = bom(
     block("store", "0.9"),

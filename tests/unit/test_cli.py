@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import pytest
-from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
@@ -20,6 +19,7 @@ from bigtop_builder.cli import COMMANDS, cli
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
+from local_patches import diff_of, list_patches, write_patch
 
 DAY = 86400.0
 HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
@@ -186,7 +186,8 @@ def test_a_plan_that_could_not_be_built_is_printed_and_ends_with_the_exit_code_o
     for done in refused:
         assert done.status == 2
         assert done.err.splitlines()[0].endswith("cannot be carried out: 4 of 4 steps are refused")
-        assert done.err.splitlines()[-1] == "way out: bigtop-builder plan 1.0.0 --bump"
+    assert len(refused[0].err.splitlines()) == 1
+    assert refused[1].err.splitlines()[-1] == "way out: bigtop-builder plan 1.0.0 --bump"
     assert refused[0].out
     assert len(json.loads(refused[1].out)["steps"]) == 4
     assert call("plan", "1.0.0", "--bump").status == 0
@@ -262,6 +263,36 @@ def test_a_bump_writes_the_lock_and_the_next_plan_is_ready(call: Call, project: 
     lock = (project.recipes / "1.0.0.lock").read_bytes()
     assert json.loads(call("plan", "1.0.0", "--bump", "--json").out) == bumped
     assert (project.recipes / "1.0.0.lock").read_bytes() == lock
+
+
+def test_a_plan_with_a_patch_that_does_not_apply_to_a_source_writes_no_lock(
+    call: Call, project: Project
+) -> None:
+    diff = project.patches / "salute/miniature-blank-name/default.patch"
+    diff.write_text(diff.read_text().replace("name.isEmpty()", "name.isBlank()", 1))
+    assert call("source", "fetch", "1.0.0", "-c", "salute").status == 0
+    done = call("plan", "1.0.0", "--bump")
+    assert done.status == 4
+    assert "error: patch salute/miniature-blank-name does not apply to the source of salute 1.0.0" in done.err
+    assert not (project.recipes / "1.0.0.lock").exists()
+    assert call("plan", "1.0.0", "-c", "bigtop-utils", "--bump").status == 0
+
+
+def test_a_plan_tells_of_a_build_that_failed(call: Call, project: Project) -> None:
+    planned = json.loads(call("plan", "1.0.0", "--bump", "--json").out)["steps"]
+    logs = project.output / "1.0.0/logs"
+    logs.mkdir(parents=True)
+    log = logs / "salute.log"
+    log.write_text("a log\n")
+    ids = {step["component"]: step["id"] for step in planned}
+    record = {"step": ids["salute"], "ended": time.time() - 720, "cause": "the disk is full"}
+    (logs / "salute.failed.json").write_text(json.dumps(record))
+    done = call("plan", "1.0.0")
+    assert done.status == 0
+    assert f"not built yet; failed 12 min ago: the disk is full, log {log}" in done.out
+    steps = {step["component"]: step for step in json.loads(call("plan", "1.0.0", "--json").out)["steps"]}
+    assert steps["salute"]["failed"] == {"ended": record["ended"], "cause": record["cause"], "log": str(log)}
+    assert steps["herald"]["failed"] is None
 
 
 def test_a_recipe_may_be_named_by_its_path(call: Call, project: Project) -> None:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from bigtop_builder.failures import KNOWN, explained, likely_cause
+from bigtop_builder.failures import KNOWN, explained, headline, likely_cause
 
 SAMPLES = {
     "the disk is full": (
@@ -128,3 +128,18 @@ def test_a_known_failure_among_the_first_lines_counts_more_than_one_further_up()
 def test_without_a_line_that_tells_why_more_of_the_last_ones_are_shown() -> None:
     details, _ = explained([f"line {number}" for number in range(100)])
     assert details.splitlines() == ["its last lines:", *(f"  line {number}" for number in range(60, 100))]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["cp: error writing 'a.jar': No space left on device"], "the disk is full"),
+        (
+            ["/a/b.c:9:5: error: unknown type name", "make: *** [b.o] Error 1"],
+            "/a/b.c:9:5: error: unknown type name",
+        ),
+        (["nothing that is known"], ""),
+    ],
+)
+def test_the_cause_is_told_in_one_line(lines: list[str], said: str) -> None:
+    assert headline(explained(lines)[0]) == said

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from local_patches import list_patches
 from patch_repository import Repository
 
 from bigtop_builder.cli.patch_lint import lint as lint_command
@@ -23,6 +22,7 @@ from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry
 from bigtop_builder.projects import load_projects
 from bigtop_builder.workspace import Project
+from local_patches import list_patches
 
 FACTS = """\
 kind = "{kind}"

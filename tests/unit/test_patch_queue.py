@@ -2,13 +2,13 @@
 """The queue is read strictly: each patch is there, is of one kind, and belongs to something that is built."""
 
 import pytest
-from local_patches import list_patches, write_patch
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.patches.queue import Patch, known, load_entry, load_patches, release_order
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.workspace import Project
+from local_patches import list_patches, write_patch
 
 
 def load(project: Project) -> tuple[Patch, ...]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_patches import list_patches, write_patch
 
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
@@ -16,6 +15,7 @@ from bigtop_builder.result import LOG
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
+from local_patches import list_patches, write_patch
 from results import result_of
 
 ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]

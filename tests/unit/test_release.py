@@ -71,9 +71,11 @@ def built(project: Project, settings: Settings, tmp_path: Path) -> Survey:
     return road
 
 
-def test_what_was_built_is_laid_out_without_an_engine(built: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_built_is_laid_out_without_an_engine(
+    built: Survey, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
-    with Place(built) as place:
+    with Place(built) as place, caplog.at_level("INFO"):
         packages = build_release(built, built.plan(), place)
     assert sorted(path.name for path in packages.folder.iterdir()) == [
         "bigtop-jsvc_1_all.deb",
@@ -81,6 +83,7 @@ def test_what_was_built_is_laid_out_without_an_engine(built: Survey, monkeypatch
         "herald_1_all.deb",
         "salute_1_all.deb",
     ]
+    assert "nothing to build: the cache has 4 components" in caplog.text
 
 
 @pytest.mark.parametrize("where", ["cache", "output"])

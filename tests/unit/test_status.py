@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from local_patches import diff_of, list_patches, write_patch
 from small_bigtop import block, bom, packaging
 from upstream import new_upstream
 
@@ -25,6 +24,7 @@ from bigtop_builder.upkeep.evidence import FILE, load_evidence
 from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
 from bigtop_builder.upstreaming.overview import Drop, overview
 from bigtop_builder.workspace import Project, Workspace
+from local_patches import diff_of, list_patches, write_patch
 from small_queue import recipe_text
 
 DATE = "bigtop/miniature-changelog-date"

@@ -5,7 +5,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from local_patches import diff_of, list_patches, write_patch
 
 from bigtop_builder.errors import BuilderError, TreeError
 from bigtop_builder.run import run
@@ -13,6 +12,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.survey import survey
 from bigtop_builder.tree import Tree
 from bigtop_builder.workspace import Project
+from local_patches import diff_of, list_patches, write_patch
 
 CHANGELOG = "changelog.gradle"
 COMMON = "bigtop-packages/src/common"

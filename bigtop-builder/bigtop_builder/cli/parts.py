@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bigtop_builder.artifact import read_deb
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import InputError
@@ -93,9 +94,14 @@ def find(
 def diff(context: click.Context, old: str, new: str, folder: Where | None, *, as_json: bool) -> None:
     """Say which jars came, went or changed their version, package by package, from OLD to NEW.
 
-    Of a suite or snapshot the highest version of each package counts: what hosts install.
+    Of a suite or snapshot the highest version of each package counts: what hosts install. Beside a .deb file only its
+    package does.
     """
+    files = [is_file(one) for one in (old, new)]
     before, after = (_parts(context, folder, one) for one in (old, new))
+    if files[0] != files[1]:
+        name = read_deb(Path(old if files[0] else new)).name
+        before, after = ([one for one in side if one.package == name] for side in (before, after))
     found = changes(before, after)
     if as_json:
         answer([asdict(one) for one in found], as_json=True, text="")

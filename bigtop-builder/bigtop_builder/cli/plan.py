@@ -15,7 +15,9 @@ from bigtop_builder.cli.context import (
     table,
 )
 from bigtop_builder.cli.road import RELEASE, surveyed
-from bigtop_builder.plan import Plan
+from bigtop_builder.executor.failed import Failed, last_failure, log_of
+from bigtop_builder.fit import require_fit
+from bigtop_builder.plan import Plan, Step
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.survey import Survey
 from bigtop_builder.workspace import require_writable
@@ -41,8 +43,9 @@ def plan(
 ) -> None:
     """Show what RELEASE (a recipe's name or path) takes, step by step, and why.
 
-    The whole plan is printed in any case. If a step of it is refused, it could not be built: the command then
-    ends with exit status 2, and says what is in the way.
+    The whole plan is printed even if a step of it is refused, which could not be built: the command then ends with
+    exit status 2, and says what is in the way. A patch that does not apply ends it with 4 at once,
+    one to a component if its source is in the cache.
     """
     project, _ = setting_up(context)
     if bump:
@@ -51,12 +54,16 @@ def plan(
             lock.parent, why="locks", hint="mend its rights, or name a copy of the project with --project"
         )
     road = surveyed(context, release_name, builder, components)
+    planned = road.plan(components)
+    for step in planned.steps:
+        if step.action != "reuse":
+            require_fit(road, step)
     if bump:
         road = road.with_lock(road.bumped(components))
         write_whole(road.lock_path, road.lock.to_toml())
-    planned = road.plan(components)
+        planned = road.plan(components)
     answer(_plan_value(road, planned), as_json=as_json, text=_plan_text(road, planned))
-    planned.require_ready()
+    planned.require_ready(told=not as_json)
 
 
 def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
@@ -74,6 +81,7 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
                 "id": step.id,
                 "action": step.action,
                 "reason": step.reason,
+                "failed": _failed_value(road, step),
                 "hint": step.hint,
                 "version": f"{step.version}-{step.stamp}" if step.stamp else "",
                 "upstream_version": step.version,
@@ -89,6 +97,22 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
     }
 
 
+def _failed_value(road: Survey, step: Step) -> dict[str, Any] | None:
+    if not (failed := _failure(road, step)):
+        return None
+    return {"ended": failed.ended, "cause": failed.cause, "log": str(log_of(road.output.logs, step.name))}
+
+
+def _reason(road: Survey, step: Step) -> str:
+    if not (failed := _failure(road, step)):
+        return step.reason
+    return f"{step.reason}; failed {failed.ago}: {failed.cause}, log {log_of(road.output.logs, step.name)}"
+
+
+def _failure(road: Survey, step: Step) -> Failed | None:
+    return last_failure(road.output.logs, step) if step.action == "run" else None
+
+
 def _plan_text(road: Survey, planned: Plan) -> str:
     rows = [
         (
@@ -97,7 +121,7 @@ def _plan_text(road: Survey, planned: Plan) -> str:
             f"{step.version}-{step.stamp}" if step.stamp else step.version,
             step.id[:12] or "-",
             step.source.where if step.source else "-",
-            step.reason,
+            _reason(road, step),
         )
         for step in planned.steps
     ]

@@ -15,6 +15,7 @@ from bigtop_builder.cache import ResultCache
 from bigtop_builder.downloads import MAVEN, Downloads, bring_all, bring_new, mark_seeded
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
+from bigtop_builder.executor.failed import log_of
 from bigtop_builder.executor.material import Material
 from bigtop_builder.failures import explained
 from bigtop_builder.handover import HANDOVER, pack
@@ -68,7 +69,7 @@ def build(
     component = step.component
     began, started = time.monotonic(), datetime.now(UTC)
     site.logs.mkdir(parents=True, exist_ok=True)
-    logfile = site.logs / f"{step.name}.log"
+    logfile = log_of(site.logs, step.name)
     opened = site.rooms.open(
         purpose=step.name,
         memory_mb=component.memory_mb,

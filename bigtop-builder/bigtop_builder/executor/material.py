@@ -7,6 +7,7 @@ from pathlib import Path
 from bigtop_builder import gradle
 from bigtop_builder.download import Progress, quiet
 from bigtop_builder.executor.wrapper import fetch_distribution
+from bigtop_builder.fit import require_fit
 from bigtop_builder.manifest import SourceRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Source
@@ -39,10 +40,12 @@ def material(survey: Survey, step: Step, progress: Progress = quiet) -> Material
 
     Raises:
         SourceError: Its source or the Gradle distribution cannot be had, or is not what its pin says.
+        TreeError: One of the recipe's patches to it does not apply to its source.
     """
     source = record = None
     if step.source:
         source = fetch_source(survey, step, step.source, progress)
+        require_fit(survey, step)
         record = SourceRecord(
             where=step.source.where,
             sha512=step.source.sha512,

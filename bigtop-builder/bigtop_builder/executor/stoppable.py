@@ -54,6 +54,12 @@ class StoppableRooms:
         for room in rooms:
             room.abort()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether they were: what ends in them then did not fail by itself."""
+        with self._lock:
+            return self._stopped
+
     def _enter(self, room: Room) -> None:
         with self._lock:
             if self._stopped:

@@ -2,7 +2,7 @@
 """Making a repository and its suites, and changing its settings: all that writes `state/repository.json`."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
@@ -161,10 +161,12 @@ def require_component(name: str) -> None:
         ) from error
 
 
-def meant(suite: str, known: Iterable[str]) -> str:
+def meant(suite: str, known: Collection[str]) -> str:
     """The suites that there are, the one that was probably meant first."""
-    near = [name for name in get_close_matches(suite, known, n=1) if name != suite]
-    return f"{f'did you mean {near[0]}? ' if near else ''}its suites: {', '.join(known) or 'none'}"
+    others = [name for name in known if name != suite]
+    near = get_close_matches(suite, others, n=1)
+    which = "its other suites" if suite in known else "its suites"
+    return f"{f'did you mean {near[0]}? ' if near else ''}{which}: {', '.join(others) or 'none'}"
 
 
 def unpublished(state: State, suite: str) -> InputError:
@@ -177,9 +179,10 @@ def unpublished(state: State, suite: str) -> InputError:
             hint=f"bigtop-builder repo promote {entry.after[:16]} {suite} --new-suite brings back what it had last; "
             f"bigtop-builder repo history {suite} tells more",
         )
+    known = state.settings().suites
     return InputError(
         f"nothing was published to suite {suite} of {state.store.name}",
-        hint=meant(suite, state.settings().suites),
+        hint=f"{'publish to it first; ' if suite in known else ''}{meant(suite, known)}",
     )
 
 

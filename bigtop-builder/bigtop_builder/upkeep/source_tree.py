@@ -7,6 +7,7 @@ repository that may be deleted at any time: `refs/sources/<sha512>`. What is com
 download's contents without their single top folder. No source is fetched here.
 """
 
+import logging
 import os
 import tarfile
 import tempfile
@@ -24,6 +25,8 @@ from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 STORE: Final = "trees.git"
 TOP: Final = "source"
@@ -109,6 +112,7 @@ def _tree(mirror: Mirror, name: str) -> str:
 
 def _commit(mirror: Mirror, reference: str, download: Path, name: str, locks: Path) -> None:
     """Commit an archive's contents with git-fast-import(1): one process and one pack for any number of files."""
+    log.info("reading %s into git, to try patches on it", name)
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / "source-trees.lock"), tempfile.TemporaryDirectory(dir=mirror.path.parent) as folder:
         tar, stream = Path(folder) / "source.tar", Path(folder) / "stream"
