@@ -2,7 +2,8 @@
 """Where a release is built and tried: rooms for builds, and rooms with a clean target system."""
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Self
 
@@ -11,8 +12,11 @@ from bigtop_builder.engine_images import BuiltImage, ensure_image
 from bigtop_builder.image import ImageSpec, builder_image, target_image
 from bigtop_builder.log import log_lines
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.recipe import Recipe
 from bigtop_builder.room import RoomMaker
+from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey
+from bigtop_builder.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +55,8 @@ class Place:
         """Rooms with a clean system of the target distribution."""
         spec = target_image(self._survey.recipe, self._survey.settings)
         if self._survey.host:
-            from bigtop_builder.chroot import ChrootRooms
-
             log.info("install checks run in a chroot that mmdebstrap makes, without Docker")
-            return ChrootRooms(spec, workspace=self._survey.workspace, settings=self._survey.settings)
+            return _chroots(spec, self._survey.workspace, self._survey.settings)
         return self._engine.rooms(self._ensure(spec).name)
 
     @cached_property
@@ -64,10 +66,32 @@ class Place:
         return engine
 
     def _ensure(self, spec: ImageSpec) -> BuiltImage:
-        return ensure_image(
-            self._engine,
-            spec,
-            workspace=self._survey.workspace,
-            settings=self._survey.settings,
-            on_line=log_lines,
-        )
+        return _built(self._engine, spec, self._survey.workspace, self._survey.settings)
+
+
+@contextmanager
+def target_rooms(recipe: Recipe, settings: Settings, *, host: bool) -> Iterator[RoomMaker]:
+    """Rooms with a clean system of a recipe's target distribution, where nothing is built.
+
+    Args:
+        recipe: Says which distribution.
+        settings: Site settings.
+        host: Without Docker, in a chroot.
+    """
+    spec, workspace = target_image(recipe, settings), Workspace(settings.cache_dir)
+    if host:
+        yield _chroots(spec, workspace, settings)
+        return
+    with Engine.connect() as engine:
+        engine.sweep()
+        yield engine.rooms(_built(engine, spec, workspace, settings).name)
+
+
+def _built(engine: Engine, spec: ImageSpec, workspace: Workspace, settings: Settings) -> BuiltImage:
+    return ensure_image(engine, spec, workspace=workspace, settings=settings, on_line=log_lines)
+
+
+def _chroots(spec: ImageSpec, workspace: Workspace, settings: Settings) -> RoomMaker:
+    from bigtop_builder.chroot import ChrootRooms
+
+    return ChrootRooms(spec, workspace=workspace, settings=settings)

@@ -7,7 +7,12 @@ from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
     "hosts": ("fleet_hosts", "List hosts by role, from fleet.toml or an inventory."),
+    "lists": ("fleet_lists", "Write what each role installs, with versions and commands, there and back."),
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+    "sources": (
+        "fleet_sources",
+        "Write source, pins, keyring and guard for hosts, for Ansible and Puppet too.",
+    ),
 }
 """Verb -> module of this package, and its help in one line."""
 

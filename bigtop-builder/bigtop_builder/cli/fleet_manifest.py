@@ -2,19 +2,18 @@
 """`fleet manifest`: what the hosts of a snapshot have, signed."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.fleet_options import fleet_of, fleet_option
+from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
 from bigtop_builder.cli.place import Command, Where, archive_of, repo_option, signing
 from bigtop_builder.fleet.definition import roles_in
 from bigtop_builder.fleet.issuing import manifest_of, write_signed
-from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import counted
-from bigtop_builder.workspace import Project, Workspace, require_writable
+from bigtop_builder.workspace import Workspace, require_writable
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder fleet manifest stable")
@@ -61,7 +60,7 @@ def manifest(
     fleet, file = fleet_of(context, definition)
 
     def roles(packages: Collection[str], releases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-        recipes = _recipes(project, releases)
+        recipes = recipes_of(project, releases)
         found = roles_in(fleet, packages, path=file, snapshot=wanted, recipes=recipes)
         return {name: role.packages for name, role in found.items()}
 
@@ -97,9 +96,3 @@ def manifest(
     back_to = f"hosts go back to {made.rollback_to[:16]}" if made.rollback_to else "hosts have no way back"
     text = f"{written}\n{counted(len(made.packages), 'package')} of snapshot {made.snapshot[:16]}; {back_to}"
     answer(value, as_json=as_json, text=text)
-
-
-def _recipes(project: Project, releases: tuple[str, ...]) -> Iterator[Recipe]:
-    """Recipes of releases, in their order."""
-    known = {recipe.id: recipe for recipe in map(Recipe.from_toml, sorted(project.recipes.glob("*.toml")))}
-    yield from (known[one] for one in releases if one in known)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands about the fleet share: its definition, and the inventory of its hosts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from bigtop_builder.cli.context import setting_up
 from bigtop_builder.fleet.definition import Fleet, load_fleet
-from bigtop_builder.workspace import bundled_project
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.workspace import Project, bundled_project
 
 fleet_option = click.option(
     "--fleet",
@@ -39,3 +41,9 @@ def fleet_of(context: click.Context, definition: Path | None) -> tuple[Fleet, Pa
     if not named and project == bundled_project():
         return Fleet(format=1), file
     return load_fleet(file), file
+
+
+def recipes_of(project: Project, releases: tuple[str, ...]) -> Iterator[Recipe]:
+    """Recipes of releases, in their order; a release is named with its target, as in `3.5.0-deb12`."""
+    known = {recipe.id: recipe for recipe in map(Recipe.from_toml, sorted(project.recipes.glob("*.toml")))}
+    yield from (known[one] for one in releases if one in known)

@@ -15,15 +15,14 @@ from debian.debian_support import NativeVersion
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.fleet.facts import Facts, facts_of
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, FleetPackage
-from bigtop_builder.fleet.way_back import own_suite, require_whole, way_back
+from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, way_back
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.attested import release_manifest
-from bigtop_builder.repository.authentic import check_signers, public_keys, require_good
+from bigtop_builder.repository.authentic import check_signers, public_keys
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import Snapshot
 from bigtop_builder.repository.notices import notice_of
-from bigtop_builder.repository.pointer import Proven
 from bigtop_builder.repository.state import State
 
 log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ def manifest_of(
     snapshot = named(state, wanted)
     own = own_suite(state, snapshot, public)
     model = state.snapshot(snapshot)
-    suites = _pointing(state, snapshot, public)
+    suites = pointing(state, snapshot, public)
     notice = notice_of(state, snapshot, lambda: public)
     if notice:
         log.warning("snapshot %s is withdrawn: %s", snapshot[:16], notice.why)
@@ -122,12 +121,6 @@ def write_signed(manifest: FleetManifest, keyring: Keyring, folder: Path) -> tup
     write_whole(places[0], text)
     write_whole(places[1], signature)
     return places
-
-
-def _pointing(state: State, snapshot: str, public: bytes) -> list[Proven]:
-    """Suites that point to a snapshot, as their signatures say."""
-    pointers = state.unverified_pointers(state.settings().suites).values()
-    return [require_good(state, one, public, expired=True) for one in pointers if one.snapshot == snapshot]
 
 
 def _packages(state: State, model: Snapshot) -> list[Stanza]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import require_signed
+from bigtop_builder.repository.authentic import require_good, require_signed
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import COPY
@@ -37,6 +37,12 @@ def own_suite(state: State, snapshot: str, public: bytes) -> Proven:
             hint="bigtop-builder repo refresh makes it",
         )
     return own
+
+
+def pointing(state: State, snapshot: str, public: bytes) -> list[Proven]:
+    """Suites that point to a snapshot, as their signatures say."""
+    pointers = state.unverified_pointers(state.settings().suites).values()
+    return [require_good(state, one, public, expired=True) for one in pointers if one.snapshot == snapshot]
 
 
 def way_back(

@@ -16,6 +16,7 @@ for request in "$@"; do
 done
 """
 INSTALLED = re.compile(r"Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+) ")
+REMOVED = re.compile(r"Remv (\S+?)(?::\S+)? ")
 UNKNOWN = re.compile(
     r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
     r"|Couldn't find any package by (?:glob|regex) '(\S+)')"
@@ -32,12 +33,14 @@ class Simulated:
 
     Attributes:
         installs: Package -> version that would be installed; empty if apt refuses.
+        removes: Packages that would be removed.
         reasons: Why it refuses, one dependency a line.
         missing: Packages that are wanted and not to be had.
         deeper: Packages that it would not install for reasons it does not tell.
     """
 
     installs: Mapping[str, str]
+    removes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
     deeper: tuple[str, ...] = ()
@@ -48,20 +51,30 @@ class Simulated:
         return not self.reasons
 
 
-def simulate(room: Room, requests: Sequence[Sequence[str]]) -> list[Simulated]:
+def simulate(room: Room, requests: Sequence[Sequence[str]], options: Sequence[str] = ()) -> list[Simulated]:
     """What apt would do for each request, a list of packages, in the clean room.
 
     A refusal is looked into until it names the dependencies that cannot be had.
+
+    Args:
+        room: The room.
+        requests: What is asked of apt, each by itself.
+        options: Options of apt-get, without white space in them.
     """
-    results = _simulate(room, requests)
-    return [result if result.works else _explain(room, result) for result in results]
+    results = _simulate(room, requests, options)
+    return [result if result.works else _explain(room, result, options) for result in results]
 
 
 def parse(text: str, status: int) -> Simulated:
     """Read the output of one `apt-get -s install`."""
     if status == 0:
-        found = (INSTALLED.match(line) for line in text.splitlines())
-        return Simulated(installs={match[1]: match[2] for match in found if match})
+        lines = text.splitlines()
+        found = (INSTALLED.match(line) for line in lines)
+        gone = (REMOVED.match(line) for line in lines)
+        return Simulated(
+            installs={match[1]: match[2] for match in found if match},
+            removes=tuple(match[1] for match in gone if match),
+        )
     unknown = {next(filter(None, match.groups())) for match in UNKNOWN.finditer(text)}
     reasons = [f"{name} is neither in the set nor in the target distribution" for name in sorted(unknown)]
     missing, deeper, blamed = set(unknown), [], ""
@@ -84,10 +97,10 @@ def parse(text: str, status: int) -> Simulated:
     )
 
 
-def _simulate(room: Room, requests: Sequence[Sequence[str]]) -> list[Simulated]:
+def _simulate(room: Room, requests: Sequence[Sequence[str]], options: Sequence[str]) -> list[Simulated]:
     if not requests:
         return []
-    text = shell(room, SCRIPT, *(" ".join(request) for request in requests)).text + "\n"
+    text = shell(room, SCRIPT, *(" ".join([*options, *request]) for request in requests)).text + "\n"
     parts = re.split(rf"^{MARK}(\d+)\n", text, flags=re.MULTILINE)
     return [parse(said, int(status)) for said, status in zip(parts[::2], parts[1::2], strict=False)]
 
@@ -98,7 +111,7 @@ def _unmet(text: str) -> list[str]:
     return [line for line in lines[start + 1 :] if line.startswith(" ")]
 
 
-def _explain(room: Room, first: Simulated) -> Simulated:
+def _explain(room: Room, first: Simulated, options: Sequence[str]) -> Simulated:
     """Ask again for what apt would not install and did not say why, until it names the cause."""
     reasons, missing, asked = dict.fromkeys(first.reasons), set(first.missing), set[str]()
     todo = list(first.deeper)
@@ -107,7 +120,7 @@ def _explain(room: Room, first: Simulated) -> Simulated:
         if name in asked:
             continue
         asked.add(name)
-        (result,) = _simulate(room, [[name]])
+        (result,) = _simulate(room, [[name]], options)
         reasons |= dict.fromkeys(result.reasons)
         missing |= result.missing
         todo += result.deeper

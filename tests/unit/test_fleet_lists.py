@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of packages: how apt's answers are read, and what the commands are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from test_fleet_emitted import NEW, OLD, offer
+
+from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.fleet.lists import RoleLists, Wanted, Way, files_of, lists_of
+from bigtop_builder.fleet.output import lay_out
+from bigtop_builder.fleet.resolver import Resolver, planned
+from bigtop_builder.run import run
+from bigtop_builder.verify.simulate import Simulated
+
+SAID = """Reading package lists...
+The following additional packages will be installed:
+   openjdk-11-jre-headless (11.0.1-1)
+The following packages will be REMOVED:
+   hadoop-extra (3.3-1)
+   old-config* (1)
+The following NEW packages will be installed:
+   libc6:i386 (2.36)
+The following packages will be upgraded:
+   bash (5.2-1 => 5.2-2)
+The following packages will be DOWNGRADED:
+   hadoop (3.3-1+bt2 => 3.2-1+bt1)
+1 upgraded, 1 newly installed, 1 downgraded, 2 to remove and 0 not upgraded.
+'file:/x/pool/hadoop_3.2-1.deb' hadoop_3.2-1.deb 1 SHA256:0
+"""
+
+
+class Answers(Resolver):
+    """A resolver whose apt was asked before: the packages of the role, at each side."""
+
+    def __init__(self, *, gone: Sequence[str] = (), refused: Simulated | None = None) -> None:
+        self.asked: list[list[str]] = []
+        self._gone, self._refused = tuple(gone), refused
+
+    def ours(self, side: str) -> Mapping[str, str]:
+        both = {"zookeeper": "2" if side == "upgrade" else "1"}
+        return both | ({"shiny": "2"} if side == "upgrade" else {})
+
+    def ask(
+        self, side: str, wanted: Sequence[str], *, status: str = "", options: Sequence[str] = ()
+    ) -> Simulated:
+        self.asked.append([side, *options, *wanted])
+        if self._refused:
+            return self._refused
+        installs = {**self.ours(side), "jre": "11"}
+        return Simulated(installs=installs, removes=self._gone if status and side == "rollback" else ())
+
+    def installed(self, side: str, packages: Mapping[str, str], name: str) -> str:  # noqa: ARG002
+        return name
+
+
+def wanted(*, lost: tuple[str, ...] = ()) -> Wanted:
+    return Wanted(
+        role="worker",
+        upgrade=("zookeeper", "shiny"),
+        rollback=("zookeeper",),
+        distribution=("jre",),
+        lost=lost,
+    )
+
+
+def test_what_apt_would_do_is_read_without_what_it_only_mentions() -> None:
+    found = planned(SAID)
+    assert found.installs == {"libc6": "2.36", "bash": "5.2-2", "hadoop": "3.2-1+bt1"}
+    assert found.removes == ("hadoop-extra", "old-config")
+    assert planned("Reading package lists...\n0 upgraded, 0 newly installed\n").installs == {}
+
+
+def test_ours_have_versions_and_the_distributions_have_none() -> None:
+    (found,) = lists_of(Answers(), [wanted()], accept=False, back="")
+    assert found.upgrade.words == ["shiny=2", "zookeeper=2", "jre"]
+    assert found.upgrade.brings == {"jre": "11"}
+    assert found.rollback is None
+
+
+def test_the_way_back_is_tried_with_all_that_came_taken_away() -> None:
+    resolver = Answers(gone=["shiny"])
+    (found,) = lists_of(resolver, [wanted()], accept=True, back="snapshot-x")
+    assert found.rollback == Way(
+        packages={"zookeeper": "1"}, distribution=("jre",), brings={"jre": "11"}, removes=("shiny",)
+    )
+    assert ["upgrade", "shiny=2", "zookeeper=2", "jre"] in resolver.asked
+    assert ["rollback", "--allow-downgrades", "zookeeper=1", "jre", "shiny-"] in resolver.asked
+
+
+def test_a_way_back_that_lost_a_package_is_refused_with_what_would_be_removed() -> None:
+    with pytest.raises(InputError, match="snapshot-x lacks shiny") as caught:
+        lists_of(Answers(gone=["shiny"]), [wanted(lost=("shiny",))], accept=False, back="snapshot-x")
+    assert caught.value.details == "role worker: it would remove shiny; the role names shiny"
+    assert "--accept-removals" in caught.value.hint
+
+
+def test_a_package_that_is_nowhere_is_bad_input_and_one_that_does_not_fit_is_a_failed_check() -> None:
+    nowhere = Simulated(installs={}, reasons=("jre is nowhere",), missing=frozenset({"jre"}))
+    with pytest.raises(InputError, match="role 'worker' names jre"):
+        lists_of(Answers(refused=nowhere), [wanted()], accept=False, back="")
+    broken = Simulated(installs={}, reasons=("zookeeper: Depends: libx",), missing=frozenset({"libx"}))
+    with pytest.raises(CheckFailed, match=r"worker.*the way of the upgrade"):
+        lists_of(Answers(refused=broken), [wanted()], accept=False, back="")
+
+
+def test_commands_and_lists_say_the_same_and_are_good_shell(tmp_path: Path) -> None:
+    up = Way(packages={"zookeeper": "2:3.8-1+bt1~deb12"}, distribution=("jre",))
+    down = Way(packages={"zookeeper": "1"}, removes=("shiny",))
+    lists = [RoleLists(role="worker", upgrade=up, rollback=down)]
+    files = files_of(lists, offer(NEW), offer(OLD), "deb12")
+    assert sorted(files) == [
+        *("lists.json", "worker/rollback", "worker/rollback.list", "worker/upgrade", "worker/upgrade.list")
+    ]
+    assert files["worker/upgrade.list"].content == b"zookeeper=2:3.8-1+bt1~deb12\njre\n"
+    upgrade, rollback = (files[f"worker/{way}"].content.decode() for way in ("upgrade", "rollback"))
+    assert "    zookeeper=2:3.8-1+bt1~deb12 \\\n    jre\n" in upgrade
+    assert "--allow-downgrades" in rollback
+    assert "--allow-downgrades" not in upgrade
+    assert "snapshot-cdcdcdcdcdcdcdcd" in rollback
+    said = json.loads(files["lists.json"].content)
+    assert (said["snapshot"], said["rollback_to"]) == (NEW, OLD)
+    assert said["roles"]["worker"]["rollback"]["removes"] == ["shiny"]
+    lay_out(files, tmp_path / "out", record="lists.json")
+    run(["shellcheck", tmp_path / "out/worker/upgrade", tmp_path / "out/worker/rollback"])
