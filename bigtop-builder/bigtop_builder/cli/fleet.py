@@ -7,6 +7,10 @@ from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+    "verify-host": (
+        "fleet_verify_host",
+        "Hold a host against the manifest; write the file that does it there.",
+    ),
 }
 """Verb -> module of this package, and its help in one line."""
 
