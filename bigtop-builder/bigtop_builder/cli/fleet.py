@@ -7,6 +7,7 @@ from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+    "report": ("fleet_report", "Group hosts by what they have, and say how they differ."),
     "verify-host": (
         "fleet_verify_host",
         "Hold a host against the manifest; write the file that does it there.",
