@@ -36,8 +36,8 @@ def lay_out(origin: Project, folder: Path) -> Project:
     (folder / MARK).write_text(
         "Made by `bigtop-builder quickstart`, which removes this folder when it runs again.\n"
     )
-    shutil.copytree(miniature / "recipes", folder / "recipes")
-    shutil.copytree(miniature / "sources", folder / "sources")
+    for part in ("recipes", "sources", "repo"):
+        shutil.copytree(miniature / part, folder / part)
     for patch in sorted(origin.patches.glob("*/miniature-*")):
         shutil.copytree(patch, folder / "patches" / patch.relative_to(origin.patches))
     commit_releases(miniature, folder / "bigtop.git")

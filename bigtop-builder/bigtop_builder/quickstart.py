@@ -68,7 +68,6 @@ def prepare(origin: Project, folder: Path, site: Path) -> Project:
     settings["gradle"] = "system"
     settings["keys_dir"] = f"{project.root}/keys"
     settings_of(project).write_text(tomlkit.dumps(settings), encoding="utf-8")
-    project.definition.parent.mkdir()
     text = (origin.definition).read_text(encoding="utf-8")
     project.definition.write_text(text, encoding="utf-8")
     return project
@@ -84,7 +83,6 @@ def found(origin: Project, folder: Path) -> Project:
         raise InputError(f"{folder} is not empty", hint="name another folder with --dir")
     project = miniature.lay_out(origin, folder)
     (folder / miniature.MARK).unlink()
-    project.definition.parent.mkdir()
     project.definition.write_text(origin.definition.read_text(encoding="utf-8"), encoding="utf-8")
     return project
 

@@ -206,7 +206,7 @@ def test_a_repository_without_a_suite_to_upgrade_from_is_bad_usage(call: Call, t
 def test_a_suite_that_the_repository_has_not_is_refused_before_anything_is_built(
     call: Call, project: Project, origin: Project
 ) -> None:
-    project.definition.parent.mkdir()
+    project.definition.parent.mkdir(exist_ok=True)
     project.definition.write_text(origin.definition.read_text())
     done = call("verify", "1.0.0", "--suite", "tasting")
     assert done.status == 2

@@ -7,6 +7,8 @@ import click
 import pytest
 
 from bigtop_builder.cli import COMMANDS, cli
+from bigtop_builder.cli.fleet import VERBS as FLEET_VERBS
+from bigtop_builder.cli.fleet import fleet
 from bigtop_builder.cli.lazy import LazyGroup
 from bigtop_builder.cli.patch import VERBS as PATCH_VERBS
 from bigtop_builder.cli.patch import patch
@@ -16,8 +18,8 @@ from bigtop_builder.run import run
 
 @pytest.mark.parametrize(
     ("group", "verbs"),
-    [(cli, COMMANDS), (repo, VERBS), (patch, PATCH_VERBS)],
-    ids=["tool", "repo", "patch"],
+    [(cli, COMMANDS), (repo, VERBS), (patch, PATCH_VERBS), (fleet, FLEET_VERBS)],
+    ids=["tool", "repo", "patch", "fleet"],
 )
 def test_every_verb_that_help_lists_is_there_under_its_name(
     group: LazyGroup, verbs: dict[str, tuple[str, str]]

@@ -12,7 +12,7 @@ COMMANDS = {
     "build": ("build", "Build a release's packages."),
     "cache": ("cache", "Build results on this machine: gc."),
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
-    "fleet": ("fleet", "The hosts of a snapshot: manifest."),
+    "fleet": ("fleet", "The hosts of a snapshot: hosts, manifest."),
     "image": ("image", "Builder images: build, list, pin."),
     "key": ("key", "Signing keys: new, import, list, export, package, rotate, revoke."),
     "patch": ("patch", "The patch queue: new, import, edit, export, refresh, rebase, status, lint, drop."),

@@ -6,6 +6,7 @@ import click
 from bigtop_builder.cli.lazy import LazyGroup
 
 VERBS = {
+    "hosts": ("fleet_hosts", "List hosts by role, from fleet.toml or an inventory."),
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
     "report": ("fleet_report", "Group hosts by what they have, and say how they differ."),
     "verify-host": (

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.fleet_options import fleet_option
+from bigtop_builder.cli.fleet_options import fleet_of, fleet_option
 from bigtop_builder.cli.place import Command, Where, archive_of, repo_option, signing
-from bigtop_builder.fleet.definition import load_fleet, roles_in
+from bigtop_builder.fleet.definition import roles_in
 from bigtop_builder.fleet.issuing import manifest_of, write_signed
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import counted
@@ -58,8 +58,7 @@ def manifest(
     if url is None:
         url = "" if folder else archive_of(context).definition.url
 
-    file = definition or project.fleet
-    fleet = load_fleet(file)
+    fleet, file = fleet_of(context, definition)
 
     def roles(packages: Collection[str], releases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         recipes = _recipes(project, releases)

@@ -19,7 +19,7 @@ from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, 
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.attested import release_manifest
-from bigtop_builder.repository.authentic import public_keys, require_good, require_signed
+from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_signed
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import COPY, Snapshot
@@ -74,10 +74,11 @@ def manifest_of(
 
     Raises:
         InputError: There is no such snapshot.
-        SigningError: The repository's keys have not signed what it is made of.
+        SigningError: The repository's keys have not signed what it is made of, or one cannot sign.
         CheckFailed: A package, manifest or index is missing or was altered.
     """
     settings, public = state.settings(), public_keys(state, keyring)
+    check_signers(keyring, settings.keys)
     snapshot = named(state, wanted)
     own = _own(state, snapshot, public)
     model = state.snapshot(snapshot)
@@ -202,7 +203,8 @@ def _require_whole(state: State, snapshot: str) -> None:
     Raises:
         CheckFailed: One is not.
     """
-    files = state.pool_files([state.snapshot(snapshot)])
+    every = state.pool_files([state.snapshot(snapshot)])
+    files = {path: one for path, one in every.items() if isinstance(one, Stanza)}  # no host needs the sources
     held = state.store.held(files)
     lost = [path for path, file in files.items() if path not in held or held[path].size != file.size]
     if lost:
