@@ -165,9 +165,9 @@ def linked(root: Path) -> None:
     path.symlink_to("data.real")
 
 
-def guarded(root: Path) -> None:
-    (root / "usr/sbin").mkdir()
-    (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+def guarded(root: Path, text: str = "exit 101\n") -> None:
+    (root / "usr/sbin").mkdir(exist_ok=True)
+    (root / "usr/sbin/policy-rc.d").write_text(f"#!/bin/sh\n{text}")
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
 
 
@@ -252,6 +252,11 @@ def test_the_guard_may_be_asked_for(site: Site) -> None:
     assert site.findings("--guard", "on") == [("error", "guard", "/usr/sbin/policy-rc.d")]
     guarded(site.host)
     assert site.findings("--guard", "on", status=0) == []
+    guarded(site.host, "# bigtop-builder guard: no package starts a service\ntrue && exit 101\n")
+    assert site.findings("--guard", "on", status=0) == []
+    guarded(site.host, '[ "$1" != nginx ] || exit 101\n')
+    assert site.findings("--guard", "on") == [("error", "guard", "/usr/sbin/policy-rc.d")]
+    assert site.findings(status=0) == [("note", "guard", "/usr/sbin/policy-rc.d")]
 
 
 def test_files_that_were_diverted_left_out_or_taken_over_are_where_dpkg_has_them(site: Site) -> None:

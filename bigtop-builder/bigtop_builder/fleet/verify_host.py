@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 AS_SAID, DIFFERS, WRONG_USE, UNREAD = range(4)
 INFO = "/var/lib/dpkg/info"
 GUARD = "/usr/sbin/policy-rc.d"
+MARK = b"bigtop-builder guard"
+"""Stands in the guard that `fleet sources` makes."""
 KEYRINGS = "/usr/share/keyrings"
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 UPHELD = 1000
@@ -1096,17 +1098,24 @@ def extra(packages: Iterable[Installed], found: Offered, release: Release, apt: 
 
 def guard(root: Root, expected: str) -> Iterator[Finding]:
     """How policy-rc.d stands, which keeps services from starting while packages are installed (invoke-rc.d(8))."""
-    place = root.at(GUARD)
     try:
-        on = bool(os.stat(place).st_mode & 0o111)  # noqa: PTH116  # as in Root.read
-    except OSError:
-        on = False
+        text = root.read(GUARD)
+    except FileNotFoundError:
+        text = b""
+    except OSError as failed:
+        yield unread(GUARD, GUARD, failed)
+        return
+    ours = MARK in text
+    # One that was made by hand for an upgrade, too: all that it does is to forbid.
+    on = ours or [line for line in text.split(b"\n") if line.strip() and line[:1] != b"#"] == [b"exit 101"]
     if on and expected == "off":
-        yield error("guard", GUARD, detail="it is on: no package starts a service", way_out=f"rm {GUARD}")
+        way = "guard-off, which `fleet sources` has made" if ours else f"rm {GUARD}"
+        yield error("guard", GUARD, detail="it is on: no package starts a service", way_out=way)
     elif not on and expected == "on":
-        yield error(
-            "guard", GUARD, detail="it is off: packages start their services", way_out="turn the guard on"
-        )
+        way = "guard-on, which `fleet sources` has made"
+        yield error("guard", GUARD, detail="it is off: packages start their services", way_out=way)
+    elif text and not on:
+        yield note("guard", GUARD, detail="the host has one of its own")
 
 
 def verify(asked: Asked, now: datetime) -> dict[str, Any]:
