@@ -369,15 +369,16 @@ def test_a_withdrawn_snapshot_is_told_by_the_list_and_by_the_manifest(site: Site
     assert replace(site, desk=desk).findings() == [("error", "withdrawn", snapshot[:16])]
 
 
-def resigned(site: Site, folder: Path, change: Callable[[str], str]) -> Site:
-    """The same with another manifest, well signed."""
+def resigned(site: Site, folder: Path, change: Callable[[str], str], key: str = "") -> Site:
+    """The same with another manifest, well signed by the repository's key or another one."""
+    key = key or site.desk.old
     desk = replace(site.desk, home=folder)
     place = folder / "manifest"
     place.mkdir(parents=True)
     text = change(site.manifest.read_text())
     (place / "fleet-manifest.json").write_text(text)
-    with site.desk.store.open([site.desk.old]) as keyring:
-        (place / "fleet-manifest.json.asc").write_bytes(keyring.detach_sign(text.encode(), [site.desk.old]))
+    with site.desk.store.open([key]) as keyring:
+        (place / "fleet-manifest.json.asc").write_bytes(keyring.detach_sign(text.encode(), [key]))
     return replace(site, desk=desk)
 
 
@@ -396,6 +397,13 @@ CHANGES: dict[str, tuple[Callable[[str], str], str]] = {
 def test_a_manifest_that_is_signed_and_of_no_use_is_refused(site: Site, tmp_path: Path, case: str) -> None:
     change, expected = CHANGES[case]
     assert expected in resigned(site, tmp_path / "desk", change).held(status=2).complaint
+
+
+def test_a_manifest_that_somebody_else_has_signed_is_refused(site: Site, tmp_path: Path) -> None:
+    other = site.desk.store.new("Eve", "eve@example.org")
+    said = resigned(site, tmp_path / "desk", str, other).held(status=2).complaint
+    assert "has no good signature by a key of" in said
+    assert "No public key" in said
 
 
 def test_a_manifest_that_is_cut_off_or_altered_is_refused(site: Site, tmp_path: Path) -> None:
@@ -468,6 +476,43 @@ def test_what_a_user_may_not_read_is_named_and_keeps_the_host_from_passing(open_
     assert "/usr/bin/tool: Permission denied" in done.text
     assert f"/{CONFIG} cannot be read: Permission denied" in done.text
     assert "way out: run verify-host as root" in done.text
+
+
+def test_an_apt_that_cannot_be_asked_keeps_the_host_from_passing(site: Site) -> None:
+    (site.host / "etc/apt/sources.list.d/odd.sources").write_text("Types: deb\nURIs: x\n")
+    said = site.report(status=3)["findings"]
+    assert [(f["check"], f["subject"]) for f in said] == [("unreadable", "apt")]
+    assert (
+        "error  unreadable  apt  apt-get indextargets failed E: Malformed entry" in site.held(status=3).text
+    )
+
+
+MEASURED = """import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)"""
+
+
+def test_sixty_packages_take_three_seconds_and_fifty_megabytes_at_most(
+    first_desk: Desk, tmp_path: Path
+) -> None:
+    desk = first_desk.copied(tmp_path / "desk")
+    debs = [make_deb(tmp_path, f"part{n}", conffiles={f"etc/part{n}": "a\n"}) for n in range(59)]
+    depends = {"Depends": ", ".join(f"part{n}" for n in range(59))}
+    desk.do("repo", "init")
+    with serve(desk.project / "srv") as url:
+        desk.define(url)
+        desk.do("repo", "add", "stable", make_deb(tmp_path, "whole", fields=depends), *debs)
+        desk.do("fleet", "manifest", "stable", "--output", desk.home / "manifest")
+        host = AptHost.make(desk.home / "host", desk.package())
+        host.update()
+        host.install("whole")
+    site = Site(desk, host.root)
+    report = site.report("--quick", status=0)
+    assert len(report["packages"]) == 60
+    assert report["seconds"] < 3
+    argv = [sys.executable, "-c", MEASURED, "/usr/bin/python3", PROGRAM, site.manifest, "--root", host.root]
+    assert int(run(argv).text.splitlines()[-1]) < 50_000, "KiB, of it or a program that it runs"
 
 
 @contextmanager

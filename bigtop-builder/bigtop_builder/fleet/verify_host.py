@@ -150,10 +150,10 @@ error = partial(Finding, level="error")
 note = partial(Finding, level="note")
 
 
-def unread(subject: str, path: str, reason: OSError | str) -> Finding:
+def unread(subject: str, path: str, failed: OSError) -> Finding:
     """What could not be read."""
-    why = (reason.strerror or str(reason)) if isinstance(reason, OSError) else reason
-    return error("unreadable", subject, detail=f"{path}: {why}", way_out="run verify-host as root")
+    detail = f"{path}: {failed.strerror or failed}"
+    return error("unreadable", subject, detail=detail, way_out="run verify-host as root")
 
 
 @dataclass(frozen=True)
@@ -1177,7 +1177,7 @@ def sources(
             said += candidates(packages, table, found, release)
         said += extra(packages, found, release, apt)
     except Unable as failed:
-        return [unread("apt", "what apt knows", failed.brief)]
+        return [error("unreadable", "apt", detail=failed.brief, way_out=failed.way_out)]
     return said
 
 
@@ -1202,7 +1202,8 @@ def status_of(report: Mapping[str, Any]) -> int:
 
 def table_of(report: Mapping[str, Any]) -> str:
     """A report for people."""
-    rows = [[one["level"], one["check"], one["subject"], one["detail"]] for one in report["findings"]]
+    columns = ("level", "check", "subject", "detail")
+    rows = [[" ".join(one[name].split("\n")) for name in columns] for one in report["findings"]]
     widths = [max(map(len, column)) for column in zip(*rows)] if rows else []
     lines = [f"{report['host']}: {len(report['packages'])} packages, snapshot {report['snapshot'][:16]}"]
     ways: Counter[str] = Counter()
