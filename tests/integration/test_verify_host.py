@@ -248,6 +248,32 @@ def test_a_stranger_by_the_same_maintainer_is_told(site: Site) -> None:
     assert site.findings(status=0) == [("note", "extra", "stranger")]
 
 
+def test_packages_of_others_from_a_source_of_the_same_name_are_no_concern(site: Site) -> None:
+    another("libtool-java", fields={"Source": "tool", "Maintainer": "Debian <x@debian.example>"})(site.host)
+    assert site.findings(status=0) == []
+
+
+def test_what_the_repository_has_and_the_manifest_has_not_is_told(site: Site, tmp_path: Path) -> None:
+    def less(text: str) -> str:
+        said = json.loads(text)
+        return json.dumps({**said, "packages": said["packages"][1:], "roles": {}})
+
+    assert resigned(site, tmp_path / "desk", less).findings() == [("error", "extra", "daemon")]
+
+
+def test_a_mirror_without_inrelease_is_taken_as_apt_takes_it(site: Site) -> None:
+    lists = site.host / "var/lib/apt/lists"
+    (both,) = lists.glob("*_InRelease")
+    served = site.desk.project / "srv/dists/stable"
+    both.with_name(both.name.replace("InRelease", "Release")).write_bytes((served / "Release").read_bytes())
+    gpg = both.with_name(both.name.replace("InRelease", "Release.gpg"))
+    gpg.write_bytes((served / "Release.gpg").read_bytes())
+    both.unlink()
+    assert site.findings(status=0) == []
+    gpg.unlink()
+    assert ("error", "unreadable", "apt") in site.findings()
+
+
 def test_the_guard_may_be_asked_for(site: Site) -> None:
     assert site.findings("--guard", "on") == [("error", "guard", "/usr/sbin/policy-rc.d")]
     guarded(site.host)

@@ -905,7 +905,7 @@ def offered(apt: Apt, release: Release) -> Offered:
         if target.get("Origin") != release.origin or (label and target.get("Label") != label):
             continue
         path, key = target["Filename"], target["MetaKey"].replace("/", "_")
-        in_release = f"{path[: path.rindex(key)]}InRelease"
+        in_release = f"{path.rpartition(key)[0]}InRelease"
         if in_release not in found.suites:
             found.suites[in_release] = suite_fields(in_release, release, found)
         if found.suites[in_release]:
@@ -915,10 +915,22 @@ def offered(apt: Apt, release: Release) -> Offered:
     return found
 
 
+def check_suite(path: str, keyring: str) -> Checked:
+    """Verify an InRelease, or the Release and Release.gpg that apt takes where a mirror has none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with suppress(FileNotFoundError):
+        return check_signature(Path(path).read_bytes(), keyring)
+    release = Path(f"{path.removesuffix('InRelease')}Release")
+    return check_signature(release.read_bytes(), keyring, Path(f"{release}.gpg").read_bytes())
+
+
 def suite_fields(path: str, release: Release, found: Offered) -> dict[str, str]:
     """Fields of an InRelease; none if it is not the repository's."""
     try:
-        checked = check_signature(Path(path).read_bytes(), release.keyring)
+        checked = check_suite(path, release.keyring)
     except OSError as failed:
         found.findings.append(unread("apt", path, failed))
         return {}
@@ -1071,29 +1083,30 @@ def candidate(
 
 
 def extra(packages: Iterable[Installed], found: Offered, release: Release, apt: Apt) -> Iterator[Finding]:
-    """Packages of the repository, of this release's sources or its maintainers, that the manifest has not."""
+    """Packages of the repository, now or once, that the manifest has not.
+
+    No list tells what it had once: that is what the release's maintainers made and no source has. Debian has
+    packages of the same sources, so a source alone tells nothing.
+    """
     there = [one for one in packages if one.present]
-    sources = {entry["source"] for entry in release.fields["packages"]}
     maintainers = {one.maintainer for one in there if one.name in release.packages} - {""}
-    ours = f"{slug(release.origin)}-archive-keyring"
+    known = {*release.packages, f"{slug(release.origin)}-archive-keyring"}
     doubtful = []
     for one in there:
-        if one.name in release.packages or one.name == ours:
+        if one.name in known:
             continue
-        way = f"apt-get remove {one.name}"
         if (one.name, one.version, one.architecture) in found.hashes:
             detail = f"{one.version} is from {release.origin}, and the manifest has no such package"
-            yield error("extra", one.name, detail=detail, way_out=way)
-        elif one.source in sources:
-            detail = f"{one.version} is of source {one.source}, and the manifest has no such package"
-            yield error("extra", one.name, detail=detail, way_out=way)
+            yield error("extra", one.name, detail=detail, way_out=f"apt-get remove {one.name}")
         elif one.maintainer in maintainers:
             doubtful.append(one)
     table = apt.policy(one.name for one in doubtful)
+    sources = {entry["source"] for entry in release.fields["packages"]}
     for one in doubtful:
         if one.name not in table or not table[one.name].sources(one.version):
-            detail = f"{one.version} is by {one.maintainer}, and no source of this host has it"
-            yield note("extra", one.name, detail=detail)
+            detail = f"{one.version} of source {one.source} is by {one.maintainer}, and no source of this host has it"
+            tell, way = (error, f"apt-get remove {one.name}") if one.source in sources else (note, "")
+            yield tell("extra", one.name, detail=detail, way_out=way)
 
 
 def guard(root: Root, expected: str) -> Iterator[Finding]:
