@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The building half of a release: what the cache has is taken, the rest is built, and packages are laid out."""
 
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,10 +22,15 @@ from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.provenance import Origin
 from bigtop_builder.result import Result, sha256_of
+from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.packages import Built
 
+log = logging.getLogger(__name__)
+
 LOST = "its result is gone or broken"
+LOGS = "logs"
+"""Of builds whose packages are laid out nowhere: beside what other builds made of the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +41,13 @@ class Manner:
         jobs: At most so many at once; as many as memory and processors allow if None.
         keep_going: A failure stops only what depends on it.
         checked: Every file of a result is hashed before it is used, even if nothing has to be built.
+        lays_out: Packages and logs go to the release's output folder, and those of other runs from there.
     """
 
     jobs: int | None = None
     keep_going: bool = False
     checked: bool = False
+    lays_out: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,17 +83,29 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         BuildError: A build failed.
     """
     plan.require_ready()
-    hashed = manner.checked or any(step.action == "run" for step in plan.steps)
-    found = obtain(plan, survey.cache, hashed=hashed)
+    survey.cache.share_late(step for steps in survey.lock.components.values() for step in steps)
+    found = _found(survey, plan, checked=manner.checked)
     run = [
         step if step.action == "run" else replace(step, reason=LOST)
         for step in plan.steps
         if step.name not in found
     ]
+    if manner.lays_out:
+        _clear(survey, found.values(), whole=not run)
     made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
-    survey.cache.share_late()
     results = [(found | made)[step.name] for step in plan.steps]
-    return Packages(plan=plan, results=results, folder=_lay_out(survey, results, hashed=hashed))
+    if manner.lays_out:
+        _lay_out(survey, results, hashed=manner.checked or bool(run))
+    return Packages(plan=plan, results=results, folder=survey.output.debs)
+
+
+def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
+    """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
+    checked = checked or any(step.action == "run" for step in plan.steps)
+    found = obtain(plan, survey.cache, hashed=lambda step: checked or not _stands(survey, step))
+    if not checked and len(found) < len(plan.steps):  # what is gone or broken is built, out of the others
+        found = obtain(plan, survey.cache, hashed=lambda _: True)
+    return found
 
 
 def _build(
@@ -101,7 +121,8 @@ def _build(
     )
     schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
     board = Board(steps, reused, schedule)
-    site = replace(site_of(survey, place, cache=survey.cache, logs=survey.output.logs), rooms=rooms)
+    logs = survey.output.logs if manner.lays_out else survey.output.rebuilt / LOGS
+    site = replace(site_of(survey, place, cache=survey.cache, logs=logs), rooms=rooms)
 
     def make(step: Step) -> Result:
         seen = replace(site, watch=board.watcher(step.name))
@@ -191,7 +212,29 @@ def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> Path:
+def _clear(survey: Survey, results: Iterable[Result], *, whole: bool) -> None:
+    """Take away what other runs left, before this one changes anything: what lies together is of one run, always.
+
+    Args:
+        survey: The release.
+        results: Those that this run reuses: their packages and logs stay.
+        whole: They are all that it takes; if they stand there already, so may what was said of them.
+    """
+    output = survey.output
+    wanted = {path: origin for result in results for path, origin in _places(survey, result).items()}
+    kept = {path for path, origin in wanted.items() if _same(path, origin)}
+    debs = _files(output.debs)
+    if whole and kept == wanted.keys() and debs <= kept:
+        return
+    said = [file for file in (output.verdict, output.smoke, output.manifest) if file.exists()]
+    stale = [*said, *sorted((debs | _files(output.logs) | _files(output.smoke_logs)) - kept)]
+    if stale:
+        log.info("%s: taking away what another run left: %s", output.root, counted(len(stale), "file"))
+    for path in stale:
+        path.unlink()
+
+
+def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> None:
     """Copy the packages out of the cache; what is there already with size and time of the cache's is kept.
 
     Args:
@@ -199,21 +242,30 @@ def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> Path
         results: What was built.
         hashed: What is there is hashed, too.
     """
-    folder = survey.output.debs
-    folder.mkdir(parents=True, exist_ok=True)
+    survey.output.debs.mkdir(parents=True, exist_ok=True)
     survey.output.logs.mkdir(exist_ok=True)
-    wanted: dict[Path, tuple[Path, str]] = {}
     for result in results:
-        origin = survey.cache.folder(result.step, result.stamp)
-        wanted |= {folder / file.file: (origin / file.file, file.sha256) for file in result.debs}
-        log_file = survey.output.logs / f"{result.component}.log"
-        wanted[log_file] = origin / result.log.file, result.log.sha256
-    for stale in set(folder.iterdir()) - set(wanted):
-        stale.unlink()
-    for path, (origin, sha256) in wanted.items():
-        if not _same(path, origin) or (hashed and sha256_of(path) != sha256):
-            shutil.copy2(origin, path)
-    return folder
+        hashes = {file.file: file.sha256 for file in result.files}
+        for path, origin in _places(survey, result).items():
+            if not _same(path, origin) or (hashed and sha256_of(path) != hashes[origin.name]):
+                shutil.copy2(origin, path)
+
+
+def _places(survey: Survey, result: Result) -> dict[Path, Path]:
+    """Where packages and log of a result are laid out -> where the cache has them."""
+    folder, output = survey.cache.folder(result.step, result.stamp), survey.output
+    places = {output.debs / file.file: folder / file.file for file in result.debs}
+    return places | {output.logs / f"{result.component}.log": folder / result.log.file}
+
+
+def _stands(survey: Survey, step: Step) -> bool:
+    """Whether a result is laid out, with size and time of what the cache has; False if there is none here."""
+    result = survey.cache.get(step.id, step.stamp)
+    return result is not None and all(_same(*pair) for pair in _places(survey, result).items())
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path for path in folder.iterdir() if not path.is_dir()} if folder.is_dir() else set()
 
 
 def _same(path: Path, origin: Path) -> bool:

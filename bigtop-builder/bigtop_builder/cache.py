@@ -7,20 +7,20 @@ Beside the folder of this machine (`local_results`) there may be a depot, which 
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
-from bigtop_builder.local_results import FOLDERS, LocalResults
+from bigtop_builder.local_results import LocalResults
 from bigtop_builder.result import RESULT, Result, ResultFile, sha256_of
+from bigtop_builder.schema import digest
 
 log = logging.getLogger(__name__)
 
-UNSHARED = "unshared"
-"""Folder of empty files, `<step id>-<stamp>`: results that a depot is still to get."""
+SHARED = ".shared-"
+"""An empty file in a result's folder, and then a hash of a depot's name: that depot has it, or keeps another one."""
 
 Answer = TypeVar("Answer")
 
@@ -57,13 +57,11 @@ class ResultCache(LocalResults):
     Args:
         root: The folder.
         depot: What is not in the folder is looked for here; what is built here goes there too.
-        shares: What cannot go to a depot now is to go there later; it is, where there is a depot.
     """
 
-    def __init__(self, root: Path, depot: Depot | None = None, *, shares: bool = False) -> None:
+    def __init__(self, root: Path, depot: Depot | None = None) -> None:
         super().__init__(root)
         self.depot = depot
-        self._shares = shares or depot is not None
         self._refused: set[str] = set()
 
     def remote(self, step: str, stamp: str) -> str:
@@ -82,13 +80,7 @@ class ResultCache(LocalResults):
         result = self.get(step, stamp)
         with suppress(OSError):
             os.utime(self.folder(step, stamp))  # `trim` keeps what was used of late
-        if result and hashed and (broken := self._broken(result)):
-            log.warning(
-                "%s: %s is not what was built: the result is dropped",
-                result.component,
-                self.folder(step, stamp) / broken[0].file,
-            )
-            self._drop(result, broken)
+        if result and hashed and not self._whole(result):
             result = None
         return result or self._fetch(step, stamp)
 
@@ -101,43 +93,78 @@ class ResultCache(LocalResults):
         """
         if stands := self._asked(lambda depot: self._share(depot, made, result)):
             return stands
+        return self._keep(made, result)
+
+    def share_late(self, steps: Iterable[str]) -> None:
+        """Bring into the depot what it lacks of the results of these steps.
+
+        They are from before it was named, or from when it was away. What it does not take now waits, without a
+        word: it may be one that this machine only reads.
+
+        Args:
+            steps: Ids.
+        """
+        steps = steps if self.depot else ()
+        folders = [folder for step in steps for folder in sorted(self.root.glob(f"{step}/*/"))]
+        for folder in folders:
+            result = None if self._mark(folder).exists() else self.get(folder.parent.name, folder.name)
+            if result and not self._share_late(result):
+                return
+
+    def _share_late(self, result: Result) -> bool:
+        """False if the depot is away, or takes nothing."""
+        there = self._asked(lambda depot: (depot, self._standing(depot, result)))
+        if there is None:
+            return False
+        depot, stands = there
+        folder = self.folder(result.step, result.stamp)
+        told = f"{result.component} {result.version}-{result.stamp}"
+        try:
+            if stands and stands.debs != result.debs:
+                way = f"this machine keeps its own (remove {folder} to take that one)"
+                log.warning("%s: %s has another build of it; %s", told, depot.name, way)
+            elif not stands:
+                if not self._whole(result) or self._share(depot, folder, result):
+                    return True
+                log.info("%s: to %s, which had none of it", told, depot.name)
+            self._mark(folder).touch()
+        except (BuilderError, OSError) as error:
+            log.debug("%s: %s", told, error)
+            return False
+        return True
+
+    def _standing(self, depot: Depot, result: Result) -> Result | None:
+        """What the depot has for the step and stamp of a result; None if that is nothing, or cannot be read."""
+        record = _record(result.step, result.stamp)
+        if (data := depot.read(record)) is None:
+            return None
+        try:
+            return Result.from_json(data, source=f"{depot.name}/{record}")
+        except InputError:
+            self._refused.add(record)
+            return None
+
+    def _keep(self, made: Path, result: Result) -> Result:
+        """Take over what the depot, if there is one, has too."""
         taken = self._take(made, result)
-        if self._shares and self.depot is None:
-            write_whole(self.root / UNSHARED / f"{result.step}-{result.stamp}", "")
+        if self.depot and taken.files == result.files:
+            self._mark(self.folder(result.step, result.stamp)).touch()
         return taken
 
-    def share_late(self) -> None:
-        """Bring into the depot what was built while it was away. What it does not take now waits, without a word."""
-        if (depot := self.depot) is None:
-            return
-        for mark in sorted(self.root.glob(f"{UNSHARED}/{FOLDERS}-*")):
-            step, _, stamp = mark.name.partition("-")
-            try:
-                if (result := self.get(step, stamp)) and not self._broken(result):
-                    self._share_one_late(depot, result)
-                mark.unlink(missing_ok=True)
-            except (BuilderError, OSError) as error:
-                log.debug("%s: %s", mark.name, error)
-                return
+    def _mark(self, folder: Path) -> Path:
+        """The file that says that the depot has the result of a folder, or keeps another one."""
+        return folder / f"{SHARED}{digest(self.depot.name if self.depot else '')[:16]}"
 
-    def _share_one_late(self, depot: Depot, result: Result) -> None:
-        told, record = (
-            f"{result.component} {result.version}-{result.stamp}",
-            _record(result.step, result.stamp),
-        )
-        if data := depot.read(record):
-            try:
-                stands = Result.from_json(data, source=f"{depot.name}/{record}")
-            except InputError:
-                self._refused.add(record)
-            else:
-                if stands.debs != result.debs:
-                    log.warning(
-                        "%s: %s has another build of it; this machine keeps its own", told, depot.name
-                    )
-                return
-        self._share(depot, self.folder(result.step, result.stamp), result)
-        log.info("%s: to %s, which was away when it was built", told, depot.name)
+    def _whole(self, result: Result) -> bool:
+        """Hash the files of a result. One that is not what it was when it was built is told, and dropped."""
+        if broken := self._broken(result):
+            log.warning(
+                "%s: %s is not what was built: the result is dropped",
+                result.component,
+                self.folder(result.step, result.stamp) / broken[0].file,
+            )
+            self._drop(result, broken)
+        return not broken
 
     def _asked(self, ask: Callable[[Depot], Answer]) -> Answer | None:
         """What a depot answers; None where there is none. One that fails is told once, and not asked again."""
@@ -177,7 +204,7 @@ class ResultCache(LocalResults):
         with self.making() as made:
             for file in result.files:
                 self._bring(depot, file, made / file.file)
-            return self._take(made, result)
+            return self._keep(made, result)
 
     def _bring(self, depot: Depot, file: ResultFile, into: Path) -> None:
         if self._holds(file):

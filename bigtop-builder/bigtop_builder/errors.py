@@ -6,6 +6,7 @@ it (`details`, several lines), and the way out (`hint`: what to type or change n
 exit code, so a pipeline can tell a failed check from a missing program without reading text.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 ONCE_ONLINE = "run the same command once without --offline (`offline` in the settings): it fills the cache"
@@ -19,9 +20,13 @@ class BuilderError(Exception):
         brief: One line, without a full stop at the end: what is wrong, with its name and value.
         details: What is known besides, any number of lines.
         hint: The way out, one line.
+
+    Attributes:
+        states: Of a run over several components that ended so: component -> what became of it.
     """
 
     exit_code: ClassVar[int] = 1
+    states: Mapping[str, str] = {}
 
     def __init__(self, brief: str, *, details: str = "", hint: str = "") -> None:
         super().__init__(brief)

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Known failures of Bigtop builds: what the last lines of a log mean, and what cures it."""
+"""Failures of Bigtop builds: what the last lines of a log mean, and what cures it."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bigtop_builder.symptoms import told
+
+SHOWN = 40
+"""Last lines that are shown where none is known to tell why."""
+END = 12
+"""Last lines that are shown below those that tell why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +103,22 @@ def likely_cause(lines: Sequence[str]) -> KnownFailure | None:
     """The first known failure that the given lines of a log show."""
     text = "\n".join(lines)
     return next((failure for failure in KNOWN if re.search(failure.pattern, text)), None)
+
+
+def explained(lines: Sequence[str]) -> tuple[str, str]:
+    """Details and hint for the error of a failed build: the likely cause first, the last lines below it.
+
+    Args:
+        lines: The end of its log.
+    """
+    telling = told(lines)
+    known = likely_cause(telling) or likely_cause(lines)
+    parts = [
+        *([f"likely cause: {known.cause}"] if known else []),
+        *(["what failed first:", *(f"  {line}" for line in telling), ""] if telling else []),
+        "its last lines:",
+        *(f"  {line}" for line in lines[-(END if telling else SHOWN) :]),
+    ]
+    return "\n".join(
+        parts
+    ), known.cure if known else "read the log; --verbose shows each command that was run"

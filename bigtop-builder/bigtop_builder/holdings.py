@@ -113,7 +113,7 @@ class Holdings:
         if not statement:
             raise CheckFailed(
                 f"{self._state.store.name} has no statement where {name} comes from",
-                hint="only what `release` published has one",
+                hint="only what `release` published has one, not what `repo add` took or the archive-keyring package",
             )
         envelope = attested.envelope(self._state, statement)
         signers = signers_of(envelope, public=public, what=layout.provenance_file(statement), expired=True)

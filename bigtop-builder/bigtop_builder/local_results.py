@@ -10,23 +10,20 @@ id under a newer serial.
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
-from bigtop_builder.atomic import write_whole
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError
-from bigtop_builder.folder_lock import locked
+from bigtop_builder.hidden_folder import unfinished
 from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
 
 log = logging.getLogger(__name__)
 
-MAKING = ".making-"
-NEWEST = "newest"
+MAKING = "making"
 FOLDERS = "[0-9a-f]" * 64
 
 
@@ -54,36 +51,22 @@ class LocalResults:
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
         return result if all(sizes.get(file.file) == file.size for file in result.files) else None
 
-    def newest(self, recipe: str, component: str) -> Result | None:
-        """The newest result of a recipe's component, to say what has changed since."""
-        link = self.root / NEWEST / recipe / component
-        if not link.is_file():
-            return None
-        step, _, stamp = link.read_text().partition("/")
-        return self.get(step, stamp)
+    def known(self, step: str) -> Result | None:
+        """A result of a step, under whatever stamp: all have the same inputs."""
+        found = (self.get(step, folder.name) for folder in sorted(self.root.glob(f"{step}/*/")))
+        return next((result for result in found if result), None)
 
     @contextmanager
     def making(self) -> Iterator[Path]:
         """A folder to make a result in; what is still there at the end is removed.
 
-        A lock on it says that its owner lives: what one that was killed left behind goes first.
+        What a killed process left goes first.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            with FileLock(self.root / ".lock"):
-                self._sweep()
-                folder = stack.enter_context(
-                    tempfile.TemporaryDirectory(dir=self.root, prefix=MAKING, ignore_cleanup_errors=True)
-                )
-                stack.enter_context(locked(Path(folder)))
-            yield Path(folder)
-
-    def _sweep(self) -> None:
-        for folder in self.root.glob(f"{MAKING}*/"):
-            # FileNotFoundError: its owner is done with it. BlockingIOError: its owner lives.
-            with suppress(FileNotFoundError, BlockingIOError), locked(folder, wait=False):
-                log.info("removing %s: the process that made it is gone", folder)
-                shutil.rmtree(folder, ignore_errors=True)
+        with unfinished(self.root / MAKING) as made:
+            try:
+                yield made
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
 
     def trim(self, keep: Collection[str], *, since: float, dry: bool) -> tuple[list[str], int]:
         """Remove results of this folder that nobody needs, and objects that are in no result then.
@@ -117,7 +100,6 @@ class LocalResults:
     def _take(self, made: Path, result: Result) -> Result:
         target = self.folder(result.step, result.stamp)
         (made / RESULT).write_text(result.to_json())
-        made.chmod(0o755)
         for file in result.files:
             self._store(made / file.file, file)
         with FileLock(self.root / ".lock"):
@@ -127,15 +109,13 @@ class LocalResults:
                 shutil.rmtree(target)
             target.parent.mkdir(exist_ok=True)
             made.rename(target)
-            newest = self.root / NEWEST / result.recipe / result.component
-            write_whole(newest, f"{result.step}/{result.stamp}")
         return result
 
     def _store(self, path: Path, file: ResultFile) -> None:
         """Make a file of a result and the object of its hash one file."""
         kept = self.root / file.object
         kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{MAKING}{path.name}")
+        beside = path.with_name(f".{MAKING}-{path.name}")
         if self._holds(file):
             with suppress(FileNotFoundError):  # `trim` was quicker
                 beside.hardlink_to(kept)

@@ -28,6 +28,11 @@ class Lock(Value):
         ids = self.components.get(component, ())
         return len(ids) if ids and ids[-1] == step else None
 
+    def before(self, component: str, step: str) -> tuple[str, ...]:
+        """Ids of a component's builds, without the newest if that is this step: those that are before it."""
+        ids = self.components.get(component, ())
+        return ids[:-1] if self.serial(component, step) else ids
+
     def bumped(self, steps: dict[str, str]) -> Self:
         """This lock with each step id that is not its component's newest appended.
 

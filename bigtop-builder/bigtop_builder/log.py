@@ -2,6 +2,7 @@
 """The story, on stderr: what is being done, live on a terminal, plain lines in CI. Answers go to stdout."""
 
 import logging
+import re
 import sys
 import time
 from collections import deque
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 HEARTBEAT = 60.0
-KEPT = 400
-"""Lines that the cause of a failure is looked for in: Gradle's and Maven's last words push it far up."""
+KEPT = 2000
+"""Lines that the cause of a failure is looked for in: the last words of Gradle, Maven and others push it far up."""
+STYLE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""Colours and the like, which Maven prints where it takes the room for a terminal (ECMA-48, control sequences)."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class Tail:
         """Take one line."""
         self._file.write(line)
         self._count += 1
-        self.lines.append(line.decode(errors="replace").rstrip())
+        self.lines.append(STYLE.sub("", line.decode(errors="replace")).rstrip())
         now = time.monotonic()
         if self._watch:
             self._watch(self.lines[-1])

@@ -39,8 +39,8 @@ class Results(Protocol):
     def remote(self, step: str, stamp: str) -> str:
         """Name of the place that several machines share, if it has a result of the step."""
 
-    def newest(self, recipe: str, component: str) -> Result | None:
-        """The newest result of a recipe's component."""
+    def known(self, step: str) -> Result | None:
+        """A result of a step, under whatever stamp."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,15 +248,26 @@ def _action(grounds: Grounds, step: Step, before: Mapping[str, Step], bump: str)
         return "reuse", "built before", ""
     if step.stamp and (place := grounds.results.remote(step.id, step.stamp)):
         return "reuse", f"built before: {place} has it", ""
-    last = grounds.results.newest(grounds.recipe.id, step.name)
-    causes = _causes(changes(step.inputs, last.inputs, step.parts, last.parts)) if last else []
-    changed = ", ".join(causes)
+    earlier = grounds.lock.before(step.name, step.id)
+    why = _news(grounds, step, earlier)
     if step.stamp:
-        return "run", changed or "not built yet", ""
-    why = changed or "this build has no serial yet"
-    if grounds.fits and grounds.lock.components.get(step.name):
+        return "run", why or "not built yet", ""
+    if grounds.fits and earlier:
         why = f"it is that of a site with {grounds.fits}"
-    return "refuse", f"the lock is stale: {why}", bump
+    return "refuse", f"the lock is stale: {why or 'this build has no serial yet'}", bump
+
+
+def _news(grounds: Grounds, step: Step, earlier: Sequence[str]) -> str:
+    """What is new since the builds that the lock has before this one; nothing if none of them is here."""
+    last = len(earlier)
+    if step.id in earlier:
+        first = earlier.index(step.id) + 1
+        return f"the same as build {first}; build {last} came between, so it is number {last + 1}"
+    for number in range(last, 0, -1):
+        if result := grounds.results.known(earlier[number - 1]):
+            since = "" if number == last else f"since build {number}: "
+            return since + ", ".join(_causes(changes(step.inputs, result.inputs, step.parts, result.parts)))
+    return ""
 
 
 def _obstacle(grounds: Grounds, step: Step, before: Mapping[str, Step]) -> tuple[str, str] | None:

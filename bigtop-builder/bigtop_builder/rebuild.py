@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bigtop_builder.building import Packages, make_one, site_of
+from bigtop_builder.building import LOGS, Packages, make_one, site_of
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.place import Place
 from bigtop_builder.result import Result
@@ -19,6 +19,7 @@ from bigtop_builder.verify.sameness import differences
 log = logging.getLogger(__name__)
 
 REPORT = ".diffoscope.txt"
+FIRST = "first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,8 @@ def rebuild(
 ) -> tuple[Rebuilt, ...]:
     """Build components again, as if they never had been, and compare. The first builds stay what they are.
 
-    Packages that differ are left in the release's output folder, with the logs of the second builds.
+    Packages that differ are left in the release's output folder, those of the first build in `first/`, with the logs
+    of the second builds.
 
     Args:
         survey: The release.
@@ -64,7 +66,7 @@ def rebuild(
     folder.mkdir(parents=True)
     found: list[Rebuilt] = []
     with tempfile.TemporaryDirectory(dir=survey.workspace.root, prefix="rebuild-") as scratch:
-        site = site_of(survey, place, cache=ResultCache(Path(scratch)), logs=folder / "logs")
+        site = site_of(survey, place, cache=ResultCache(Path(scratch)), logs=folder / LOGS)
         for step, first in zip(packages.plan.steps, packages.results, strict=True):
             if not components or step.name in components:
                 log.info("%s: building it a second time", step.name)
@@ -89,6 +91,8 @@ def _same(one: Path, other: Path, component: str, folder: Path) -> Rebuilt:
     told = tuple(differences(one, other))
     report = None
     if told:
+        (folder / FIRST).mkdir(exist_ok=True)
+        shutil.copy2(one, folder / FIRST)
         report = _diffoscope(one, Path(shutil.copy2(other, folder / other.name)))
     return Rebuilt(file=one.name, component=component, differences=told, report=report)
 

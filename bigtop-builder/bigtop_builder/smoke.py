@@ -30,7 +30,7 @@ def smoke_release(
         previous: Packages that hosts have now; they stand in for components that this run leaves out.
 
     Raises:
-        CheckFailed: A smoke failed. The file has all findings.
+        CheckFailed: A smoke failed. The file has all findings, and `smoke/` beside it all that each smoke printed.
     """
     judged = Verdict.from_json(survey.output.verdict.read_bytes(), source=str(survey.output.verdict))
     debs = [read_deb(built.path) for built in packages.built]
@@ -44,7 +44,7 @@ def smoke_release(
     smokes = survey.recipe.smoke
     with place.targets.open(purpose="smoke") as room:
         furnish(room, debs, stand_ins)
-        findings = try_smokes(room, smokes, unselected=unselected)
+        findings = try_smokes(room, smokes, unselected=unselected, logs=survey.output.smoke_logs)
     verdict = judged.model_copy(
         update={
             "id": digest(judged.id, canonical([smoke.model_dump(mode="json") for smoke in smokes])),

@@ -210,7 +210,7 @@ def survey(
         lock_sha256=lock_sha256,
         image=image,
         image_id=image_id,
-        cache=ResultCache(workspace.results, depot, shares=bool(settings.shared_cache)),
+        cache=ResultCache(workspace.results, depot),
     )
 
 

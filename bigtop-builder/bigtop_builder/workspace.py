@@ -137,16 +137,8 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         """The cache and all folders in it."""
         parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
-        return (
-            self.root,
-            *parts,
-            self.sboms,
-            self.facts,
-            self.objects,
-            self.bases,
-            self.histories,
-            self.locks,
-        )
+        more = (self.sboms, self.facts, self.objects, self.bases, self.histories, self.github, self.locks)
+        return (self.root, *parts, *more)
 
 
 @dataclass(frozen=True)
@@ -183,6 +175,11 @@ class Output:
     def smoke(self) -> Path:
         """The verdict of the smokes."""
         return self.root / "smoke.json"
+
+    @property
+    def smoke_logs(self) -> Path:
+        """All that each smoke printed."""
+        return self.root / "smoke"
 
     @property
     def manifest(self) -> Path:

@@ -114,21 +114,25 @@ class Pulls:
             draft=draft,
             maintainer_can_modify=head_repo is not repo and maintainer_can_modify is not False,
         )
-        if any(other.label == pull.label and other.base == base for other in self.open_in(repo)):
-            raise invalid(f"A pull request already exists for {pull.label}.")
-        label = f"{repo.owner.login}:{base}"
-        self.fetch(pull, head_sha, named=False)
-        if not repo.succeeds("merge-base", base_sha, head_sha):
-            raise invalid(f"The {label} branch has no history in common with {pull.label}")
-        if repo.contains(base_sha, head_sha):
-            raise invalid(f"No commits between {label} and {pull.label}")
-        if pull.maintainer_can_modify and not head_repo.may_push(author):
-            raise invalid("Fork collab can't be granted by someone without permission", name="fork_collab")
+        self._check_new(pull, head_repo)
         self.fetch(pull, head_sha)
         repo.next_number += 1
         self.all.append(pull)
         self.seen.setdefault(repo, repo.refs())
         return pull
+
+    def _check_new(self, pull: Pull, head_repo: Repository) -> None:
+        """Refuse one that says nothing new, or that its author may not open so."""
+        repo, label = pull.repo, f"{pull.repo.owner.login}:{pull.base}"
+        if any(other.label == pull.label and other.base == pull.base for other in self.open_in(repo)):
+            raise invalid(f"A pull request already exists for {pull.label}.")
+        self.fetch(pull, pull.head_sha, named=False)
+        if not repo.succeeds("merge-base", pull.base_sha, pull.head_sha):
+            raise invalid(f"The {label} branch has no history in common with {pull.label}")
+        if repo.contains(pull.base_sha, pull.head_sha):
+            raise invalid(f"No commits between {label} and {pull.label}")
+        if pull.maintainer_can_modify and not head_repo.may_push(pull.author):
+            raise invalid("Fork collab can't be granted by someone without permission", name="fork_collab")
 
     def fetch(self, pull: Pull, commit: str, *, named: bool = True) -> None:
         """Bring a commit of its branch's repository into the base's, as `refs/pull/N/head` if it is `named`."""

@@ -252,6 +252,7 @@ def test_a_package_without_a_statement_is_told(site: Site) -> None:
     done = site.ask("provenance", "salute")
     assert done.returncode == 1
     assert "has no statement where salute comes from" in done.complaint
+    assert "repo add" in done.complaint
 
 
 def test_another_key_than_the_users_is_not_believed(site: Site) -> None:
@@ -261,6 +262,17 @@ def test_another_key_than_the_users_is_not_believed(site: Site) -> None:
     done = site.ask("provenance", "salute", "--keyring", str(site.folder / "eve.asc"))
     assert done.returncode == 9
     assert "has no good signature" in done.complaint
+    assert f"none of the keys of {site.folder / 'eve.asc'} has signed it" in done.complaint
+    assert "key export" in done.complaint
+
+
+def test_a_keyring_that_is_none_is_told_with_what_to_give(site: Site) -> None:
+    site.release(OLD, "1.0-1")
+    done = site.ask("provenance", "salute", "--keyring", "/etc/passwd")
+    assert done.returncode == 2
+    assert "--keyring /etc/passwd has no OpenPGP key" in done.complaint
+    assert "key export" in done.complaint
+    assert "secret" not in done.complaint
 
 
 def test_the_statement_of_another_package_is_not_taken_for_this_ones(site: Site) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong in a build is told with its cause, and leaves nothing that is taken for whole."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_component_patch_with_fuzz_fails_the_build_with_its_likely_cause(
     assert "a component patch does not apply" in failed.complaint
     assert "whole log:" in failed.complaint
     assert bench.built("salute") == []
-    assert not list((bench.cache / "results").glob(".making-*"))
+    assert not list((bench.cache / "results").glob(".making.*"))
 
 
 def test_what_a_failed_build_downloaded_is_not_fetched_again(tmp_path: Path, project: Project) -> None:
@@ -89,6 +90,9 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on_from_there(bench: Benc
 def test_without_an_engine_it_says_so_and_what_to_do(bench: Bench) -> None:
     assert bench("plan", "1.0.0", "-c", "bigtop-utils", "--bump").returncode == 0
     nowhere = bench.given(DOCKER_HOST=f"unix://{bench.cache}/no.sock")
+    said = json.loads(nowhere("build", "1.0.0", "-c", "bigtop-utils", "--json").text)
+    assert [(row["component"], row["state"]) for row in said["components"]] == [("bigtop-utils", "run")]
+    assert said["failure"]["exit"] == 3
     failed = nowhere("build", "1.0.0", "-c", "bigtop-utils")
     assert failed.returncode == 3
     assert "Docker" in failed.complaint

@@ -37,7 +37,7 @@ def test_two_components_build_at_once_and_what_ends_a_run_loses_only_these(bench
         assert containers_of(run.pid) == []
     (first,) = bench.built("bigtop-utils")
     built = (first / "result.json").stat().st_mtime_ns
-    assert not list((bench.cache / "results").glob(".making-*"))
+    assert not list((bench.cache / "results").glob(".making.*"))
 
     with bench.running("build", "1.0.0") as run:
         run.until_builds("bigtop-jsvc", "salute")

@@ -158,6 +158,27 @@ def test_of_two_suites_that_came_from_elsewhere_the_one_that_is_named_counts(
     assert "--rollback-to" in caplog.text
 
 
+def test_a_suite_that_had_nothing_before_has_no_way_back_whatever_others_had(
+    repository: Repository, keyring: Keyring, two: tuple[str, str], tmp_path: Path
+) -> None:
+    repository.promote("stable", "testing", keyring=keyring, new_suite=True)
+    assert about(repository, keyring, "testing", tmp_path).rollback_to == ""
+    assert about(repository, keyring, two[1], tmp_path).rollback_to == two[0]
+
+
+def test_a_way_back_that_undoes_a_change_of_keys_alone_is_told(
+    repository: Repository,
+    keyring: Keyring,
+    two: tuple[str, str],
+    deb: Make,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add(repository, keyring, deb("ours-archive-keyring"))
+    assert about(repository, keyring, "stable", tmp_path).rollback_to == two[1]
+    assert "differs in the keyring package alone\n  way out: name it with --rollback-to" in caplog.text
+
+
 def test_a_withdrawn_snapshot_is_said_to_be_and_no_way_back(
     repository: Repository,
     keyring: Keyring,

@@ -114,6 +114,7 @@ def test_utils_and_jsvc_built_twice_are_the_same_bit_for_bit(built: Built) -> No
         (name, True, []) for name in NATIVE
     ]
     assert {name: sha256_of(built.debs[name]) for name in NATIVE} == before
+    assert all(deb.is_file() for deb in built.debs.values()), "what was built before of the others stays, too"
     assert not [*built.settings.cache_dir.glob("rebuild-*")]
     assert not [*built.road.output.rebuilt.glob("*.deb")]
 
@@ -137,7 +138,7 @@ def test_what_differs_is_told_and_kept_and_diffoscope_is_asked(
     (found,) = json.loads(done.text)
     assert "data: usr/share/doc/bigtop-utils/changelog.Debian.gz: content" in found["differences"]
     kept = built.project.output / "dated/rebuilt" / found["file"]
-    first = built.project.output / "dated/debs" / found["file"]
+    first = kept.parent / "first" / found["file"]
     assert sha256_of(kept) != sha256_of(first)
     assert Path(found["report"]).read_text() == f"{kept.name} {kept.name}\n"
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -37,7 +38,9 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
 
 
 def outcomes(room: Room, *smokes: Smoke, unselected: dict[str, str] | None = None) -> list[tuple[str, str]]:
-    return [(said.outcome, said.detail) for said in try_smokes(room, smokes, unselected=unselected or {})]
+    with TemporaryDirectory() as folder:
+        tried = try_smokes(room, smokes, unselected=unselected or {}, logs=Path(folder))
+    return [(said.outcome, said.detail) for said in tried]
 
 
 def test_a_smoke_passes_with_what_was_installed_written_and_prepared_by_it_and_by_those_before(
@@ -56,6 +59,19 @@ def test_a_smoke_passes_with_what_was_installed_written_and_prepared_by_it_and_b
         ("passed", "its output has 'hello\\nagain'"),
         ("passed", "its output has '2'"),
     ]
+
+
+def test_all_that_a_failed_smoke_printed_is_in_a_file_that_its_finding_names(
+    room: Room, tmp_path: Path
+) -> None:
+    """Java's first exception is what matters, and stands far above the end."""
+    long = Smoke(name="long", prepare=("echo first",), run="seq 100; echo 'Caused by'; false", expect="x")
+    (failed,) = try_smokes(room, [long], unselected={}, logs=tmp_path / "smoke")
+    output = tmp_path / "smoke/long.log"
+    assert failed.detail.endswith(f"whole output: {output}")
+    assert "\n50\n" not in failed.detail
+    assert output.read_text().startswith("$ echo first\nfirst\n$ seq 100")
+    assert "\n50\n" in output.read_text()
 
 
 def test_a_smoke_without_its_text_fails_shows_output_and_new_logs_and_ends_the_rest(room: Room) -> None:

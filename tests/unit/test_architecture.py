@@ -21,7 +21,9 @@ def test_the_pages_list_of_imports_is_the_one_that_is_held() -> None:
 
 def test_what_the_page_names_with_its_place_is_there() -> None:
     package = ROOT / "bigtop-builder/bigtop_builder"
-    named = re.findall(r"`((?:repository|verify|executor|openpgp|patches|upkeep|upstream|cli)/\w*)[.`]", PAGE)
+    named = re.findall(
+        r"`((?:repository|verify|executor|fleet|openpgp|patches|upkeep|upstream|cli)/\w*)[.`]", PAGE
+    )
     assert named
     assert [
         one for one in named if not (package / one).is_dir() and not (package / f"{one}.py").exists()

@@ -4,6 +4,7 @@
 import json
 import os
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
 
+DAY = 86400.0
 HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
 
 
@@ -443,3 +445,20 @@ def test_every_command_about_a_repository_names_it_and_what_changes_one_takes_a_
     # init takes the folder as an argument, and there is no history yet that a reason would go to
     assert words == "repo init" or "--repo" in options
     assert words in {"repo init", *READING} or "--why" in options
+
+
+def test_gc_drops_old_answers_of_github_and_says_how_large_the_rest_is(call: Call, tmp_path: Path) -> None:
+    answers, downloads = tmp_path / "cache/github", tmp_path / "cache/downloads"
+    for folder in (answers, downloads):
+        folder.mkdir(parents=True)
+    (downloads / "a.jar").write_bytes(b"j" * 2_000_000)
+    for name, days in {"old": 40, "new": 1}.items():
+        (answers / f"{name}.json").write_text("{}")
+        then = time.time() - days * DAY
+        os.utime(answers / f"{name}.json", (then, then))
+    wouldbe = json.loads(call("cache", "gc", "--dry-run", "--json").out)
+    assert (wouldbe["answers"], len(list(answers.iterdir()))) == (1, 2)
+    said = call("cache", "gc")
+    assert "1 answer of GitHub removed" in said.out
+    assert "downloads 2.0 MB" in said.out
+    assert [file.name for file in answers.iterdir()] == ["new.json"]

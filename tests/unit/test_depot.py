@@ -44,7 +44,6 @@ def test_what_others_built_is_found_and_brought(ours: ResultCache, theirs: Resul
     assert ours.remote(STEP, STAMP) == str(shared)
     assert ours.obtain(STEP, STAMP, hashed=False) == built
     assert ours.get(STEP, STAMP) == built
-    assert ours.newest("1.0.0-deb12", "salute") == built
     assert (ours.folder(STEP, STAMP) / DEB).read_text() == "a package\n"
 
 
@@ -70,7 +69,7 @@ def test_altered_bytes_are_refused_told_and_replaced_by_the_next_build(
     object_of(shared, "a package\n").write_text("A package\n")
     assert ours.obtain(STEP, STAMP, hashed=False) is None
     assert f"({DEB}) is not what its name says" in caplog.text
-    assert not list(ours.root.glob(".making-*"))
+    assert not list(ours.root.glob(".making.*"))
     built = put(ours)
     assert object_of(shared, "a package\n")
     assert (
@@ -137,20 +136,67 @@ def test_what_was_built_while_the_depot_was_away_is_brought_later(
     built = put(ours)
     shared.mkdir()
     again = ResultCache(ours.root, FolderDepot(shared))
-    again.share_late()
+    again.share_late([STEP])
     assert theirs.obtain(STEP, STAMP, hashed=True) == built
     (shared / RECORD).unlink()
-    again.share_late()
+    again.share_late([STEP])
     assert theirs.remote(STEP, STAMP) == "", "it is brought once"
 
 
-def test_what_was_built_offline_is_brought_later_and_what_no_depot_was_named_for_is_not(
-    ours: ResultCache, shared: Path
+def test_what_was_built_before_a_depot_was_named_is_brought_late_if_it_is_asked_for(
+    ours: ResultCache, theirs: ResultCache
 ) -> None:
-    put(ResultCache(ours.root, shares=True))
-    put(ResultCache(ours.root), step=OTHER)
-    ours.share_late()
-    assert [path.parents[1].name for path in shared.glob("results/*/*/*")] == [STEP]
+    alone = ResultCache(ours.root)
+    built, _ = put(alone), put(alone, step=OTHER)
+    alone.share_late([STEP, OTHER])
+    ours.share_late([STEP])
+    assert theirs.obtain(STEP, STAMP, hashed=True) == built
+    assert theirs.obtain(OTHER, STAMP, hashed=True) is None
+
+
+def test_another_depot_gets_what_the_one_before_has(
+    ours: ResultCache, theirs: ResultCache, tmp_path: Path
+) -> None:
+    (tmp_path / "next").mkdir()
+    built = put(theirs)
+    assert ours.obtain(STEP, STAMP, hashed=False) == built
+    moved = ResultCache(ours.root, FolderDepot(tmp_path / "next"))
+    moved.share_late([STEP])
+    third = ResultCache(tmp_path / "third", moved.depot)
+    assert third.obtain(STEP, STAMP, hashed=True) == built
+
+
+def test_what_is_in_the_depot_already_is_not_asked_for_again(
+    ours: ResultCache, theirs: ResultCache, shared: Path
+) -> None:
+    put(theirs)
+    assert ours.obtain(STEP, STAMP, hashed=False)
+    shutil.rmtree(shared)
+    for cache in (ours, theirs):
+        cache.share_late([STEP])
+        assert cache.depot, "it would be told to be away"
+
+
+def test_a_result_that_is_built_anew_without_the_depot_is_held_against_the_depots(
+    ours: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(ours)
+    (ours.folder(STEP, STAMP) / DEB).write_text("A package\n")
+    alone = ResultCache(ours.root)
+    assert alone.obtain(STEP, STAMP, hashed=True) is None
+    put(alone, payload="other bytes\n")
+    ours.share_late([STEP])
+    assert f"{shared} has another build of it" in caplog.text
+    assert f"remove {ours.folder(STEP, STAMP)} to take that one" in caplog.text
+
+
+def test_a_depot_that_is_away_is_told_when_it_is_to_get_something(
+    ours: ResultCache, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(ResultCache(ours.root))
+    shared.rmdir()
+    ours.share_late([STEP])
+    assert f"going on without {shared}" in caplog.text
 
 
 def test_a_result_that_another_machine_shared_meanwhile_stands_and_this_one_keeps_its_own(
@@ -163,7 +209,7 @@ def test_a_result_that_another_machine_shared_meanwhile_stands_and_this_one_keep
     record = (shared / RECORD).read_bytes()
     again = ResultCache(ours.root, FolderDepot(shared))
     for _ in range(2):
-        again.share_late()
+        again.share_late([STEP])
     assert (shared / RECORD).read_bytes() == record
     assert again.obtain(STEP, STAMP, hashed=True) == built
     assert caplog.text.count("has another build of it") == 1
@@ -179,11 +225,11 @@ def test_a_depot_that_takes_nothing_late_is_no_failure_and_is_asked_again(
     again = ResultCache(ours.root, FolderDepot(shared))
     caplog.clear()
     with caplog.at_level("INFO"):
-        again.share_late()
+        again.share_late([STEP])
     assert again.depot
     assert caplog.text == ""
     (shared / "objects").unlink()
-    again.share_late()
+    again.share_late([STEP])
     assert theirs.obtain(STEP, STAMP, hashed=True) == built
 
 
@@ -194,7 +240,7 @@ def test_a_record_in_the_depot_that_nobody_can_read_is_replaced_late(
     built = put(ours)
     (shared / RECORD).parent.mkdir(parents=True)
     (shared / RECORD).write_text("{")
-    ResultCache(ours.root, FolderDepot(shared)).share_late()
+    ResultCache(ours.root, FolderDepot(shared)).share_late([STEP])
     assert theirs.obtain(STEP, STAMP, hashed=True) == built
 
 
@@ -209,7 +255,7 @@ def test_a_result_that_is_not_what_was_built_any_more_is_not_brought(
         (ours.folder(STEP, STAMP) / DEB).write_text("A package\n")
     else:
         shutil.rmtree(ours.folder(STEP, STAMP))
-    ResultCache(ours.root, FolderDepot(shared)).share_late()
+    ResultCache(ours.root, FolderDepot(shared)).share_late([STEP])
     assert list(shared.rglob("*")) == []
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from bigtop_builder.failures import KNOWN, likely_cause
+from bigtop_builder.failures import KNOWN, explained, likely_cause
 
 SAMPLES = {
     "the disk is full": (
@@ -86,3 +86,45 @@ def test_the_more_telling_of_two_failures_is_named() -> None:
     found = likely_cause(["java.net.UnknownHostException: x", "write failed: No space left on device"])
     assert found is not None
     assert found.cause == "the disk is full"
+
+
+def test_the_lines_that_failed_first_are_told_before_the_last_ones() -> None:
+    """Between the two, other compilers and Maven go on: Hadoop's native build prints some 180 lines."""
+    error = "/build/src/pool.h:52:32: error: ISO C++17 does not allow dynamic exception specifications"
+    log = [
+        "[INFO] Building nativetask",
+        f"[WARNING] {error}",
+        *(f"[INFO] module {number} ... SKIPPED" for number in range(100)),
+        "[INFO] BUILD FAILURE",
+        "[ERROR] Failed to execute goal cmake-compile on project nativetask: make failed with error code 2",
+        "[ERROR] -> [Help 1]",
+        "dpkg-buildpackage: error: debian/rules binary subprocess returned exit status 2",
+        *(f"Gradle's word {number}" for number in range(40)),
+    ]
+    details, hint = explained(log)
+    said = details.splitlines()
+    assert said[:3] == [
+        "what failed first:",
+        f"  [WARNING] {error}",
+        "  [ERROR] Failed to execute goal cmake-compile on project nativetask: make failed with error code 2",
+    ]
+    assert said[-1] == "  Gradle's word 39"
+    assert len(said) < 20
+    assert "read the log" in hint
+
+
+def test_a_known_failure_among_the_first_lines_counts_more_than_one_further_up() -> None:
+    details, hint = explained(
+        [
+            "warning: Connection refused, trying another mirror",
+            "x.c:9:5: error: implicit declaration of function 'isatty' [-Wimplicit-function-declaration]",
+            "make[1]: *** [Makefile:5: all] Error 1",
+        ]
+    )
+    assert details.startswith("likely cause: old C code")
+    assert "DEB_CFLAGS_APPEND" in hint
+
+
+def test_without_a_line_that_tells_why_more_of_the_last_ones_are_shown() -> None:
+    details, _ = explained([f"line {number}" for number in range(100)])
+    assert details.splitlines() == ["its last lines:", *(f"  line {number}" for number in range(60, 100))]

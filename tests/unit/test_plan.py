@@ -137,6 +137,50 @@ def test_a_changed_patch_is_the_reason_for_the_next_build(road: Survey) -> None:
     assert [step.serial for step in rerun.values()] == [1, 1, 2, 2]
 
 
+def salutes(road: Survey) -> tuple[str, int, str]:
+    """Action, serial and reason of salute's step."""
+    return next(
+        (step.action, step.serial, step.reason) for step in road.plan().steps if step.name == "salute"
+    )
+
+
+def test_an_id_that_comes_back_is_told_as_the_build_that_it_was_and_gets_the_next_number(
+    road: Survey,
+) -> None:
+    path = road.project.patches / "salute/miniature-blank-name/default.patch"
+    first = path.read_text()
+    build(road)
+    build(bump(amend_salutes_patch(road)))
+    path.write_text(first)
+    back = "the same as build 1; build 2 came between, so it is number 3"
+    assert salutes(again(road)) == ("refuse", 0, f"the lock is stale: {back}")
+    assert salutes(bump(again(road))) == ("run", 3, back)
+
+
+def test_a_reason_is_what_is_new_since_the_build_before_in_the_lock_and_not_since_the_newest_here(
+    road: Survey,
+) -> None:
+    path = road.project.patches / "salute/miniature-blank-name/default.patch"
+    lock, first = road.lock_path.read_text(), path.read_text()
+    build(bump(amend_salutes_patch(road)))
+    road.lock_path.write_text(lock)
+    path.write_text(first)
+    assert {step.name: step.reason for step in again(road).plan().steps}["herald"] == "not built yet"
+    assert salutes(again(road)) == ("run", 1, "not built yet")
+
+
+def test_where_the_build_before_is_not_on_this_machine_an_older_one_is_named(road: Survey) -> None:
+    build(road)
+    path = road.project.patches / "salute/miniature-blank-name/default.patch"
+    bump(amend_salutes_patch(road))
+    path.write_text(path.read_text().replace("clipped", "shorn"))
+    assert salutes(bump(again(road))) == (
+        "run",
+        3,
+        "since build 1: patch salute/miniature-blank-name changed",
+    )
+
+
 def test_a_patch_taken_in_and_one_dropped_are_told(road: Survey) -> None:
     build(road)
     write_patch(road.project, "salute/louder", "a diff\n")

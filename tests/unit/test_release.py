@@ -4,6 +4,7 @@
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from bigtop_builder import building
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import NONE
 from bigtop_builder.building import Manner, Packages, build_release
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
-from bigtop_builder.errors import BuildError
+from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.place import Place
 from bigtop_builder.release import manifest_of
 from bigtop_builder.result import LOG
@@ -98,6 +100,94 @@ def test_an_altered_package_is_found_before_it_is_verified_or_published(
         packages = build_release(built, built.plan(), place, Manner(checked=True))
     assert (packages.folder / laid_out.name).read_text() == "package of salute\n"
     assert built.cache.obtain(step.id, step.stamp, hashed=True)
+
+
+@pytest.mark.parametrize("laid_out", [True, False])
+def test_a_build_hands_out_no_package_that_was_altered_in_the_cache(
+    built: Survey, monkeypatch: pytest.MonkeyPatch, *, laid_out: bool
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    step = next(step for step in built.plan().steps if step.name == "salute")
+    with Place(built) as place:
+        if laid_out:
+            build_release(built, built.plan(), place)
+        (built.cache.folder(step.id, step.stamp) / "salute_1_all.deb").write_text("Package of salute\n")
+        packages = build_release(built, built.plan(), place)
+    assert (packages.folder / "salute_1_all.deb").read_text() == "package of salute\n"
+
+
+def said(road: Survey) -> list[Path]:
+    """Verdicts, what smokes printed, and manifest of a run, as if it had written them."""
+    road.output.smoke_logs.mkdir()
+    files = [
+        road.output.verdict,
+        road.output.smoke,
+        road.output.manifest,
+        road.output.smoke_logs / "hdfs.log",
+    ]
+    for file in files:
+        file.write_text("of this run\n")
+    return files
+
+
+def debs(road: Survey) -> list[str]:
+    return sorted(path.name.partition("_")[0] for path in road.output.debs.iterdir())
+
+
+def test_what_was_said_of_packages_stays_as_long_as_they_do(
+    built: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(built) as place:
+        build_release(built, built.plan(), place)
+        files = said(built)
+        build_release(built, built.plan(), place)
+        assert all(file.exists() for file in files)
+        build_release(built, built.plan(("salute",)), place)
+        assert debs(built) == ["bigtop-utils", "salute"]
+        assert sorted(path.stem for path in built.output.logs.iterdir()) == ["bigtop-utils", "salute"]
+        assert not any(file.exists() for file in files)
+
+
+def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(
+    built: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(built) as place:
+        build_release(built, built.plan(), place)
+        files = said(built)
+        step = next(step for step in built.plan().steps if step.name == "salute")
+        shutil.rmtree(built.cache.folder(step.id, step.stamp))
+        built.cache.depot = None
+        with pytest.raises(BuilderError):
+            build_release(built, built.plan(), place)
+    assert debs(built) == ["bigtop-jsvc", "bigtop-utils", "herald"]
+    assert not any(file.exists() for file in files)
+
+
+def test_a_run_that_lays_nothing_out_leaves_what_stands_there(
+    built: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(built) as place:
+        build_release(built, built.plan(), place)
+        files = said(built)
+        build_release(built, built.plan(("salute",)), place, Manner(lays_out=False))
+    assert debs(built) == ["bigtop-jsvc", "bigtop-utils", "herald", "salute"]
+    assert all(file.exists() for file in files)
+
+
+def test_what_was_built_before_a_depot_was_named_goes_there_with_the_next_build(
+    built: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    (tmp_path / "later").mkdir()
+    depot = FolderDepot(tmp_path / "later")
+    ours = replace(built, cache=ResultCache(built.cache.root, depot))
+    with Place(ours) as place:
+        build_release(ours, ours.plan(), place)
+    theirs = ResultCache(tmp_path / "theirs", depot)
+    assert all(theirs.obtain(step.id, step.stamp, hashed=True) for step in built.plan().steps)
 
 
 def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:

@@ -229,6 +229,12 @@ def test_a_failure_says_what_was_built_and_what_did_not_start() -> None:
         "not started: hive, because hadoop failed",
         "not started: spark, because hadoop failed",
     ]
+    assert raised.value.states == {
+        "zookeeper": "built",
+        "hadoop": "failed",
+        "kafka": "built",
+        **dict.fromkeys(("hbase", "hive", "spark"), "not started, because hadoop failed"),
+    }
 
 
 def test_several_failures_are_all_told_with_the_exit_code_of_one() -> None:

@@ -16,12 +16,14 @@ from bigtop_builder.cli.patch_rebase import drop_
 from bigtop_builder.cli.patch_status import status
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
 from bigtop_builder.miniature import AUTHOR, lay_out
+from bigtop_builder.patches.facts import with_facts
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import fetch, select
 from bigtop_builder.upkeep.evidence import FILE, load_evidence
 from bigtop_builder.upkeep.status import Cell, Matrix, make_matrix, record
+from bigtop_builder.upstreaming.overview import Drop, overview
 from bigtop_builder.workspace import Project, Workspace
 from small_queue import recipe_text
 
@@ -596,6 +598,90 @@ def test_a_patch_whose_lines_changed_since_it_landed_was_superseded(
     assert found is not None
     assert (found.state, found.commit) == ("already-upstream", landed)
     assert found.detail == "superseded later: its lines, or those around them, have changed since"
+
+
+REWORKED = "bigtop/reworked"
+PULL = "https://github.com/apache/bigtop/pull/7"
+
+
+def test_a_patch_that_reviewers_changed_goes_by_the_commit_that_sync_recorded(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    landed = rework(project, tmp_path)
+    before = cell(project, settings, REWORKED, "1.1.0").found
+    assert before is not None
+    assert before.state == "conflict", "its content is nowhere, so nobody knows yet"
+    say_merged(project, landed)
+    assert overview(project, settings, patches=[REWORKED])[0].drops == (Drop(release="1.1.0", by="commit"),)
+    assert ask(project, settings, REWORKED, "--release", "1.1.0").exit_code == 0
+    found = load_evidence(project.patches / REWORKED).releases["1.1.0"]
+    assert (found.state, found.commit, found.by) == ("already-upstream", landed, "patch.toml")
+    (row,) = overview(project, settings, patches=[REWORKED])
+    assert (row.standing, row.next) == ("can be dropped", f"bigtop-builder patch drop {REWORKED} 1.1.0")
+    done = CliRunner().invoke(drop_, [REWORKED, "1.1.0"], obj=options(project, settings))
+    assert done.stdout == (
+        f"{REWORKED} went from 1.1.0\n  upstream commit {landed} (patch.toml) is in 1.1.0\n"
+        f"  merged with other lines, says patch.toml, by {PULL}\n  no recipe lists it: its folder too\n"
+    )
+
+
+def test_a_commit_that_sync_recorded_and_this_release_took_back_takes_no_patch_out(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    landed = rework(project, tmp_path)
+    back = revert(project, tmp_path, landed)
+    say_merged(project, landed)
+    assert ask(project, settings, REWORKED, "--release", "1.1.0").exit_code == 0
+    found = load_evidence(project.patches / REWORKED).releases["1.1.0"]
+    assert (found.state, found.commit) == ("conflict", "")
+    assert found.detail.endswith(f"upstream had it in {landed} and took it back in {back}")
+    (row,) = overview(project, settings, patches=[REWORKED])
+    assert (row.standing, row.drops) == ("merged", ()), "patch drop would refuse it"
+    refused = CliRunner().invoke(drop_, [REWORKED, "1.1.0"], obj=options(project, settings))
+    assert "is conflict on 1.1.0, not already upstream" in refusal(refused).brief
+
+
+def test_a_patch_that_applies_stays_though_patch_toml_names_a_commit_of_that_release(
+    project: Project, settings: Settings
+) -> None:
+    write_patch(project, REWORKED, diff_of("NOTE", "", "a note\n"))
+    landed = load_recipe("1.1.0", project.recipes)[0].bigtop.commit
+    say_merged(project, landed)
+    found = cell(project, settings, REWORKED, "1.1.0").found
+    assert found is not None
+    assert (found.state, found.detail) == (
+        "clean",
+        f"upstream has it in {landed} (patch.toml), and it applies all the same",
+    )
+
+
+def rework(project: Project, tmp_path: Path) -> str:
+    """A patch to a file of a release that upstream took with other lines; return the commit."""
+    text = "".join(f"line {number}\n" for number in range(9))
+    landed = go_on(project, tmp_path, {"NOTE": text}, {"NOTE": text.replace("line 4", "the fifth one")})
+    write_patch(project, REWORKED, diff_of("NOTE", text, text.replace("line 4", "line four, at last")))
+    list_patches(project, REWORKED, release="1.1.0")
+    return landed
+
+
+def revert(project: Project, tmp_path: Path, commit: str) -> str:
+    """Let upstream revert a commit, and change the same line once more; return the commit that reverts it."""
+    tree, note = tmp_path / "tree", tmp_path / "tree/NOTE"
+    run(["git", "-C", tree, "revert", "--no-edit", commit], env=AUTHOR)
+    back = run(["git", "-C", tree, "rev-parse", "HEAD"]).text
+    note.write_text(note.read_text().replace("line 4", "line fifth"))
+    run(["git", "-C", tree, "commit", "--quiet", "--all", "--message", "Count otherwise"], env=AUTHOR)
+    run(["git", "-C", tree, "push", "--quiet", "origin", "HEAD:refs/heads/after"])
+    tip = run(["git", "-C", tree, "rev-parse", "HEAD"]).text
+    rewrite(project.recipes / "1.1.0.toml", commit, tip)
+    return back
+
+
+def say_merged(project: Project, commit: str) -> None:
+    """Write what `upstream sync` does of a pull request that a button merged."""
+    facts = project.patches / REWORKED / "patch.toml"
+    merged = {"state": "merged", "commit": commit, "url": PULL}
+    facts.write_text(with_facts(facts.read_text(), {"upstream": merged}))
 
 
 def test_a_patch_that_applies_is_not_there_though_a_commit_made_the_same_change_elsewhere(

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from bigtop_builder.patches.diff import parse_diff
-from bigtop_builder.projects import UpstreamProject, load_projects
+from bigtop_builder.projects import CHECKS, UpstreamProject, load_projects
 from bigtop_builder.statement import Statement
-from bigtop_builder.upstreaming.checks import Proposed, check, run_commands
+from bigtop_builder.upstreaming.checks import RULES, Proposed, check
+from bigtop_builder.upstreaming.programs import run_commands
 
 PROJECTS = load_projects(Path("/nowhere"))
 OOZIE = PROJECTS.of("oozie")
@@ -122,6 +123,10 @@ def test_a_tool_without_a_name_is_noted(said: str) -> None:
 @pytest.mark.parametrize("said", ["Generated-by: Tool 1.2", "No", ""])
 def test_a_tool_with_a_name_and_none_are_not(said: str) -> None:
     assert check(proposed(diff("x"), project=only("ticket"), ai_disclosure=said)) == ()
+
+
+def test_each_check_that_a_project_may_name_is_there() -> None:
+    assert set(RULES) == set(CHECKS)
 
 
 def test_lines_that_are_no_utf8_and_files_that_go_are_checked_too() -> None:

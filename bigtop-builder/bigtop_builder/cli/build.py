@@ -9,7 +9,9 @@ import click
 from bigtop_builder.building import Manner, Packages, build_release
 from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
 from bigtop_builder.cli.road import RELEASE, require_output, surveyed
+from bigtop_builder.errors import BuilderError
 from bigtop_builder.place import Place
+from bigtop_builder.plan import Plan
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -20,7 +22,8 @@ def building_options(command: Decorated) -> Decorated:
         click.option(
             "--offline",
             is_flag=True,
-            help="Build without a network, from what the cache has; install checks still ask apt's mirror.",
+            help="Build without a network, from what this machine's cache has; `shared_cache` is not asked, be it a "
+            "folder. Install checks still ask apt's mirror.",
         ),
         click.option(
             "-k", "--keep-going", is_flag=True, help="Let a failure stop only what depends on the component."
@@ -61,8 +64,14 @@ def build(
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)
     manner = Manner(jobs=jobs, keep_going=keep_going)
-    with Place(road) as place:
-        made = build_release(road, road.plan(components), place, manner)
+    planned = road.plan(components)
+    try:
+        with Place(road) as place:
+            made = build_release(road, planned, place, manner)
+    except BuilderError as error:
+        if as_json:
+            answer(_failed_value(planned, error), as_json=True, text="")
+        raise
     answer(_packages_value(made), as_json=as_json, text=_packages_text(made))
 
 
@@ -71,6 +80,16 @@ def _packages_value(made: Packages) -> dict[str, Any]:
         "folder": str(made.folder),
         "components": [result.model_dump(mode="json") for result in made.results],
     }
+
+
+def _failed_value(planned: Plan, error: BuilderError) -> dict[str, Any]:
+    """What became of each step, and why the run failed: as `plan` says where the run did not come so far."""
+    rows = [
+        {"component": step.name, "state": error.states.get(step.name, step.action), "reason": step.reason}
+        for step in planned.steps
+    ]
+    failure = {"brief": error.brief, "details": error.details, "hint": error.hint, "exit": error.exit_code}
+    return {"components": rows, "failure": failure}
 
 
 def _packages_text(made: Packages) -> str:

@@ -79,7 +79,8 @@ def drop_(context: click.Context, patch_id: str, release: str, *, dry_run: bool,
     )
     since = f", first in {done.since}" if done.since else ""
     proof = f"  upstream commit {done.commit} ({done.by}) is in {done.release}{since}"
-    answer(asdict(done), as_json=as_json, text=f"{went}\n{proof}\n  {left}")
+    detail = f"  {done.detail}" if done.detail else ""
+    answer(asdict(done), as_json=as_json, text="\n".join(filter(None, [went, proof, detail, f"  {left}"])))
 
 
 def _lines(report: Report, *, dry_run: bool) -> list[str]:

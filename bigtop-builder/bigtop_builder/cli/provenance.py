@@ -9,12 +9,17 @@ import click
 from bigtop_builder.cli.context import answer, json_option, table
 from bigtop_builder.cli.parts import holdings, one_of, snapshot_option, suite_option
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
+from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.holdings import Provenance
-from bigtop_builder.openpgp import Keyring
+from bigtop_builder.openpgp import ClockBehindError, Keyring
 from bigtop_builder.repository.authentic import kept_keys
 from bigtop_builder.repository.publish import Repository
 
 COLUMNS = ("taken", "digest", "where")
+PUBLIC_KEYS = (
+    "the public keys of whoever publishes: what `bigtop-builder key export` prints there, or the file of the "
+    "archive-keyring package"
+)
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder provenance zookeeper --suite stable")
@@ -49,7 +54,16 @@ def provenance(
     """
     repository = Repository.open(place_of(context, folder))
     public = _public(keys) if keys else b"".join(kept_keys(repository.state).values())
-    found = holdings(context, folder).provenance(package, one_of(suite, snapshot), public=public)
+    try:
+        found = holdings(context, folder).provenance(package, one_of(suite, snapshot), public=public)
+    except SigningError as error:
+        if not keys or error.hint:
+            raise
+        raise SigningError(
+            error.brief,
+            details=error.details,
+            hint=f"none of the keys of {keys} has signed it: take {PUBLIC_KEYS}, from whom you trust",
+        ) from error
     if envelope:
         click.echo(found.envelope.to_json(), nl=False)
     else:
@@ -57,9 +71,21 @@ def provenance(
 
 
 def _public(path: Path) -> bytes:
-    """Keys of a file, armored or not."""
+    """Keys of a file, armored or not.
+
+    Raises:
+        InputError: There is none in it.
+    """
     with Keyring() as keyring:
-        return keyring.export_public(keyring.import_key(path.read_bytes()), armor=False)
+        try:
+            fingerprints = keyring.import_key(path.read_bytes())
+        except ClockBehindError:
+            raise
+        except SigningError as error:
+            raise InputError(
+                f"--keyring {path} has no OpenPGP key", details=error.details, hint=f"give {PUBLIC_KEYS}"
+            ) from error
+        return keyring.export_public(fingerprints, armor=False)
 
 
 def _text(found: Provenance) -> str:

@@ -1,29 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands of `upstream` share: their options, and one patch after another past those that fail."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import click
 
-from bigtop_builder.cli.context import setting_up
 from bigtop_builder.cli.patch_options import chosen
 from bigtop_builder.errors import BuilderError, CheckFailed
-from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Project
-
-log = logging.getLogger(__name__)
 
 Done = TypeVar("Done")
 
 patches_argument = click.argument("words", nargs=-1, required=True, metavar="TARGET/NAME...")
 release_option = click.option(
     "--release", default="", help="Take the diff for this release [default: the newest that lists the patch]."
-)
-offline_option = click.option(
-    "--offline", is_flag=True, help="Fetch nothing: take the base branch as it was seen last."
 )
 
 
@@ -62,9 +54,3 @@ def each(words: Sequence[str], act: Callable[[str], Done], project: Project) -> 
         except BuilderError as error:
             errors[patch_id] = error
     return done, Failed(errors)
-
-
-def settings_of(context: click.Context, *, offline: bool) -> Settings:
-    """The settings, as if they said offline if that is asked for."""
-    _, settings = setting_up(context)
-    return settings.model_copy(update={"offline": True}) if offline else settings

@@ -6,16 +6,11 @@ from typing import Any
 import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
-from bigtop_builder.cli.upstream_options import (
-    each,
-    offline_option,
-    patches_argument,
-    release_option,
-    settings_of,
-)
+from bigtop_builder.cli.upstream_options import each, patches_argument, release_option
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.prepare import Prepared, prepare
 
 
@@ -28,7 +23,7 @@ from bigtop_builder.upstreaming.prepare import Prepared, prepare
     help="Also run the project's own programs (commands in upstream.toml), in a work tree below build/upstream. They "
     "are upstream's code, and run as you.",
 )
-@offline_option
+@click.option("--offline", is_flag=True, help="Fetch nothing: take the base branch as it was seen last.")
 @json_option
 @click.pass_context
 def prepare_(
@@ -45,8 +40,8 @@ def prepare_(
     A patch is put on the newest commit of the project's base branch, and refused where upstream has it already or it
     conflicts. All is kept in build/upstream/<target>/<name>/. Nothing leaves this machine.
     """
-    project, _ = setting_up(context)
-    settings = settings_of(context, offline=offline)
+    project, settings = setting_up(context)
+    settings = settings.model_copy(update={"offline": settings.offline or offline})
     mend(project)
     done, failed = each(
         words,
@@ -77,10 +72,10 @@ def value_of(one: Prepared) -> dict[str, Any]:
 def text_of(one: Prepared) -> str:
     """For people."""
     proposal = one.proposal
-    moved = f"\n  it has moved since the last time, from {one.moved_from[:12]}" if one.moved_from else ""
+    moved = f"\n  it has moved since the last time, from {one.moved_from[:SHORT]}" if one.moved_from else ""
     head = [
         f"{proposal.patch} ({proposal.file}) for {proposal.repository}",
-        f"  onto     {proposal.base} at {proposal.base_commit[:12]}, {one.seen}: {proposal.applied}{moved}",
+        f"  onto     {proposal.base} at {proposal.base_commit[:SHORT]}, {one.seen}: {proposal.applied}{moved}",
         f"  commit   {proposal.commit}",
     ]
     head += [] if proposal.by_ticket else [f"  branch   {proposal.branch}", f"  title    {proposal.title}"]

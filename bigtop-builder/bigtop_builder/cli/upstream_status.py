@@ -12,10 +12,8 @@ from bigtop_builder.log import plain
 from bigtop_builder.patches.queue import known
 from bigtop_builder.schema import counted
 from bigtop_builder.upkeep.change import mend
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.overview import Row, overview
-
-SHORT = 12
-"""Digits of a commit's id, for people."""
 
 
 @click.command(epilog="Example: bigtop-builder upstream status hadoop")

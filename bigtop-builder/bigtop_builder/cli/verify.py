@@ -109,7 +109,7 @@ def _rebuild(
     require_output(context, name)
     road = surveyed(context, name, builder, components)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place)
+        made = build_release(road, road.plan(components), place, Manner(checked=True, lays_out=False))
         found = rebuild(road, made, place, components)
     value = [{**asdict(one), "equal": one.equal} for one in found]
     lines = [

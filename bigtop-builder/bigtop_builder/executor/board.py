@@ -13,6 +13,7 @@ from bigtop_builder.executor.schedule import Schedule
 from bigtop_builder.log import terminal
 from bigtop_builder.plan import Step
 from bigtop_builder.result import Result
+from bigtop_builder.schema import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,7 +85,7 @@ class Board:
     def ended(self, name: str, result: Result | None) -> None:
         """Tell that a build ended, with its result if it did not fail."""
         seconds = time.monotonic() - self._rows[name].began
-        said = f"{len(result.debs)} packages" if result else "failed"
+        said = counted(len(result.debs), "package") if result else "failed"
         self._rows[name].ended = f"{said} in {seconds:.0f} s"
         log.info("%s: %s in %.0f s", name, said, seconds)
 

@@ -16,7 +16,7 @@ from bigtop_builder.downloads import MAVEN, Downloads, bring_all, bring_new, mar
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.executor.material import Material
-from bigtop_builder.failures import likely_cause
+from bigtop_builder.failures import explained
 from bigtop_builder.handover import HANDOVER, pack
 from bigtop_builder.log import Tail
 from bigtop_builder.manifest import ImageRecord
@@ -31,8 +31,6 @@ from bigtop_builder.tree import Tree
 
 log = logging.getLogger(__name__)
 
-SHOWN = 40
-"""Last lines of a failed build that its error shows."""
 KEPT = (".deb", ".ddeb", ".dsc", ".changes", ".buildinfo", ".gz", ".xz", ".bz2", ".zst")
 
 
@@ -179,13 +177,8 @@ def _gradle(
 
 
 def _failure(step: Step, lines: Tail, logfile: Path, what: str) -> BuildError:
-    known = likely_cause(list(lines.lines))
-    cause = f"likely cause: {known.cause}\n" if known else ""
-    return BuildError(
-        f"{step.name}: {what}",
-        details="\n".join([*list(lines.lines)[-SHOWN:], "", f"{cause}whole log: {logfile}"]),
-        hint=known.cure if known else "read the log; --verbose shows each command that was run",
-    )
+    details, hint = explained(list(lines.lines))
+    return BuildError(f"{step.name}: {what}", details=f"{details}\n\nwhole log: {logfile}", hint=hint)
 
 
 def _collect(room: Room, step: Step, made: Path) -> None:

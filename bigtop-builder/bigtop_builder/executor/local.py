@@ -17,17 +17,17 @@ from bigtop_builder.result import Result
 log = logging.getLogger(__name__)
 
 
-def obtain(plan: Plan, cache: ResultCache, *, hashed: bool) -> dict[str, Result]:
+def obtain(plan: Plan, cache: ResultCache, *, hashed: Callable[[Step], bool]) -> dict[str, Result]:
     """The results that are there already, here or in the depot: component -> result.
 
     Args:
         plan: Says what is reused.
         cache: Has the results.
-        hashed: Each file is hashed first, and a result with a broken one left out.
+        hashed: Whether each file of a step's result is hashed first; one with a broken file is left out.
     """
 
     def one(step: Step) -> Result | None:
-        return cache.obtain(step.id, step.stamp, hashed=hashed)
+        return cache.obtain(step.id, step.stamp, hashed=hashed(step))
 
     pool = ThreadPoolExecutor(cores())
     try:
@@ -115,4 +115,10 @@ def _summary(failed: Mapping[str, Exception], schedule: Schedule) -> Exception:
         brief = f"{len(told)} components failed: {', '.join(failed)}"
         details = [f"{error.brief}\n{error.details.rstrip()}\nway out: {error.hint}\n" for error in told]
     lines = [part for part in (*details, *rest) if part]
-    return type(told[0])(brief, details="\n".join(lines), hint=told[0].hint)
+    whole = type(told[0])(brief, details="\n".join(lines), hint=told[0].hint)
+    whole.states = {
+        **dict.fromkeys(schedule.built, "built"),
+        **dict.fromkeys(schedule.failed, "failed"),
+        **{name: f"not started, because {cause} failed" for name, cause in schedule.not_started.items()},
+    }
+    return whole

@@ -4,7 +4,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +13,18 @@ from typing import Any
 from debian.debian_support import NativeVersion
 
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.fleet.facts import Facts, facts_of
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, FleetPackage
+from bigtop_builder.fleet.way_back import own_suite, require_whole, way_back
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.repository import layout
 from bigtop_builder.repository.attested import release_manifest
-from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_signed
+from bigtop_builder.repository.authentic import check_signers, public_keys, require_good
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
-from bigtop_builder.repository.layout import COPY, Snapshot
+from bigtop_builder.repository.layout import Snapshot
 from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.pointer import Proven
-from bigtop_builder.repository.rollback import came, require_signed_entry
 from bigtop_builder.repository.state import State
-from bigtop_builder.schema import some
 
 log = logging.getLogger(__name__)
 
@@ -80,19 +77,19 @@ def manifest_of(
     settings, public = state.settings(), public_keys(state, keyring)
     check_signers(keyring, settings.keys)
     snapshot = named(state, wanted)
-    own = _own(state, snapshot, public)
+    own = own_suite(state, snapshot, public)
     model = state.snapshot(snapshot)
     suites = _pointing(state, snapshot, public)
     notice = notice_of(state, snapshot, lambda: public)
     if notice:
         log.warning("snapshot %s is withdrawn: %s", snapshot[:16], notice.why)
-    target = _target(state, snapshot, suites, wanted, back, public)
+    target = way_back(state, snapshot, suites, wanted, back, public)
     stanzas = _packages(state, model)
     built = _built(state, model)
     releases = tuple(dict.fromkeys(built[one.sha256].release for one in stanzas if one.sha256 in built))
     asked = roles({one.name for one in stanzas}, releases)
     for one in filter(None, (snapshot, target)):
-        _require_whole(state, one)
+        require_whole(state, one)
     facts = facts_of(stanzas, state.store, kept)
     return FleetManifest(
         origin=settings.origin,
@@ -127,91 +124,10 @@ def write_signed(manifest: FleetManifest, keyring: Keyring, folder: Path) -> tup
     return places
 
 
-def _own(state: State, snapshot: str, public: bytes) -> Proven:
-    """The snapshot's own suite, which the keys have signed."""
-    suite = layout.snapshot_suite(snapshot)
-    pointer = state.unverified_pointer(suite)
-    own = require_signed(state, pointer, public) if pointer else None
-    if own is None or own.snapshot != snapshot:
-        raise CheckFailed(
-            f"snapshot {snapshot} of {state.store.name} has no suite of its own, {suite}, that hosts could stay with",
-            hint="bigtop-builder repo refresh makes it",
-        )
-    return own
-
-
 def _pointing(state: State, snapshot: str, public: bytes) -> list[Proven]:
     """Suites that point to a snapshot, as their signatures say."""
     pointers = state.unverified_pointers(state.settings().suites).values()
     return [require_good(state, one, public, expired=True) for one in pointers if one.snapshot == snapshot]
-
-
-def _target(
-    state: State, snapshot: str, suites: Iterable[Proven], wanted: str, back: str, public: bytes
-) -> str:
-    """Id of the snapshot that hosts go back to; empty if there is none.
-
-    Raises:
-        InputError: `back` is none, or the snapshot itself, or withdrawn.
-        SigningError: What says it is signed by none of the keys.
-    """
-    if back:
-        return _named_target(state, snapshot, back, public)
-    found: dict[str, str] = {}
-    for pointer in suites:
-        entry = came(state.backwards(pointer), snapshot)
-        if entry and entry.before:
-            require_signed_entry(state, pointer.suite, entry, public)
-            found[pointer.suite] = entry.before
-    before = {found[wanted]} if wanted in found else set(found.values())
-    way = "name it with --rollback-to SNAPSHOT"
-    if len(before) > 1:
-        said = ", ".join(f"{suite} had {one[:16]}" for suite, one in found.items())
-        log.warning("which snapshot hosts go back to is not plain: %s\n  way out: %s", said, way)
-    if len(before) != 1:
-        return ""
-    target = before.pop()
-    if unusable := _unusable(state, target, public):
-        log.warning("snapshot %s, which was there before, %s\n  way out: %s", target[:16], unusable, way)
-        return ""
-    return target
-
-
-def _named_target(state: State, snapshot: str, back: str, public: bytes) -> str:
-    target = named(state, back)
-    wrong = "is the snapshot itself" if target == snapshot else _unusable(state, target, public)
-    if wrong:
-        raise InputError(
-            f"hosts cannot go back to {back}: it {wrong}",
-            hint="bigtop-builder repo list --snapshots shows what there is",
-        )
-    _own(state, target, public)
-    return target
-
-
-def _unusable(state: State, snapshot: str, public: bytes) -> str:
-    """Why nothing goes to a snapshot; empty if it can."""
-    if state.store.size(layout.snapshot_file(snapshot)) is None:
-        return "is not there any more"
-    notice = notice_of(state, snapshot, lambda: public)
-    return f"is withdrawn: {notice.why}" if notice else ""
-
-
-def _require_whole(state: State, snapshot: str) -> None:
-    """See that the packages of a snapshot are in the pool, by their sizes.
-
-    Raises:
-        CheckFailed: One is not.
-    """
-    every = state.pool_files([state.snapshot(snapshot)])
-    files = {path: one for path, one in every.items() if isinstance(one, Stanza)}  # no host needs the sources
-    held = state.store.held(files)
-    lost = [path for path, file in files.items() if path not in held or held[path].size != file.size]
-    if lost:
-        raise CheckFailed(
-            f"{some(lost, 'file')} of snapshot {snapshot[:16]} {'are' if lost[1:] else 'is'} missing, or cut off",
-            hint=f"bigtop-builder repo check names what mends each; or {COPY}",
-        )
 
 
 def _packages(state: State, model: Snapshot) -> list[Stanza]:

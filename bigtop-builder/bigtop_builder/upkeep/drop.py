@@ -30,6 +30,7 @@ class Dropped:
         commit: Upstream commit that has it.
         by: How that was found.
         since: First tag of the repository with that commit; empty if none has it yet.
+        detail: What the evidence says besides, as that the commit has other lines than the patch.
         elsewhere: Recipes that still list it.
         removed: Whether its folder went: no recipe lists it any more.
     """
@@ -39,6 +40,7 @@ class Dropped:
     commit: str
     by: str
     since: str
+    detail: str
     elsewhere: tuple[str, ...]
     removed: bool
 
@@ -63,8 +65,8 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
             hint = nearest(patch_id, recipe.patches)
             raise InputError(f"recipe {release} lists no patch {patch_id!r}", hint=hint)
         entry = load_entry(project.patches, patch_id)
-        finding = load_evidence(entry.folder).releases.get(path.stem)
-        _require_proof(patch_id, path.stem, finding, prove)
+        recorded = load_evidence(entry.folder).releases.get(path.stem)
+        finding = _proved(patch_id, path.stem, recorded, prove)
         left = [one for one in recipe.patches if one != patch_id]
         change.edit(path, partial(with_patches, wanted=left))
         others = listing(project, patch_id, but=path)
@@ -77,9 +79,10 @@ def drop(patch_id: str, release: str, *, prove: Prove, dry_run: bool = False, pr
     return Dropped(
         id=patch_id,
         release=path.stem,
-        commit=finding.commit if finding else "",
-        by=finding.by if finding else "",
-        since=finding.since if finding else "",
+        commit=finding.commit,
+        by=finding.by,
+        since=finding.since,
+        detail=finding.detail,
         elsewhere=elsewhere,
         removed=not elsewhere,
     )
@@ -91,7 +94,7 @@ def _take_out(entry: Entry, gone: set[str], change: Change) -> None:
     change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": left}))
 
 
-def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> None:
+def _proved(patch_id: str, release: str, finding: Finding | None, prove: Prove) -> Finding:
     """Evidence counts when it names a commit, and when that is found today in the history that the recipe builds."""
     look = f"bigtop-builder patch status {patch_id} --release {release}"
     if finding is None:
@@ -117,3 +120,4 @@ def _require_proof(patch_id: str, release: str, finding: Finding | None, prove: 
             details=now.detail if now else "",
             hint=f"{look} writes it anew",
         )
+    return finding

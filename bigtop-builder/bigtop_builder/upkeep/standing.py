@@ -14,6 +14,7 @@ from bigtop_builder.upkeep.bases import Bases, Site, Tried, reason
 from bigtop_builder.upkeep.evidence import Finding, State
 from bigtop_builder.upkeep.ground import Ground
 from bigtop_builder.upkeep.trace import Trace, remember, trace
+from bigtop_builder.upstream.landed import Landing
 from bigtop_builder.workspace import Workspace
 
 
@@ -101,14 +102,21 @@ def _finding(case: Case, index: Index, past: Trace) -> Finding | str:
     try:
         state, detail = (case.tried.state, case.tried.detail) if case.tried else _apply(case, index)
         if state == "conflict" and proof and not _applies_alone(case, index):
-            there = is_there(index, patch.diff)
             told = {"commit": proof.commit, "by": proof.by, "since": proof.since}
-            detail = "" if there else "superseded later: its lines, or those around them, have changed since"
+            detail = "" if is_there(index, patch.diff) else _changed(proof, patch)
             return found.model_copy(update={**told, "state": "already-upstream", "detail": detail})
     except TreeError as error:
         return reason(error)
     words = "; ".join(filter(None, [detail, past.told(applies=state != "conflict")]))
     return found.model_copy(update={"state": state, "detail": words})
+
+
+def _changed(proof: Landing, patch: Patch) -> str:
+    """Why a release that has a patch does not show it."""
+    if proof.by != "patch.toml":
+        return "superseded later: its lines, or those around them, have changed since"
+    where = patch.facts.upstream.url
+    return f"merged with other lines, says patch.toml{f', by {where}' if where else ''}"
 
 
 def _applies_alone(case: Case, index: Index) -> bool:

@@ -3,11 +3,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bigtop_builder.errors import TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
+from bigtop_builder.patches.facts import Upstream
 from bigtop_builder.patches.mail import read_mail
 from bigtop_builder.patches.queue import Patch
 from bigtop_builder.upkeep.bases import reason
@@ -52,7 +53,8 @@ class Trace:
             if landing.gone:
                 return f"upstream made this change {made}, and the release does not show it"
             if landing.certain and applies:
-                return f"upstream has the same change {made}, and it applies all the same"
+                what = "it" if landing.by == "patch.toml" else "the same change"
+                return f"upstream has {what} {made}, and it applies all the same"
             return f"upstream seems to have{share} it {made}"
         names = [
             f"{hint.commit} {'has the same subject' if hint.why == 'subject' else f'names {hint.why}'}"
@@ -108,18 +110,31 @@ def trace(
         with suppress(TreeError):  # an object is not there: `find` says so of those patches that need it
             detection.prepare(sought, tip)
         return [
-            _traced(detection, one, histories(one.effect.paths) if histories else [tip]) for one in sought
+            _traced(detection, one, patch.facts.upstream, histories(one.effect.paths) if histories else [tip])
+            for one, patch in zip(sought, patches, strict=True)
         ]
 
 
-def _traced(detection: Detection, sought: Sought, commits: Sequence[str]) -> Trace:
+def _traced(detection: Detection, sought: Sought, upstream: Upstream, commits: Sequence[str]) -> Trace:
     """What these histories say. A patch to files of several ones has landed if it has in each."""
     try:
-        found = [detection.find(sought, commit) for commit in commits]
+        found = [_landing(detection, sought, upstream, commit) for commit in commits]
         hints = detection.hints(sought, commits[0])
     except TreeError as error:
         return Trace(unknown=reason(error))
     return Trace(landing=next((one for one in found if not _proves(one)), found[0]), hints=hints)
+
+
+def _landing(detection: Detection, sought: Sought, upstream: Upstream, tip: str) -> Landing | None:
+    """By content; by the commit that `upstream sync` recorded where that speaks neither for it nor against it.
+
+    Reviewers change a patch until it is not found again: its pull request is what says which commit it became.
+    """
+    found = detection.find(sought, tip)
+    if upstream.state != "merged" or (found and (found.certain or not found.stands)):
+        return found
+    named = detection.follow(sought, upstream.commit, tip)
+    return replace(named, by="patch.toml") if named else found
 
 
 def _proves(landing: Landing | None) -> bool:

@@ -65,7 +65,7 @@ class Landing:
     Attributes:
         commit: Its id.
         subject: First line of its message.
-        by: What says so.
+        by: What says so; `patch.toml` where it names the commit, whose content is another.
         cover: Share of the patch's blocks that it changes, 1 where that is not what counts.
         certain: Whether that is proof for the whole patch.
         reverted_by: The commit that took it back for good; empty if the release has it.
@@ -77,7 +77,7 @@ class Landing:
 
     commit: str
     subject: str
-    by: Literal["patch-id", "block cover", "empty merge", "its commit"]
+    by: Literal["patch-id", "block cover", "empty merge", "its commit", "patch.toml"]
     cover: float
     certain: bool
     reverted_by: str

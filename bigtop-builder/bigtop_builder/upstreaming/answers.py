@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What GitHub answers, as far as it is used here (GitHub's OpenAPI description, version 2022-11-28)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import ConfigDict, Field
@@ -105,6 +105,11 @@ class Pull(Written):
     def merged(self) -> bool:
         """Whether a button merged it. What a script merged is closed."""
         return self.merged_at is not None
+
+    @property
+    def opened(self) -> str:
+        """When it was opened, as `patch.toml` has it: RFC 3339, in UTC and whole seconds."""
+        return self.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Review(Written):

@@ -58,6 +58,9 @@ def api_of(host: str, settings: Settings) -> str:
 class Api:
     """Reads and writes below one address.
 
+    Each call takes `what`, which errors name: what it is for, as in `reading repository apache/bigtop`. All raise
+    `UpstreamError` where there is no answer, or one that holds no result (`refusal`).
+
     Args:
         host: `github.com`, or that of a server of one's own.
         settings: Proxy, cache, the API's address, patience.
@@ -110,7 +113,11 @@ class Api:
         body: Mapping[str, Any],
         look: Callable[[], Result | None],
     ) -> Result:
-        """Have something done once; `look` finds it where it is in doubt (`rest.Rest.write`)."""
+        """Have something done once; `look` finds it where it is in doubt (`rest.Rest.write`).
+
+        Raises:
+            UpstreamError: There is no token, it was refused, or whether it was done cannot be found out.
+        """
         if not self._token:
             raise UpstreamError(f"{what} wants a token for {self._host}", hint=MANUAL)
 

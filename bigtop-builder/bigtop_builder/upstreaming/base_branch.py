@@ -21,6 +21,7 @@ from bigtop_builder.upstreaming.outcome import SHORT, OnBase
 from bigtop_builder.workspace import Workspace
 
 ABBREVIATED: Final = re.compile(r"[0-9a-f]{7,39}")
+"""An id that somebody cut short; git does so to seven digits at least (git-config(1), core.abbrev)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ class BaseBranch:
         Mirror.ensure(self.repository, commit, workspace=self.workspace, settings=self.settings)
 
     def subject(self, commit: str) -> str:
-        """First line of a commit's message."""
+        """First line of the message of a commit that is here (`require`)."""
         return self.mirror.git("show", "--no-patch", "--format=%s", commit).text
 
     def closes(self, entry: Entry, commit: str, number: int) -> bool:

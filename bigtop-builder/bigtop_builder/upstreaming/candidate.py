@@ -3,12 +3,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.mail import Mail, read_mail
-from bigtop_builder.patches.queue import FACTS, Entry, Patch, release_order
-from bigtop_builder.projects import UpstreamProject
+from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry, release_order
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.run import run
 from bigtop_builder.statement import Statement
 from bigtop_builder.templates import names_in
@@ -22,6 +23,46 @@ MISSING: Final = {
     "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
 }
 """What is to be written, by fact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A patch that is to go upstream.
+
+    Attributes:
+        upstream: The project that it goes to.
+        patch: The patch as it is for one release.
+        mail: That, read.
+        statement: What is said of it.
+        branch: Name of its branch.
+    """
+
+    upstream: UpstreamProject
+    patch: Patch
+    mail: Mail
+    statement: Statement
+    branch: str
+
+    @classmethod
+    def of(cls, patch_id: str, release: str, project: Project) -> Self:
+        """A patch of the queue.
+
+        Args:
+            patch_id: `target/name`.
+            release: Release whose diff is taken; as in `patch_for` if empty.
+            project: Has the queue.
+
+        Raises:
+            InputError: There is no such patch, no project is known for its target, or a fact is missing.
+        """
+        entry = load_entry(project.patches, patch_id)
+        upstream = load_projects(project.patches).of(entry.target)
+        patch = patch_for(entry, release, project)
+        mail = mail_for(patch)
+        with naming(patch):
+            statement = said_of(upstream, patch, mail)
+            branch = branch_for(patch, statement)
+        return cls(upstream=upstream, patch=patch, mail=mail, statement=statement, branch=branch)
 
 
 def patch_for(entry: Entry, release: str, project: Project) -> Patch:

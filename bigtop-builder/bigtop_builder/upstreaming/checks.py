@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be found before a patch is sent: the projects' own rules of lines and messages, and their programs."""
+"""What can be found before a patch is sent: the projects' own rules of lines and messages."""
 
-import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from bigtop_builder.errors import EnvironmentMissing
 from bigtop_builder.patches.file_diff import FileDiff
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.projects import UpstreamProject
-from bigtop_builder.run import run
 from bigtop_builder.statement import Statement
-from bigtop_builder.upstreaming.token import SECRET_VARIABLES
 
 MESSAGE: Final = "commit message"
 """What findings call it in place of a file."""
-TAIL: Final = 20
-"""Last lines of a program's output that a finding shows."""
 AUTHOR: Final = re.compile(r"@author\b", re.IGNORECASE)
 LONG_BY_NATURE: Final = re.compile(r"\s*(?:import|package)\s|://")
 TEST: Final = re.compile(
@@ -66,29 +58,6 @@ def check(proposed: Proposed) -> tuple[Finding, ...]:
         for finding in RULES[name.partition(":")[0]](proposed, name)
     ]
     return tuple(sorted([*found, *_disclosure(proposed)]))
-
-
-def run_commands(project: UpstreamProject, worktree: Path) -> Iterator[Finding]:
-    """Run the project's programs in a work tree, one after another, and tell those that fail.
-
-    They are upstream's, and run as the user who asks for it; tokens and passphrases are not in their environment.
-    """
-    env = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-    for command in project.commands:
-        # A path is one of the work tree, wherever this program itself was started.
-        program = str(worktree / command[0]) if "/" in command[0] else command[0]
-        hint = f"run it in {worktree}"
-        try:
-            done = run([program, *command[1:]], cwd=worktree, env=env, inherit=False, check=False)
-        except (EnvironmentMissing, OSError) as error:
-            yield _finding(
-                shlex.join(command), 0, "command", f"it cannot be run: {getattr(error, 'brief', error)}", hint
-            )
-            continue
-        if done.returncode != 0:
-            said = "\n".join((done.text + "\n" + done.complaint).strip().splitlines()[-TAIL:])
-            text = f"it ended with exit status {done.returncode}:\n{said}"
-            yield _finding(shlex.join(command), 0, "command", text, hint)
 
 
 def _ticket(proposed: Proposed, _: str) -> Iterator[Finding]:

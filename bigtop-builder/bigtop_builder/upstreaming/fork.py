@@ -2,6 +2,7 @@
 """The repository that a branch is pushed to, and what git does there: look, and push without losing others' work."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Final
@@ -14,7 +15,7 @@ from bigtop_builder.run import Completed
 from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Repository
 from bigtop_builder.upstreaming.api import LOOPBACK, api_of
-from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.github import GitHub, require_fork
 from bigtop_builder.upstreaming.token import MANUAL, Token
 
 log = logging.getLogger(__name__)
@@ -90,23 +91,19 @@ class Fork:
         Returns:
             What git did, or that it was refused since the branch is another one.
         """
-        until = monotonic() + (max(self.settings.github_wait, LEAST) if self.new else 0)
-        pause = PAUSE
+        waits = _waits(self.repository.full_name, self.settings) if self.new else iter(())
         while True:
             done = self._git(*words)
             said = self._said(done)
             if not done.returncode or (words[0] == "push" and any(one in said for one in STALE)):
                 return done
-            if monotonic() + pause > until or any(one in said for one in FINAL):
+            if any(one in said for one in FINAL) or not next(waits, False):
                 what = "pushing to" if words[0] == "push" else "looking at"
                 raise UpstreamError(
                     f"{what} {self.repository.full_name} failed",
                     details=said,
                     hint=f"if git was refused: {MANUAL}; a branch of others is never overwritten",
                 )
-            log.info("%s is not there yet; waiting %.0f s", self.repository.full_name, pause)
-            sleep(pause)
-            pause *= 2
 
     def _git(self, *words: str) -> Completed:
         proxy = Proxy.of(self.settings)
@@ -151,18 +148,20 @@ def made_fork(github: GitHub, name: str, *, organization: str, settings: Setting
         UpstreamError: It refuses, has another repository of that name, or does not show it in time.
     """
     fork = github.fork(name, organization=organization)
-    until, pause = monotonic() + max(settings.github_wait, LEAST), PAUSE
+    waits = _waits(fork.full_name, settings)
     while (there := github.find_repository(fork.full_name)) is None:
-        if monotonic() + pause > until:
+        if not next(waits, False):
             hint = "it is made by and by: run the same command again"
             raise UpstreamError(f"the new fork {fork.full_name} is not there yet", hint=hint)
-        log.info("%s is not there yet; waiting %.0f s", fork.full_name, pause)
-        sleep(pause)
-        pause *= 2
-    if not there.is_fork_of(name):
-        raise UpstreamError(
-            f"{there.full_name} is no fork of {name}",
-            details="GitHub takes pull requests from forks alone",
-            hint="rename it on GitHub, or have the fork under another owner",
-        )
+    require_fork(there, name)
     return there
+
+
+def _waits(name: str, settings: Settings) -> Iterator[bool]:
+    """Wait for a new fork, twice as long each time, and say that it was waited; ends when the time is over."""
+    until, pause = monotonic() + max(settings.github_wait, LEAST), PAUSE
+    while monotonic() + pause <= until:
+        log.info("%s is not there yet; waiting %.0f s", name, pause)
+        sleep(pause)
+        yield True
+        pause *= 2

@@ -87,7 +87,7 @@ def bare_title(subject: str) -> str:
 def title_of(project: UpstreamProject, statement: Statement, components: Iterable[str] = ()) -> str:
     """The title of a pull request, and the subject of its commit."""
     tags = "".join(f"[{component}]" for component in components)
-    return project.title.format(ticket=statement.ticket, components=tags, title=statement.title)
+    return project.titled(statement.ticket, statement.title, tags)
 
 
 def components_of(project: UpstreamProject, subject: str, paths: Iterable[str]) -> tuple[str, ...]:

@@ -75,12 +75,8 @@ class GitHub:
             UpstreamError: It is there, and is no fork of `name`.
         """
         there = self.find_repository(f"{owner}/{name.partition('/')[2]}")
-        if there and not there.is_fork_of(name):
-            raise UpstreamError(
-                f"{there.full_name} is no fork of {name}",
-                details="GitHub takes pull requests from forks alone",
-                hint="rename it on GitHub, or have the fork under another owner",
-            )
+        if there:
+            require_fork(there, name)
         return there
 
     def fork(self, name: str, *, organization: str = "") -> Repository:
@@ -172,13 +168,35 @@ class GitHub:
         what = f"reading the events of {name}#{number}"
         return self._api.many(Event, f"{_at(name)}/issues/{number}/events", what)
 
+    def closing(self, name: str, number: int) -> Event | None:
+        """The event that closed a pull request last; None if none did."""
+        return next((one for one in reversed(self.events(name, number)) if one.event == "closed"), None)
+
     def commit(self, name: str, ref: str) -> Commit:
-        """A commit by its id, or the tip of a branch; `NotFound` if there is none."""
+        """A commit by its id, or the tip of a branch.
+
+        Raises:
+            NotFound: There is none.
+        """
         path, what = f"{_at(name)}/commits/{quote(ref)}", f"reading commit {ref} of {name}"
         try:
             return self._api.one(Commit, path, what)
         except Unprocessable as error:  # how GitHub says it of an id that it does not know
             raise NotFound(error.brief, details=error.details, hint="check the id") from error
+
+
+def require_fork(repository: Repository, name: str) -> None:
+    """Raise unless a repository is a fork of the one of this name.
+
+    Raises:
+        UpstreamError: It is none.
+    """
+    if not repository.is_fork_of(name):
+        raise UpstreamError(
+            f"{repository.full_name} is no fork of {name}",
+            details="GitHub takes pull requests from forks alone",
+            hint="rename it on GitHub, or have the fork under another owner",
+        )
 
 
 def _at(name: str) -> str:

@@ -82,6 +82,38 @@ def read_ticket(key: str, *, jira: str, settings: Settings) -> Ticket:
     return ticket
 
 
+class Tickets:
+    """Reads tickets, each once. A Jira that does not answer is asked no more.
+
+    Args:
+        settings: As in `read_ticket`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read: dict[tuple[str, str], Ticket] = {}
+        self._silent: dict[str, Ticket] = {}
+
+    def read(self, key: str, jira: str) -> Ticket:
+        """A ticket, or why nothing is known of it.
+
+        Args:
+            key: Its id.
+            jira: Address of the Jira.
+        """
+        if (key, jira) not in self._read:
+            self._read[key, jira] = self._asked(key, jira)
+        return self._read[key, jira]
+
+    def _asked(self, key: str, jira: str) -> Ticket:
+        if first := self._silent.get(jira):
+            return _unread(key, f"not asked, after {first.key}: {first.unread}")
+        ticket = read_ticket(key, jira=jira, settings=self._settings)
+        if ticket.exists is None:
+            self._silent[jira] = ticket
+        return ticket
+
+
 def _asked(key: str, jira: str, settings: Settings) -> Ticket:
     url = f"{jira}/rest/api/2/issue/{quote(key, safe='')}?fields={FIELDS}"
     with open_client(settings, timeout=TIMEOUT) as client:

@@ -5,6 +5,8 @@ One file an address and token: what one token may see, another may not. It may b
 """
 
 import logging
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,8 @@ class KeptAnswers:
         except InputError as error:
             log.info("%s; asking anew", error.brief)
             return None
+        with suppress(OSError):
+            os.utime(file)  # `forget` keeps what was used of late
         return kept if kept.url == url else None
 
     def keep(self, answer: KeptAnswer) -> None:
@@ -62,3 +66,11 @@ class KeptAnswers:
 
     def _file(self, url: str) -> Path:
         return self.folder / f"{digest(url, self.identity)}.json"
+
+
+def forget(folder: Path, *, since: float, dry: bool) -> int:
+    """Remove answers that were not used since a time (seconds since 1970), or only count them; how many they are."""
+    old = [file for file in folder.glob("*.json") if file.stat().st_mtime < since]
+    for file in old if not dry else ():
+        file.unlink(missing_ok=True)
+    return len(old)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`upstream status`: where each patch stands upstream, from what is on this machine. Nothing is asked of anybody."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +9,11 @@ from typing import Final, Literal, get_args
 
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.apply import APPLIES
-from bigtop_builder.patches.facts import TREE, Upstream
+from bigtop_builder.patches.facts import TREE, Upstream, UpstreamState
 from bigtop_builder.patches.queue import Entry, load_entry, release_order
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.settings import Settings
-from bigtop_builder.upkeep.evidence import load_evidence
+from bigtop_builder.upkeep.evidence import Finding, load_evidence
 from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.workspace import Project, Workspace
 
@@ -30,6 +30,14 @@ Standing = Literal[
 ]
 ORDER: Final[tuple[Standing, ...]] = get_args(Standing)
 """What asks for action of ours comes first, then what waits for others, then what is done."""
+IN_WORDS: Final[Mapping[UpstreamState, Standing]] = {
+    "local-only": "local only",
+    "to-forward": "to forward",
+    "ticket": "ticket",
+    "pr-open": "PR open",
+    "merged": "merged",
+    "closed": "closed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +119,9 @@ def _standing(upstream: Upstream, drops: Sequence[Drop]) -> Standing:
         return "changes requested"
     if drops:
         return "can be dropped"
-    if upstream.state == "pr-open":
-        return "approved" if upstream.review == "approved" else "PR open"
-    words: dict[str, Standing] = {"local-only": "local only", "to-forward": "to forward"}
-    plain: dict[str, Standing] = {"ticket": "ticket", "merged": "merged", "closed": "closed"}
-    return (words | plain)[upstream.state]
+    if upstream.state == "pr-open" and upstream.review == "approved":
+        return "approved"
+    return IN_WORDS[upstream.state]
 
 
 def _days(upstream: Upstream, now: datetime) -> int | None:
@@ -155,7 +161,10 @@ class _Releases:
         self._has: dict[tuple[str, str, str], bool] = {}
 
     def drops(self, entry: Entry) -> Iterable[Drop]:
-        """Releases whose recipe lists a patch that they have. Fresh evidence that it applies there speaks against."""
+        """Releases whose recipe lists a patch that they have.
+
+        Fresh evidence speaks against where the patch applies, or where it tells what became of that very commit.
+        """
         evidence = load_evidence(entry.folder).releases
         commit = entry.facts.upstream.commit
         for recipe, path in self._recipes:
@@ -167,7 +176,7 @@ class _Releases:
                 found = None
             if found and found.state == "already-upstream":
                 yield Drop(release=path.stem, by="evidence")
-            elif commit and not (found and found.state in APPLIES) and self._has_commit(entry, recipe, path):
+            elif commit and not (found and _denies(found, commit)) and self._has_commit(entry, recipe, path):
                 yield Drop(release=path.stem, by="commit")
 
     def _has_commit(self, entry: Entry, recipe: Recipe, path: Path) -> bool:
@@ -187,6 +196,10 @@ class _Releases:
         if mirror is None:  # nothing is known of it here
             return False
         return mirror.git("merge-base", "--is-ancestor", commit, tip, check=False).returncode == 0
+
+
+def _denies(found: Finding, commit: str) -> bool:
+    return found.state in APPLIES or commit in found.detail
 
 
 def _sources(entry: Entry, recipe: Recipe) -> list[tuple[str, str]]:

@@ -2,25 +2,20 @@
 """`upstream prepare`: a patch as upstream would get it. Nothing leaves this machine."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bigtop_builder.git_index import FILES, Index, objects_of
+from bigtop_builder.git_index import FILES, Index
 from bigtop_builder.patches.diff import FileDiff, parse_diff
-from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.mail import Mail, tidy, write_mail
-from bigtop_builder.patches.queue import Patch, load_entry
-from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
-from bigtop_builder.statement import Statement
-from bigtop_builder.upkeep.commit import run_git, write_commit
+from bigtop_builder.upkeep.commit import write_commit
 from bigtop_builder.upstreaming.body import Body, body_of
-from bigtop_builder.upstreaming.candidate import branch_for, mail_for, naming, patch_for, said_of
-from bigtop_builder.upstreaming.checks import Proposed, check, run_commands
+from bigtop_builder.upstreaming.candidate import Candidate, naming
+from bigtop_builder.upstreaming.checks import Proposed, check
 from bigtop_builder.upstreaming.forms import (
     commit_message,
     components_of,
@@ -29,6 +24,7 @@ from bigtop_builder.upstreaming.forms import (
     title_of,
 )
 from bigtop_builder.upstreaming.onto_base import Base, base_of, rebased
+from bigtop_builder.upstreaming.programs import run_on_commit
 from bigtop_builder.upstreaming.proposal import PATCH, Kept, Proposal
 from bigtop_builder.workspace import Project
 
@@ -82,26 +78,18 @@ def prepare(
         CheckFailed: Upstream has it already, or it conflicts with the base branch.
         TreeError: The base branch cannot be had.
     """
-    entry = load_entry(project.patches, patch_id)
-    upstream = load_projects(project.patches).of(entry.target)
-    patch = patch_for(entry, release, project)
-    mail = mail_for(patch)
-    with naming(patch):
-        statement = said_of(upstream, patch, mail)
-        branch = branch_for(patch, statement)
+    candidate = Candidate.of(patch_id, release, project)
     kept = Kept.of(project, patch_id)
     before = kept.proposal()
-    with base_of(upstream, settings) as base:
+    with base_of(candidate.upstream, settings) as base:
         moved = before.base_commit if before and before.base_commit != base.commit else ""
-        key = _key(upstream, patch, base.commit, branch)
+        key = _key(candidate, base.commit)
         if reuse and before and before.key == key and _has(base.index, before.commit):
             text = (kept.folder / before.attachment).read_bytes()
             return Prepared(proposal=before, folder=kept.folder, mail=text, seen=base.seen, moved_from="")
         if reuse and before:
             log.info("%s: the patch, its facts or its base have changed: prepared anew", patch_id)
-        draft = _Draft(
-            base=base, patch=patch, statement=statement, mail=mail, branch=branch, kept=kept, key=key
-        )
+        draft = _Draft(candidate=candidate, base=base, kept=kept, key=key)
         proposal, text = _proposed(draft, with_commands=with_commands, settings=settings)
         kept.keep(proposal, text)
     return Prepared(proposal=proposal, folder=kept.folder, mail=text, seen=base.seen, moved_from=moved)
@@ -111,36 +99,30 @@ def prepare(
 class _Draft:
     """What a proposal is made of."""
 
+    candidate: Candidate
     base: Base
-    patch: Patch
-    statement: Statement
-    mail: Mail
-    branch: str
     kept: Kept
     key: str
-
-    @property
-    def project(self) -> UpstreamProject:
-        return self.base.project
 
 
 def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tuple[Proposal, bytes]:
     """The proposal, and the patch's mail."""
-    base, project, patch, statement = draft.base, draft.project, draft.patch, draft.statement
+    base, one = draft.base, draft.candidate
+    project, patch, statement = one.upstream, one.patch, one.statement
     placed = rebased(base, patch, settings)
     files = parse_diff(placed.diff, source=patch.id)
     with naming(patch):
-        title = title_of(project, statement, components_of(project, draft.mail.subject, _paths(files)))
-        body = _body(draft)
-    message = commit_message(project, draft.mail, statement, title=title)
-    mail = _mail(draft.mail, message, placed.diff)
+        title = title_of(project, statement, components_of(project, one.mail.subject, _paths(files)))
+        body = _body(one, base)
+    message = commit_message(project, one.mail, statement, title=title)
+    mail = _mail(one.mail, message, placed.diff)
     commit = write_commit(base.index, mail, placed.tree, base.commit)
     proposed = Proposed(project=project, statement=statement, message=message, files=files)
     found = [*check(proposed), *body.findings, *placed.findings]
     if with_commands:
-        found += _run(base.index, project, commit, draft.kept.folder / WORK_TREE)
+        found += run_on_commit(project, commit, base.index, draft.kept.folder / WORK_TREE)
     text = write_mail(mail)
-    attachment = _attachment(draft, text)
+    attachment = _attachment(one, draft.kept, text)
     proposal = Proposal(
         key=draft.key,
         patch=patch.id,
@@ -151,7 +133,7 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
         base_commit=base.commit,
         applied=placed.applied,
         commit=commit,
-        branch=draft.branch,
+        branch=one.branch,
         title=title,
         body=body.text,
         ticket=statement.ticket,
@@ -164,25 +146,25 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
     return proposal, text
 
 
-def _key(project: UpstreamProject, patch: Patch, base: str, branch: str) -> str:
+def _key(one: Candidate, base: str) -> str:
     """Hash of all that a proposal is made of. Where the patch stands upstream is no part of it."""
-    facts = patch.facts.model_dump_json(exclude={"upstream"})
-    return digest(VERSION, patch.path.name, patch.sha256, facts, project.model_dump_json(), base, branch)
+    facts, project = one.patch.facts.model_dump_json(exclude={"upstream"}), one.upstream.model_dump_json()
+    return digest(VERSION, one.patch.path.name, one.patch.sha256, facts, project, base, one.branch)
 
 
 def _paths(files: Sequence[FileDiff]) -> list[str]:
     return [file.new or file.old for file in files]
 
 
-def _body(draft: _Draft) -> Body:
+def _body(one: Candidate, base: Base) -> Body:
     """The text of the pull request, from the base branch's own."""
-    if draft.project.merge == "ticket-attachment":
+    upstream = one.upstream
+    if upstream.merge == "ticket-attachment":
         return Body(text="", findings=())
-    index, commit = draft.base.index, draft.base.commit
-    there = index.entries(commit, draft.project.template)
-    path = next((one for one in draft.project.template if one in there and there[one].mode in FILES), "")
-    template = index("cat-file", "blob", there[path].oid).text if path else ""
-    return body_of(draft.project, draft.statement, template=template, path=path or "the text")
+    there = base.index.entries(base.commit, upstream.template)
+    path = next((name for name in upstream.template if name in there and there[name].mode in FILES), "")
+    template = base.index("cat-file", "blob", there[path].oid).text if path else ""
+    return body_of(upstream, one.statement, template=template, path=path or "the text")
 
 
 def _mail(mail: Mail, message: str, diff: bytes) -> Mail:
@@ -191,35 +173,16 @@ def _mail(mail: Mail, message: str, diff: bytes) -> Mail:
     return tidy(replace(mail, subject=subject, body=body.strip("\n"), trailers=(), diff=diff))
 
 
-def _attachment(draft: _Draft, mail: bytes) -> str:
+def _attachment(one: Candidate, kept: Kept, mail: bytes) -> str:
     """Name of the patch's file. On a ticket, another patch than the last one has the next number."""
-    if draft.project.merge != "ticket-attachment":
+    upstream = one.upstream
+    if upstream.merge != "ticket-attachment":
         return PATCH
-    ticket, there = draft.statement.ticket, draft.kept.files()
-    names = [
-        draft.project.patch_file.format(ticket=ticket, number=number) for number in range(1, len(there) + 1)
-    ]
+    ticket, there = one.statement.ticket, kept.files()
+    names = [upstream.patch_file.format(ticket=ticket, number=number) for number in range(1, len(there) + 1)]
     last = next((name for name in reversed(names) if name in there), "")
-    return last if there.get(last) == mail else patch_file_of(draft.project, ticket, there)
+    return last if there.get(last) == mail else patch_file_of(upstream, ticket, there)
 
 
 def _has(index: Index, commit: str) -> bool:
     return index("cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode == 0
-
-
-def _run(index: Index, project: UpstreamProject, commit: str, folder: Path) -> list[Finding]:
-    """Run upstream's programs in a work tree of the commit; it stays where one found something."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if not project.commands:
-        return []
-    index.complete(commit)
-    folder.mkdir(parents=True)
-    run_git(folder, "init", "--quiet", "--template=")
-    stores = (objects_of(index.mirror), index.objects)
-    (folder / ".git/objects/info").mkdir(exist_ok=True)
-    (folder / ".git/objects/info/alternates").write_text("".join(f"{store}\n" for store in stores))
-    run_git(folder, "checkout", "--quiet", "--detach", commit)
-    found = list(run_commands(project, folder))
-    if not found:
-        shutil.rmtree(folder, ignore_errors=True)
-    return found

@@ -5,13 +5,12 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.log import plain
 from bigtop_builder.settings import Settings
-from bigtop_builder.upstreaming.answers import GHOST, Comment, Event, Pull
+from bigtop_builder.upstreaming.answers import GHOST, Comment, Pull, Review
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.outcome import Seen, verdict
 from bigtop_builder.upstreaming.rest import NoAnswers
@@ -124,21 +123,7 @@ class PullReader(ExitStack):
             return _closed(github, pull, url.at(name), name, explained=explained)
         reviews = github.reviews(name, pull.number)
         review = verdict(reviews, pull.by)
-        remarks: list[Remark] = []
-        if review == "changes-requested":
-            asked = [one for one in reviews if one.body and one.state == "CHANGES_REQUESTED"]
-            remarks = [Remark(by=one.by, text=one.body) for one in asked]
-            remarks += [
-                Remark(
-                    by=one.by,
-                    text=one.body,
-                    path=one.path,
-                    line=one.line or one.original_line,
-                    outdated=one.line is None,
-                )
-                for one in github.review_comments(name, pull.number)
-                if one.by != pull.by
-            ]
+        remarks = _asked(github, pull, name, reviews) if review == "changes-requested" else []
         if pull.mergeable is None:  # GitHub begins to find it out when it is asked
             pull = github.pull(name, pull.number)
         return Reading(seen=replace(_seen(pull, url.at(name)), review=review), remarks=tuple(remarks))
@@ -161,13 +146,32 @@ class PullReader(ExitStack):
         return url.host
 
 
+def _asked(github: GitHub, pull: Pull, name: str, reviews: Sequence[Review]) -> list[Remark]:
+    """What reviewers want to be changed: of the whole first, then of lines."""
+    asked = [one for one in reviews if one.body and one.state == "CHANGES_REQUESTED"]
+    return [
+        *(Remark(by=one.by, text=one.body) for one in asked),
+        *(
+            Remark(
+                by=one.by,
+                text=one.body,
+                path=one.path,
+                line=one.line or one.original_line,
+                outdated=one.line is None,
+            )
+            for one in github.review_comments(name, pull.number)
+            if one.by != pull.by
+        ),
+    ]
+
+
 def _seen(pull: Pull, url: str) -> Seen:
     return Seen(
         state="merged" if pull.merged else pull.state,
         url=url,
         base=pull.base.ref,
         head=pull.head.sha,
-        opened=_stamp(pull.created_at),
+        opened=pull.opened,
         draft=pull.draft,
         conflicts=pull.mergeable is False,
         orphaned=pull.head.repo is None,
@@ -177,16 +181,11 @@ def _seen(pull: Pull, url: str) -> Seen:
 
 def _closed(github: GitHub, pull: Pull, url: str, name: str, *, explained: bool) -> Reading:
     """One that no button merged: who closed it, by which commit, and with which words."""
-    closing = [one for one in github.events(name, pull.number) if one.event == "closed"]
-    last = closing[-1] if closing else None
+    last = github.closing(name, pull.number)
     commit = (last.commit_id or "") if last else ""
     comments = () if explained or commit else github.comments(name, pull.number)
-    by = _actor(last)
+    by = last.actor.login if last and last.actor else GHOST
     return Reading(seen=replace(_seen(pull, url), closed_by=by, words=_words(comments, by)), closing=commit)
-
-
-def _actor(event: Event | None) -> str:
-    return event.actor.login if event and event.actor else GHOST
 
 
 def _words(comments: Sequence[Comment], by: str) -> str:
@@ -194,7 +193,3 @@ def _words(comments: Sequence[Comment], by: str) -> str:
     own = [one for one in comments if one.by == by] or list(comments)
     text = plain(" ".join(own[-1].body.split())) if own else ""
     return text if len(text) <= WORDS else f"{text[: WORDS - 1].rstrip()}…"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

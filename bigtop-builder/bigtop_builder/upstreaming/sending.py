@@ -7,7 +7,6 @@ What others pushed, closed or wrote is told, and left.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any, Final
 
 from bigtop_builder.errors import CheckFailed, UpstreamError
@@ -18,12 +17,15 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Pull, Repository
 from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
 
 log = logging.getLogger(__name__)
 
+Record = Callable[[dict[str, Any]], None]
+"""Writes keys of `[upstream]` and their values into the patch's `patch.toml`."""
 SYNC: Final = "bigtop-builder upstream sync records what became of it"
 
 
@@ -51,7 +53,16 @@ class Sending:
     """One proposal on its way to GitHub.
 
     Attributes:
-        record: Writes keys of `[upstream]` in `patch.toml`.
+        proposal: What is sent.
+        facts: What `patch.toml` says of the patch: its branch, and the commit that was pushed there last.
+        upstream: The project that it goes to.
+        github: That project's, as the token's owner.
+        token: May push to the fork.
+        index: Has the proposal's commit.
+        kept: Knows what was sent before.
+        settings: For the proxy, and how long a new fork is waited for.
+        send: Do it; else nothing is written, here or there.
+        record: Records what was proved.
         steps: What was done, or would be.
         notes: What was found and left.
     """
@@ -65,12 +76,17 @@ class Sending:
     kept: Kept
     settings: Settings
     send: bool
-    record: Callable[[dict[str, Any]], None]
+    record: Record
     steps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def run(self) -> Submitted:
-        """Look, and do what is left to do."""
+        """Look, and do what is left to do.
+
+        Raises:
+            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, or to another base.
+            UpstreamError: GitHub cannot be asked, or refuses; or what has the fork's name is none.
+        """
         login = self.github.user().login
         owner = self.facts.upstream.branch.partition(":")[0] or login
         repository = self.github.repository(self.upstream.place.name)
@@ -105,14 +121,13 @@ class Sending:
         last = pulls[0]
         if last.merged:
             raise CheckFailed(f"{last.html_url} is merged: there is nothing to send", hint=SYNC)
-        closing = [one for one in self.github.events(name, last.number) if one.event == "closed"]
-        if closing and closing[-1].commit_id:
+        closing = self.github.closing(name, last.number)
+        if closing and closing.commit_id:
             raise CheckFailed(
-                f"{last.html_url} was closed by commit {closing[-1].commit_id}: there is nothing to send",
+                f"{last.html_url} was closed by commit {closing.commit_id}: there is nothing to send",
                 hint=SYNC,
             )
-        actor = closing[-1].actor if closing else None
-        who = f" by {actor.login}" if actor else ""
+        who = f" by {closing.actor.login}" if closing and closing.actor else ""
         when = f" on {last.closed_at:%Y-%m-%d}" if last.closed_at else ""
         raise CheckFailed(
             f"{last.html_url} was closed{who}{when}; patch.toml is unchanged",
@@ -150,8 +165,8 @@ class Sending:
                 "`head`; or delete the branch on GitHub if it is not wanted",
             )
         where = fork.repository.full_name if fork else f"the fork of {owner}"
-        instead = f" in place of {tip[:12]}" if tip else ""
-        self._step(f"push {commit[:12]} to {branch} of {where}{instead}")
+        instead = f" in place of {tip[:SHORT]}" if tip else ""
+        self._step(f"push {commit[:SHORT]} to {branch} of {where}{instead}")
         if self.send and fork:
             self.kept.put(sent.model_copy(update={"heads": tuple(dict.fromkeys((*sent.heads, commit)))}))
             fork.push(commit, branch, instead_of=tip)
@@ -205,7 +220,7 @@ class Sending:
                 "branch": head,
                 "head": self.proposal.commit,
                 "base": pull.base.ref,
-                "opened": pull.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "opened": pull.opened,
             }
         )
         self.kept.put(

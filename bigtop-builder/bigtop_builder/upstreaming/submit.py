@@ -4,7 +4,8 @@
 The same command can be run again at any time: after it was killed, it completes what it began.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import PatchFacts, with_facts
-from bigtop_builder.patches.queue import FACTS, load_entry
+from bigtop_builder.patches.queue import FACTS, Entry, load_entry
 from bigtop_builder.projects import load_projects
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
@@ -20,7 +21,7 @@ from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.prepare import Prepared
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
-from bigtop_builder.upstreaming.sending import Sending, Submitted
+from bigtop_builder.upstreaming.sending import Record, Sending, Submitted
 from bigtop_builder.upstreaming.token import require_token
 from bigtop_builder.workspace import Project, Workspace
 
@@ -52,20 +53,24 @@ def submit(
     proposal = prepared.proposal
     entry = load_entry(project.patches, proposal.patch)
     _require_open(proposal, entry.facts)
-    if send and proposal.errors and not despite:
-        raise CheckFailed(
-            f"{proposal.patch}: {counted(len(proposal.errors), 'error')} in what upstream would get",
-            details="\n".join(map(str, proposal.errors)),
-            hint="mend them, or send it all the same with --despite-findings",
-        )
+    _require_fit(proposal, send=send, attached=attached, despite=despite)
     record = partial(_record, proposal.patch, project)
-    if attached and not proposal.by_ticket:
-        raise InputError(
-            f"{proposal.patch} is sent as a pull request: there is nothing to attach",
-            hint="leave --attached out",
-        )
     if proposal.by_ticket:
         return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
+    with _sending(proposal, entry, record, send=send, project=project, settings=settings) as sending:
+        if not send and proposal.errors:
+            sending.notes.append(
+                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
+                "sends nothing"
+            )
+        return sending.run()
+
+
+@contextmanager
+def _sending(
+    proposal: Proposal, entry: Entry, record: Record, *, send: bool, project: Project, settings: Settings
+) -> Iterator[Sending]:
+    """A proposal with the doors open that it leaves by: the token's GitHub, and the clone that has its commit."""
     upstream = load_projects(project.patches).of(entry.target)
     token = require_token(upstream.place.host, settings)
     workspace = Workspace(settings.cache_dir)
@@ -74,7 +79,7 @@ def submit(
         GitHub(upstream.place.host, settings=settings, token=token) as github,
         Index.temporary(mirror, workspace.objects) as index,
     ):
-        sending = Sending(
+        yield Sending(
             proposal=proposal,
             facts=entry.facts,
             upstream=upstream,
@@ -86,17 +91,9 @@ def submit(
             send=send,
             record=record,
         )
-        if not send and proposal.errors:
-            sending.notes.append(
-                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
-                "sends nothing"
-            )
-        return sending.run()
 
 
-def _by_ticket(
-    proposal: Proposal, record: Callable[[dict[str, Any]], None], *, facts: PatchFacts, done: bool
-) -> Submitted:
+def _by_ticket(proposal: Proposal, record: Record, *, facts: PatchFacts, done: bool) -> Submitted:
     """What a person does; once they say that they have, the ticket is where it stands."""
     if done:
         record({"state": "ticket", "url": proposal.ticket_url})
@@ -117,6 +114,21 @@ def _require_open(proposal: Proposal, facts: PatchFacts) -> None:
         raise InputError(
             f"{proposal.patch} is not sent: {why}, says {FACTS}{reason}",
             hint=f"if that has changed, write state = 'to-forward' into [upstream] of its {FACTS}",
+        )
+
+
+def _require_fit(proposal: Proposal, *, send: bool, attached: bool, despite: bool) -> None:
+    """Raise unless what is asked for fits the proposal."""
+    if send and proposal.errors and not despite:
+        raise CheckFailed(
+            f"{proposal.patch}: {counted(len(proposal.errors), 'error')} in what upstream would get",
+            details="\n".join(map(str, proposal.errors)),
+            hint="mend them, or send it all the same with --despite-findings",
+        )
+    if attached and not proposal.by_ticket:
+        raise InputError(
+            f"{proposal.patch} is sent as a pull request: there is nothing to attach",
+            hint="leave --attached out",
         )
 
 

@@ -5,7 +5,6 @@ The base branches are looked at first: of a patch that is merged there, and stay
 cannot be read is told of the patch that it is about, and stops no other.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,12 +16,10 @@ from bigtop_builder.projects import Projects, UpstreamProject, load_projects
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.base_branch import BaseBranch
-from bigtop_builder.upstreaming.jira import Ticket, read_ticket
+from bigtop_builder.upstreaming.jira import Ticket, Tickets
 from bigtop_builder.upstreaming.outcome import SHORT, OnBase, decide
 from bigtop_builder.upstreaming.pull_state import PullReader, PullUrl, Reading, Remark
 from bigtop_builder.workspace import Project
-
-log = logging.getLogger(__name__)
 
 Place = tuple[str, str]
 """URL of a repository, and a branch of it."""
@@ -244,24 +241,14 @@ def _better(known_by_id: OnBase, searched: OnBase) -> OnBase:
 
 
 def _with_tickets(rows: Sequence[Synced], cases: Sequence[_Case], settings: Settings) -> list[Synced]:
-    """The rows with their tickets, each read once; a Jira that does not answer is asked no more."""
-    read: dict[tuple[str, str], Ticket] = {}
-    silent: dict[str, Ticket] = {}
+    """The rows with their tickets, but for those that were merged, and still are."""
+    tickets = Tickets(settings)
     asked = {case.entry.id: (case.entry.facts.ticket, case.upstream.jira) for case in cases}
     done = []
     for row in rows:
         key, jira = asked.get(row.id, ("", ""))
-        if not (key and jira) or (row.now and row.now.state == "merged" and not row.changes):
-            done.append(row)
-            continue
-        if (key, jira) not in read:
-            first = silent.get(jira)
-            told = first and Ticket(key=key, unread=f"not asked, after {first.key}: {first.unread}")
-            read[key, jira] = told or read_ticket(key, jira=jira, settings=settings)
-        ticket = read[key, jira]
-        if ticket.exists is None:
-            silent.setdefault(jira, ticket)
-        done.append(replace(row, ticket=ticket))
+        over = row.now and row.now.state == "merged" and not row.changes
+        done.append(replace(row, ticket=tickets.read(key, jira)) if key and jira and not over else row)
     return done
 
 

@@ -7,6 +7,7 @@ first that fails ends them. policy-rc.d keeps daemons from starting at the insta
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from bigtop_builder.recipe import Smoke
 from bigtop_builder.room import Room
@@ -31,14 +32,18 @@ exit $status
 """Output goes to a file first: a daemon may keep it open."""
 
 
-def try_smokes(room: Room, smokes: Sequence[Smoke], *, unselected: Mapping[str, str]) -> list[Finding]:
+def try_smokes(
+    room: Room, smokes: Sequence[Smoke], *, unselected: Mapping[str, str], logs: Path
+) -> list[Finding]:
     """Run smokes in a furnished room.
 
     Args:
         room: Has the set on its shelf, and nothing of it installed.
         smokes: The recipe's.
         unselected: Package -> component, of components that this run leaves out.
+        logs: Folder for all that each smoke printed, a file each: a finding has the end of it alone.
     """
+    logs.mkdir(parents=True, exist_ok=True)
     findings: list[Finding] = []
     broken = ""
     for smoke in smokes:
@@ -52,7 +57,10 @@ def try_smokes(room: Room, smokes: Sequence[Smoke], *, unselected: Mapping[str, 
             findings.append(Finding(check=CHECK, subject=smoke.name, outcome="skipped", detail=why))
             continue
         log.info("smoke %s", smoke.name)
-        problem = _problem(room, smoke)
+        output = logs / f"{smoke.name}.log"
+        output.write_text("", encoding="utf-8")
+        problem = _problem(room, smoke, output)
+        problem = problem and f"{problem}\nwhole output: {output}"
         broken = smoke.name if problem else ""
         findings.append(
             Finding(
@@ -65,31 +73,39 @@ def try_smokes(room: Room, smokes: Sequence[Smoke], *, unselected: Mapping[str, 
     return findings
 
 
-def _problem(room: Room, smoke: Smoke) -> str:
+def _problem(room: Room, smoke: Smoke, output: Path) -> str:
     """What went wrong; empty if nothing."""
     shell(room, f"touch {STARTED}")
     if smoke.packages:
         done = shell(room, f'{" ".join(APT)} install "$@"', *smoke.packages)
+        _keep(output, f"apt-get install {' '.join(smoke.packages)}", f"{done.text}\n{done.complaint}")
         if done.returncode:
             return f"apt-get ended with exit status {done.returncode}:\n{last_lines(done)}"
     room.put(pack({path.removeprefix("/"): text.encode() for path, text in smoke.files.items()}), "/")
     for line in smoke.prepare:
-        if problem := _run(room, smoke, line)[1]:
+        if problem := _run(room, smoke, line, output)[1]:
             return f"{problem}\n{shell(room, LOGS).text}".rstrip()
-    told, problem = _run(room, smoke, smoke.run)
+    told, problem = _run(room, smoke, smoke.run, output)
     if not problem and smoke.expect not in told:
         problem = f"the output of {smoke.run!r} lacks {smoke.expect!r}:\n{_end(told)}"
     return f"{problem}\n{shell(room, LOGS).text}".rstrip() if problem else ""
 
 
-def _run(room: Room, smoke: Smoke, line: str) -> tuple[str, str]:
+def _run(room: Room, smoke: Smoke, line: str, output: Path) -> tuple[str, str]:
     """What a line printed, and what went wrong."""
     done = shell(room, LINE, line, env={"SECONDS_LEFT": str(smoke.seconds)})
+    _keep(output, line, done.text)
     if not done.returncode:
         return done.text, ""
     late = done.returncode == TIMED_OUT
     how = f"did not end in {smoke.seconds} s" if late else f"ended with exit status {done.returncode}"
     return done.text, f"{line!r} {how}:\n{_end(done.text)}"
+
+
+def _keep(output: Path, line: str, text: str) -> None:
+    """Write what a line printed, below the line."""
+    with output.open("a", encoding="utf-8") as file:
+        file.write(f"$ {line}\n{text.rstrip()}\n")
 
 
 def _end(text: str) -> str:
