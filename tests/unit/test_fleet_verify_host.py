@@ -177,21 +177,31 @@ def test_names_with_line_feeds_and_backslashes_are_as_md5sum_writes_them() -> No
     assert sum_of("\\0123  usr/a\\nb\\\\c") == ("/usr/a\nb\\c", "0123")
 
 
+def package(name: str = "tool", version: str = "1.0-1") -> Installed:
+    return Installed(name, version, "all", "install ok installed", name, "", {}, ())
+
+
+def entry(name: str = "tool", version: str = "1.0-1") -> dict[str, Any]:
+    hashes: dict[str, Any] = {"md5sums": "0" * 64, "scripts": {}, "conffiles": {}}
+    return {"name": name, "version": version, "architecture": "all", **hashes}
+
+
+def levels(root: Root, installed: Installed, known: dict[str, Any]) -> set[tuple[str, str, str]]:
+    release = Release({"origin": "Test", "packages": [known]}, "", "")
+    found = Contents(root, release, quick=False).findings([installed])
+    return {(one.check, one.subject, one.level) for one in found}
+
+
 @given(data=st.binary(max_size=200))
 def test_damaged_md5sums_are_another_build_and_end_nothing(tmp_path_factory: Any, data: bytes) -> None:
     root = host(tmp_path_factory.mktemp("root"), {"var/lib/dpkg/info/tool.md5sums": data, "usr/tool": "x"})
-    tool = Installed("tool", "1.0-1", "all", "install ok installed", "tool", "", {}, ())
-    entry = {
-        "name": "tool",
-        "version": "1.0-1",
-        "architecture": "all",
-        "md5sums": "0" * 64,
-        "scripts": {},
-        "conffiles": {},
-    }
-    release = Release({"packages": [entry]}, "", "")
-    found = list(Contents(root, release, quick=False).findings([tool]))
-    assert ("package", "tool", "error") in {(one.check, one.subject, one.level) for one in found}
+    assert ("package", "tool", "error") in levels(root, package(), entry())
+
+
+def test_newer_keys_than_the_releases_are_told_and_pass(tmp_path: Path) -> None:
+    root = host(tmp_path, {})
+    for name, level in {"test-archive-keyring": "note", "tool": "error"}.items():
+        assert levels(root, package(name, "2"), entry(name, "1")) == {("package", name, level)}
 
 
 @pytest.mark.parametrize(

@@ -422,6 +422,11 @@ class Release:
         return str(self.fields["origin"])
 
     @property
+    def trust(self) -> str:
+        """The package with the repository's keys: hosts may have a newer one than the release, with newer keys."""
+        return f"{slug(self.origin)}-archive-keyring"
+
+    @property
     def snapshot(self) -> str:
         """Id of the snapshot."""
         return str(self.fields["snapshot"])
@@ -594,12 +599,11 @@ class Contents:
         )
         if entry is None:
             has = ", ".join(sorted({f"{e['version']} ({e['architecture']})" for e in known}))
-            yield error(
-                "package",
-                one.name,
-                detail=f"{one.version} ({one.architecture}) is installed, the manifest has {has}",
-                way_out=self.release.way_out(one.name),
-            )
+            detail = f"{one.version} ({one.architecture}) is installed, the manifest has {has}"
+            if one.name == self.release.trust:
+                yield note("package", one.name, detail=detail)
+            else:
+                yield error("package", one.name, detail=detail, way_out=self.release.way_out(one.name))
         else:
             yield from self._identity(one, entry, sums)
             yield from self._scripts(one, entry)
@@ -1021,6 +1025,8 @@ def candidates(
     installed = {one.name: one.version for one in packages if one.present}
     loose = []
     for name, one in sorted(table.items()):
+        if name == release.trust:
+            continue
         versions = {entry["version"] for entry in release.packages[name]}
         yield from candidate(name, one, versions, found, release)
         has = installed.get(name, "")
@@ -1090,7 +1096,7 @@ def extra(packages: Iterable[Installed], found: Offered, release: Release, apt: 
     """
     there = [one for one in packages if one.present]
     maintainers = {one.maintainer for one in there if one.name in release.packages} - {""}
-    known = {*release.packages, f"{slug(release.origin)}-archive-keyring"}
+    known = {*release.packages, release.trust}
     doubtful = []
     for one in there:
         if one.name in known:
