@@ -92,7 +92,8 @@ class AptHost:
 
     def install(self, package: str) -> str:
         """Install a package for real, with dpkg below `root`, and return the version that is there then."""
-        options = [f"--root={self.root}", "--force-not-root", "--force-unsafe-io", "--log=/dev/null"]
+        forced = ("not-root", "unsafe-io", "script-chrootless")  # there is no shell below `root`
+        options = [f"--root={self.root}", *(f"--force-{one}" for one in forced), "--log=/dev/null"]
         self.apt(
             *("-y", "--allow-downgrades", "install", package),
             *(f"-oDPkg::Options::={option}" for option in options),

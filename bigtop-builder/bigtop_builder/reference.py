@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from bigtop_builder.dsse import Envelope
 from bigtop_builder.fleet.definition import Fleet
 from bigtop_builder.fleet.fleet_manifest import FleetManifest
+from bigtop_builder.fleet.host_report import HostReport
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.facts import PatchFacts
@@ -68,6 +69,11 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "Fleet manifest",
         FleetManifest,
         "`fleet-manifest.json`, with its signature beside it ([fleet.md](fleet.md)).",
+    ),
+    "host-report": (
+        "Report of a host",
+        HostReport,
+        "What `verify-host --json` prints ([fleet.md](fleet.md)).",
     ),
 }
 """Name of the schema file -> title, model, what it is."""

@@ -9,9 +9,14 @@ VERBS = {
     "hosts": ("fleet_hosts", "List hosts by role, from fleet.toml or an inventory."),
     "lists": ("fleet_lists", "Write what each role installs, with versions and commands, there and back."),
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+    "report": ("fleet_report", "Group hosts by what they have, and say how they differ."),
     "sources": (
         "fleet_sources",
         "Write source, pins, keyring and guard for hosts, for Ansible and Puppet too.",
+    ),
+    "verify-host": (
+        "fleet_verify_host",
+        "Hold a host against the manifest; write the file that does it there.",
     ),
 }
 """Verb -> module of this package, and its help in one line."""

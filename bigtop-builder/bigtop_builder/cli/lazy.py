@@ -12,8 +12,8 @@ class LazyGroup(click.Group):
     """A group whose commands live in modules of their own.
 
     Args:
-        verbs: Command -> module of this package that has it, under its own name or with `_` after it, and its
-            help in one line: `--help` imports none of them.
+        verbs: Command -> module of this package that has it, under its own name (`_` for `-`) or with `_` after
+            it, and its help in one line: `--help` imports none of them.
         kwargs: What click's groups take.
     """
 
@@ -42,7 +42,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._verbs:
             return None
         module = importlib.import_module(f"bigtop_builder.cli.{self._verbs[cmd_name][0]}")
-        named = (getattr(module, name, None) for name in (cmd_name, f"{cmd_name}_"))
+        own = cmd_name.replace("-", "_")
+        named = (getattr(module, name, None) for name in (own, f"{own}_"))
         return next(found for found in named if isinstance(found, click.Command))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What verify-host reads on a host: dpkg's files and apt's answers, whole and damaged."""
+
+import ast
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigtop_builder.cli import cli
+from bigtop_builder.fleet import verify_host
+from bigtop_builder.fleet.host_report import HostFinding
+from bigtop_builder.fleet.verify_host import (
+    Contents,
+    Installed,
+    Release,
+    Root,
+    Unable,
+    dpkg_status,
+    status_of,
+    sum_of,
+    tables,
+)
+from bigtop_builder.run import run
+
+PROGRAM = Path(verify_host.__file__)
+STATUS = """Package: tool
+Status: install ok installed
+Maintainer: Ann Bee <ann@bee.example>
+Architecture: all
+Source: tools (1.0)
+Version: 1.0-1
+Conffiles:
+ /etc/tool/a b.conf 0123456789abcdef0123456789abcdef
+ /etc/tool/old.conf 0123456789abcdef0123456789abcdef obsolete
+Description: tool
+ of a test
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 0.9-1
+
+"""
+POLICY = """tool:
+  Installed: 1.0-1
+  Candidate: 2.0-1
+  Package pin: 2.0-1
+  Version table:
+     2.0-1 1001 (phased 10%)
+        500 http://x.example stable/main amd64 Packages
+ *** 1.0-1 100
+        100 /var/lib/dpkg/status
+     1.0-1 -1
+         -1 http://y.example stable/main amd64 Packages
+"""
+
+
+def test_the_program_is_one_file_of_the_standard_library_of_python_3_9() -> None:
+    tree = ast.parse(PROGRAM.read_text(), feature_version=(3, 9))
+    found = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert found <= sys.stdlib_module_names
+    assert "bigtop_builder" not in found
+
+
+def test_the_program_is_written_out_as_it_is_and_runs_alone(tmp_path: Path) -> None:
+    target = tmp_path / "verify-host"
+    done = CliRunner().invoke(cli, ["fleet", "verify-host", "--write", str(target)])
+    assert (done.exit_code, done.output) == (0, f"{target}\n")
+    assert target.read_bytes() == PROGRAM.read_bytes()
+    said = run([sys.executable, "-I", "-S", target, "--help"]).text
+    assert "--withdrawn" in said
+
+
+def test_the_command_and_the_program_take_the_same_options() -> None:
+    command = cli.get_command(None, "fleet").get_command(None, "verify-host")  # type: ignore[union-attr,arg-type]
+    ours = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    own = {option for action in verify_host.arguments()._actions for option in action.option_strings}
+    assert ours - {"--write"} == {one for one in own if one.startswith("--")} - {"--help"}
+
+
+def test_without_manifest_it_says_what_to_name() -> None:
+    done = CliRunner().invoke(cli, ["fleet", "verify-host"])
+    assert str(done.exception).startswith("no manifest is named")
+
+
+def test_the_checks_that_it_makes_are_those_of_the_format() -> None:
+    tree = ast.parse(PROGRAM.read_text())
+    made = {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"error", "note", "tell"}
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert made == set(HostFinding.model_fields["check"].annotation.__args__)  # type: ignore[union-attr]
+
+
+def host(folder: Path, files: Mapping[str, str | bytes]) -> Root:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return Root(str(folder))
+
+
+def test_what_dpkg_knows_is_read(tmp_path: Path) -> None:
+    tool, gone = dpkg_status(host(tmp_path, {"var/lib/dpkg/status": STATUS}))
+    assert tool == Installed(
+        name="tool",
+        version="1.0-1",
+        architecture="all",
+        status="install ok installed",
+        source="tools",
+        maintainer="Ann Bee <ann@bee.example>",
+        conffiles={"/etc/tool/a b.conf": "0123456789abcdef0123456789abcdef"},
+        obsolete=("/etc/tool/old.conf",),
+    )
+    assert (tool.present, gone.present) == (True, False)
+
+
+def test_a_status_that_is_cut_off_is_refused_but_between_two_packages(tmp_path: Path) -> None:
+    for at in range(len(STATUS)):
+        root = host(tmp_path, {"var/lib/dpkg/status": STATUS[:at]})
+        if STATUS[:at].endswith("\n\n"):
+            assert len(dpkg_status(root)) == 1
+            continue
+        with pytest.raises(Unable, match="is cut off") as refused:
+            dpkg_status(root)
+        assert (refused.value.status, bool(refused.value.way_out)) == (3, True)
+
+
+@given(data=st.binary(max_size=60), at=st.integers(0, len(STATUS)))
+def test_a_damaged_status_is_read_or_refused(tmp_path_factory: Any, data: bytes, at: int) -> None:
+    text = STATUS.encode()
+    root = host(tmp_path_factory.mktemp("root"), {"var/lib/dpkg/status": text[:at] + data + text[at:]})
+    with suppress(Unable):
+        dpkg_status(root)
+
+
+def test_what_apt_says_of_a_package_is_read_with_versions_that_have_several_blocks() -> None:
+    found = tables(POLICY)["tool"]
+    assert found.candidate == "2.0-1"
+    assert found.versions == {
+        "2.0-1": (1001, ("http://x.example stable/main amd64 Packages",)),
+        "1.0-1": (100, ("/var/lib/dpkg/status", "http://y.example stable/main amd64 Packages")),
+    }
+    assert found.sources("1.0-1") == ("http://y.example stable/main amd64 Packages",)
+    assert found.sources("3") == ()
+
+
+@given(cut=st.integers(0, len(POLICY)), text=st.text(max_size=60))
+def test_no_answer_of_apt_is_too_odd(cut: int, text: str) -> None:
+    tables(POLICY[:cut] + text + POLICY[cut:])
+
+
+def test_names_with_line_feeds_and_backslashes_are_as_md5sum_writes_them() -> None:
+    assert sum_of("0123  usr/a  b") == ("/usr/a  b", "0123")
+    assert sum_of("\\0123  usr/a\\nb\\\\c") == ("/usr/a\nb\\c", "0123")
+
+
+def package(name: str = "tool", version: str = "1.0-1") -> Installed:
+    return Installed(name, version, "all", "install ok installed", name, "", {}, ())
+
+
+def entry(name: str = "tool", version: str = "1.0-1") -> dict[str, Any]:
+    hashes: dict[str, Any] = {"md5sums": "0" * 64, "scripts": {}, "conffiles": {}}
+    return {"name": name, "version": version, "architecture": "all", **hashes}
+
+
+def levels(root: Root, installed: Installed, known: dict[str, Any]) -> set[tuple[str, str, str]]:
+    release = Release({"origin": "Test", "packages": [known]}, "", "")
+    found = Contents(root, release, quick=False).findings([installed])
+    return {(one.check, one.subject, one.level) for one in found}
+
+
+@given(data=st.binary(max_size=200))
+def test_damaged_md5sums_are_another_build_and_end_nothing(tmp_path_factory: Any, data: bytes) -> None:
+    root = host(tmp_path_factory.mktemp("root"), {"var/lib/dpkg/info/tool.md5sums": data, "usr/tool": "x"})
+    assert ("package", "tool", "error") in levels(root, package(), entry())
+
+
+def test_newer_keys_than_the_releases_are_told_and_pass(tmp_path: Path) -> None:
+    root = host(tmp_path, {})
+    for name, level in {"test-archive-keyring": "note", "tool": "error"}.items():
+        assert levels(root, package(name, "2"), entry(name, "1")) == {("package", name, level)}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], 0),
+        ([("conffile", "note")], 0),
+        ([("unreadable", "error")], 3),
+        ([("unreadable", "error"), ("file", "error")], 1),
+        ([("held", "error"), ("pin", "note")], 1),
+    ],
+)
+def test_the_exit_status_says_what_counts(found: list[tuple[str, str]], expected: int) -> None:
+    assert status_of({"findings": [{"check": check, "level": level} for check, level in found]}) == expected
