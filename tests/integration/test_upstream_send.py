@@ -386,6 +386,22 @@ def test_what_is_written_on_github_is_not_overwritten(desk: Desk) -> None:
     assert pull.body == ticked
 
 
+def test_a_pull_request_whose_fork_is_gone_is_left_and_another_branch_opens_a_new_one(
+    desk: Desk, site: Site
+) -> None:
+    desk.say("submit", MINE, "--yes")
+    site.delete("ann/bigtop")
+    written = desk.asked_to_write()
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        refused = desk.refused(*words)
+        assert "/pull/1 cannot be updated: its fork is gone" in refused.brief
+        assert f"branch = 'ann:{BRANCH}-2'" in refused.hint
+    assert desk.asked_to_write() == written
+    desk.tell(MINE, upstream={"branch": f"ann:{BRANCH}-2"})
+    assert desk.json("submit", MINE, "--yes")["url"].endswith("/pull/2")
+    assert desk.facts().upstream.head == desk.bigtop.pull(2).head_sha
+
+
 def test_a_branch_that_somebody_else_pushed_to_is_left(desk: Desk, site: Site) -> None:
     desk.say("submit", MINE, "--yes")
     commit = desk.bigtop.push_by_other(1, {"README": "mine\n"})

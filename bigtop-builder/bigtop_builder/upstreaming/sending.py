@@ -84,7 +84,8 @@ class Sending:
         """Look, and do what is left to do.
 
         Raises:
-            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, or to another base.
+            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, to another base, or of
+                a fork that is gone.
             UpstreamError: GitHub cannot be asked, or refuses; or what has the fork's name is none.
         """
         login = self.github.user().login
@@ -94,7 +95,7 @@ class Sending:
         if repository.archived:
             hint = "name the one that goes on in patches/upstream.toml"
             raise UpstreamError(f"{name} is archived: nothing can be sent there", hint=hint)
-        there = self._open(name, self.github.pulls(name, head=head))
+        there = self._open(name, head)
         fork = self._fork(repository, owner, login)
         self._push(fork, owner)
         pull = self._pull(name, head, there)
@@ -108,9 +109,16 @@ class Sending:
             sent=self.send,
         )
 
-    def _open(self, name: str, pulls: tuple[Pull, ...]) -> Pull | None:
+    def _open(self, name: str, head: str) -> Pull | None:
         """The open pull request; None if there was none ever."""
+        pulls = self.github.pulls(name, head=head)
         found = next((one for one in pulls if one.state == "open"), None)
+        if found and found.head.repo is None:
+            raise CheckFailed(
+                f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
+                hint=f"write another branch into patch.toml, [upstream], as in branch = '{head}-2': that opens a new "
+                "one; and close this one on GitHub",
+            )
         if found and found.base.ref != self.proposal.base:
             raise CheckFailed(
                 f"{found.html_url} is open to {found.base.ref}, and this is for {self.proposal.base}",
