@@ -138,7 +138,8 @@ def test_merged_is_what_a_commit_on_the_base_branch_has_by_button_by_script_or_b
     world.site.person("ann", "ann/hadoop").commit("one", {"src/four": lines(3)})  # what a reviewer wanted
     by_button, by_script = world.carol.merge_button(button), world.carol.merge_script(script)
     by_others = world.carol.commit("trunk", {"src/three": lines(10)}, "HDFS-2. Another way\n")
-    world.carol.tag("rel/release-3.5.0-RC0")
+    for candidate in ("rel/release-3.5.0-RC0", "release-3.5.0-0"):
+        world.carol.tag(candidate)
 
     report = world.sync(dry_run=True)
     assert world.says("one").state == "pr-open"
