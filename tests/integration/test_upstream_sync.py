@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -237,6 +237,19 @@ def test_one_closed_by_hand_is_closed_with_the_last_words_and_stays_so(world: Wo
     (note,) = world.row("four").notes
     assert note == f"it was merged into branch-3.4 by {landed[:12]}, and trunk does not have it"
     assert world.says("four").state == "pr-open"
+
+
+def test_nobody_is_given_words_of_another_or_of_an_earlier_closing(world: World) -> None:
+    number, clock = world.patch("one"), world.site.now
+    dan = world.site.person("dan", HADOOP)
+    world.carol.comment(number, "Stale.")
+    dan.comment(number, "Duplicate of HDFS-1.")
+    world.carol.close(number)
+    assert world.sync(dry_run=True).rows[0].changes["why"] == "closed by carol: Stale."
+    world.site.now = lambda: clock() + timedelta(minutes=5)
+    dan.reopen(number)
+    world.carol.close(number)
+    assert world.row("one").changes["why"] == "closed by carol"
 
 
 def test_what_cannot_be_read_is_told_of_its_patch_and_stops_no_other(

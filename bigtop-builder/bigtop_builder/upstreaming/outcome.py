@@ -64,7 +64,7 @@ class Seen:
         orphaned: Whether the fork is gone.
         merge_commit: What the button made.
         closed_by: Who closed it.
-        words: The last that was said of it, in one line.
+        words: The last that who closed it said there, in one line.
         closing: What a commit that closed it says of itself, where that is not proved to be the patch.
     """
 

@@ -10,8 +10,8 @@ from typing import Final
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.log import plain
 from bigtop_builder.settings import Settings
-from bigtop_builder.upstreaming.answers import GHOST, Comment, Pull, Review
-from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.answers import GHOST, Comment, Event, Pull, Review
+from bigtop_builder.upstreaming.github import GitHub, last_of
 from bigtop_builder.upstreaming.outcome import Seen, verdict
 from bigtop_builder.upstreaming.rest import NoAnswers
 from bigtop_builder.upstreaming.token import find_token
@@ -181,15 +181,18 @@ def _seen(pull: Pull, url: str) -> Seen:
 
 def _closed(github: GitHub, pull: Pull, url: str, name: str, *, explained: bool) -> Reading:
     """One that no button merged: who closed it, by which commit, and with which words."""
-    last = github.closing(name, pull.number)
+    events = github.events(name, pull.number)
+    last = last_of(events, "closed")
     commit = (last.commit_id or "") if last else ""
-    comments = () if explained or commit else github.comments(name, pull.number)
     by = last.actor.login if last and last.actor else GHOST
-    return Reading(seen=replace(_seen(pull, url), closed_by=by, words=_words(comments, by)), closing=commit)
+    words = ""
+    if not explained and not commit:
+        words = _words(github.comments(name, pull.number), by, since=last_of(events, "reopened"))
+    return Reading(seen=replace(_seen(pull, url), closed_by=by, words=words), closing=commit)
 
 
-def _words(comments: Sequence[Comment], by: str) -> str:
-    """The last words of who closed it, else of anybody, in one line."""
-    own = [one for one in comments if one.by == by] or list(comments)
+def _words(comments: Sequence[Comment], by: str, *, since: Event | None) -> str:
+    """The last words of who closed it, in one line; what was said before it was opened again is of another closing."""
+    own = [one for one in comments if one.by == by and (since is None or one.created_at >= since.created_at)]
     text = plain(" ".join(own[-1].body.split())) if own else ""
     return text if len(text) <= WORDS else f"{text[: WORDS - 1].rstrip()}…"
