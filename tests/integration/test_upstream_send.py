@@ -413,6 +413,22 @@ def test_a_branch_that_somebody_else_pushed_to_is_left(desk: Desk, site: Site) -
             in refused.brief
         )
     assert site.repository("ann/bigtop").tip(BRANCH) == commit
+    assert "Do not delete the branch: that closes its pull request" in refused.hint
+    desk.tell(MINE, upstream={"head": commit})
+    desk.say("submit", MINE, "--yes")
+    assert (desk.bigtop.pull(1).state, desk.bigtop.pull(1).head_sha) == ("open", desk.facts().upstream.head)
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_the_default_branch_of_a_fork_is_never_pushed_over(desk: Desk, site: Site, *, forked: bool) -> None:
+    parent = site.repository("apache/bigtop")
+    if forked:
+        site.fork(parent, site.account("ann"))
+    desk.tell(MINE, upstream={"branch": "ann:master"})
+    refused = desk.refused("submit", MINE, "--yes")
+    assert refused.brief.startswith("master is the default branch of ann/bigtop")
+    assert "delete" not in refused.hint
+    assert site.repository("ann/bigtop").tip("master") == parent.tip("master")
 
 
 def test_a_branch_of_that_name_that_is_not_ours_is_left(desk: Desk, site: Site) -> None:

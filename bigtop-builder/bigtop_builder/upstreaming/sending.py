@@ -166,18 +166,28 @@ class Sending:
             return
         sent = self.kept.sent()
         if fork and tip and tip not in {self.facts.upstream.head, *sent.heads}:
-            raise CheckFailed(
-                f"somebody else pushed to {branch} of {fork.repository.full_name}: {self._named(fork, tip)}",
-                details=f"pushed from here: {self.facts.upstream.head or 'nothing'}",
-                hint="take their change into the patch, and write that commit into patch.toml, [upstream], as "
-                "`head`; or delete the branch on GitHub if it is not wanted",
-            )
+            raise self._others(fork, tip)
         where = fork.repository.full_name if fork else f"the fork of {owner}"
         instead = f" in place of {tip[:SHORT]}" if tip else ""
         self._step(f"push {commit[:SHORT]} to {branch} of {where}{instead}")
         if self.send and fork:
             self.kept.put(sent.model_copy(update={"heads": tuple(dict.fromkeys((*sent.heads, commit)))}))
             fork.push(commit, branch, instead_of=tip)
+
+    def _others(self, fork: Fork, tip: str) -> CheckFailed:
+        """The error for a branch whose commit was not pushed from here."""
+        branch, name = self.proposal.branch, fork.repository.full_name
+        if branch == fork.repository.default_branch:
+            return CheckFailed(
+                f"{branch} is the default branch of {name}: nothing is pushed in place of what it has",
+                hint="write a branch of the patch's own into patch.toml, [upstream], as `branch`, or leave that out",
+            )
+        return CheckFailed(
+            f"somebody else pushed to {branch} of {name}: {self._named(fork, tip)}",
+            details=f"pushed from here: {self.facts.upstream.head or 'nothing'}",
+            hint="take what you want of their change into the patch, and write that commit into patch.toml, [upstream], "
+            "as `head`: the patch is then pushed in its place. Do not delete the branch: that closes its pull request",
+        )
 
     def _named(self, fork: Fork, commit: str) -> str:
         """A commit with its subject, if it can be read."""
