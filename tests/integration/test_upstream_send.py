@@ -470,8 +470,23 @@ def test_a_pull_request_that_somebody_closed_is_told_and_left(desk: Desk) -> Non
     refused = desk.refused("submit", MINE, "--yes")
     assert "/pull/1 was closed by bob on " in refused.brief
     assert "reopen it on GitHub" in refused.hint
+    assert f"branch = 'ann:{BRANCH}-2' for a new one" in refused.hint
     desk.bigtop.reopen(1)
     assert desk.json("submit", MINE, "--yes")["url"].endswith("/pull/1")
+
+
+def test_what_was_closed_is_sent_again_as_the_refusal_says(desk: Desk) -> None:
+    desk.say("submit", MINE, "--yes")
+    desk.bigtop.close(1)
+    desk.say("sync", MINE)
+    assert desk.facts().upstream.why == "closed by carol"
+    refused = desk.refused("submit", MINE, "--yes", kind=InputError)
+    assert f"state = 'to-forward' and branch = 'ann:{BRANCH}-2'" in refused.hint
+    assert f"reopen {desk.site.url}/apache/bigtop/pull/1 on GitHub" in refused.hint
+    desk.tell(MINE, upstream={"state": "to-forward", "branch": f"ann:{BRANCH}-2"})
+    desk.say("submit", MINE, "--yes")
+    sent = desk.facts().upstream
+    assert (sent.state, sent.url[-7:], sent.why) == ("pr-open", "/pull/2", "")
 
 
 @pytest.mark.parametrize("way", ["merge_button", "merge_script"])

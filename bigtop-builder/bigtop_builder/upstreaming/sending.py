@@ -17,7 +17,7 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Pull, Repository
 from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
-from bigtop_builder.upstreaming.outcome import SHORT
+from bigtop_builder.upstreaming.outcome import OURS, SHORT
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
@@ -116,8 +116,8 @@ class Sending:
         if found and found.head.repo is None:
             raise CheckFailed(
                 f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
-                hint=f"write another branch into patch.toml, [upstream], as in branch = '{head}-2': that opens a new "
-                "one; and close this one on GitHub",
+                hint=f"write another branch into patch.toml, [upstream], as in branch = '{another(head)}': that opens "
+                "a new one; and close this one on GitHub",
             )
         if found and found.base.ref != self.proposal.base:
             raise CheckFailed(
@@ -139,8 +139,8 @@ class Sending:
         when = f" on {last.closed_at:%Y-%m-%d}" if last.closed_at else ""
         raise CheckFailed(
             f"{last.html_url} was closed{who}{when}; patch.toml is unchanged",
-            hint="reopen it on GitHub and run this again; or write into patch.toml, [upstream], state = 'closed' and "
-            "why, or another `branch` as in 'owner:branch' for a new one",
+            hint="reopen it on GitHub and run this again; or write into patch.toml, [upstream], "
+            f"branch = '{another(head)}' for a new one, or state = 'closed' and why",
         )
 
     def _fork(self, repository: Repository, owner: str, login: str) -> Fork | None:
@@ -230,7 +230,9 @@ class Sending:
         return pull
 
     def _settle(self, pull: Pull, head: str) -> None:
-        """Record what GitHub's answer and git proved."""
+        """Record what GitHub's answer and git proved. What became of an earlier one goes."""
+        was = self.facts.upstream
+        gone = {"why": OURS.fullmatch(was.why), "review": was.review and was.url != pull.html_url}
         self.record(
             {
                 "state": "pr-open",
@@ -239,6 +241,7 @@ class Sending:
                 "head": self.proposal.commit,
                 "base": pull.base.ref,
                 "opened": pull.opened,
+                **{key: "" for key, holds in gone.items() if holds},
             }
         )
         self.kept.put(
@@ -249,6 +252,11 @@ class Sending:
         if self.send:
             log.info("%s: %s", self.proposal.patch, text)
         self.steps.append(text)
+
+
+def another(head: str) -> str:
+    """A branch beside one that a pull request was of, as `owner:branch`."""
+    return f"{head}-2"
 
 
 def _same(one: tuple[str, str], other: tuple[str, str]) -> bool:
