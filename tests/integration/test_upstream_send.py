@@ -541,6 +541,22 @@ def test_refusals_of_github_are_told_and_leave_no_trace(desk: Desk, site: Site) 
     assert "has expired or was revoked" in desk.refused("submit", MINE, kind=UpstreamError).hint
 
 
+def test_a_token_that_expires_between_the_calls_and_git_is_named(
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fork(site.repository("apache/bigtop"), site.account("ann"))
+    push = fork_of.Fork.push
+
+    def late(*words: Any, **more: Any) -> None:
+        site.expire(desk.secret)
+        push(*words, **more)
+
+    monkeypatch.setattr(fork_of.Fork, "push", late)
+    refused = desk.refused("submit", MINE, "--yes", kind=UpstreamError)
+    assert "pushing to ann/bigtop failed" in refused.brief
+    assert "does not take the token from the variable GH_TOKEN" in refused.brief
+
+
 def test_what_was_cut_off_is_completed_by_running_it_again(desk: Desk, site: Site) -> None:
     pulls = "POST /repos/apache/bigtop/pulls"
     site.fail(pulls, refusal(403, "Resource not accessible by personal access token"))
