@@ -84,8 +84,8 @@ class Sending:
         """Look, and do what is left to do.
 
         Raises:
-            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, to another base, or of
-                a fork that is gone.
+            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, to another base, or
+                of a fork that is gone.
             UpstreamError: GitHub cannot be asked, or refuses; or what has the fork's name is none.
         """
         login = self.github.user().login
@@ -116,8 +116,8 @@ class Sending:
         if found and found.head.repo is None:
             raise CheckFailed(
                 f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
-                hint=f"write another branch into patch.toml, [upstream], as in branch = '{another(head)}': that opens "
-                "a new one; and close this one on GitHub",
+                hint=f"write another branch into patch.toml, [upstream], as in branch = '{another(head)}': that "
+                "opens a new one; and close this one on GitHub",
             )
         if found and found.base.ref != self.proposal.base:
             raise CheckFailed(
@@ -185,8 +185,9 @@ class Sending:
         return CheckFailed(
             f"somebody else pushed to {branch} of {name}: {self._named(fork, tip)}",
             details=f"pushed from here: {self.facts.upstream.head or 'nothing'}",
-            hint="take what you want of their change into the patch, and write that commit into patch.toml, [upstream], "
-            "as `head`: the patch is then pushed in its place. Do not delete the branch: that closes its pull request",
+            hint="take what you want of their change into the patch, and write that commit into patch.toml, "
+            "[upstream], as `head`: the patch is then pushed in its place. Do not delete the branch: that closes its "
+            "pull request",
         )
 
     def _named(self, fork: Fork, commit: str) -> str:

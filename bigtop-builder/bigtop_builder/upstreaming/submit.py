@@ -122,8 +122,8 @@ def _way_back(upstream: Upstream) -> str:
     if upstream.state != "closed" or not upstream.branch:
         return f"write state = 'to-forward' into [upstream] of its {FACTS}"
     return (
-        f"reopen {upstream.url or 'its pull request'} on GitHub, and run bigtop-builder upstream sync; or, for a new one, "
-        f"write state = 'to-forward' and branch = '{another(upstream.branch)}' into [upstream] of its {FACTS}"
+        f"reopen {upstream.url or 'its pull request'} on GitHub, and run bigtop-builder upstream sync; or, for a new "
+        f"one, write state = 'to-forward' and branch = '{another(upstream.branch)}' into [upstream] of its {FACTS}"
     )
 
 
