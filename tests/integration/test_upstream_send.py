@@ -402,6 +402,18 @@ def test_a_pull_request_whose_fork_is_gone_is_left_and_another_branch_opens_a_ne
     assert desk.facts().upstream.head == desk.bigtop.pull(2).head_sha
 
 
+def test_a_pull_request_that_another_branch_leaves_behind_is_told(desk: Desk) -> None:
+    desk.say("submit", MINE, "--yes")
+    desk.tell(MINE, upstream={"branch": "ann:elsewhere"})
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        (note,) = desk.json(*words)["notes"]
+        assert note == (
+            f"{desk.site.url}/apache/bigtop/pull/1 of ann:{BRANCH} stays open beside the new one of ann:elsewhere: "
+            "close it on GitHub"
+        )
+    assert desk.json("submit", MINE)["notes"] == []
+
+
 def test_a_branch_that_somebody_else_pushed_to_is_left(desk: Desk, site: Site) -> None:
     desk.say("submit", MINE, "--yes")
     commit = desk.bigtop.push_by_other(1, {"README": "mine\n"})

@@ -19,6 +19,7 @@ from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.outcome import OURS, SHORT
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
+from bigtop_builder.upstreaming.pull_state import PullUrl
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
 
@@ -113,6 +114,8 @@ class Sending:
         """The open pull request; None if there was none ever."""
         pulls = self.github.pulls(name, head=head)
         found = next((one for one in pulls if one.state == "open"), None)
+        if found is None and not pulls:
+            self._tell_of_another(name, head)
         if found and found.head.repo is None:
             raise CheckFailed(
                 f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
@@ -142,6 +145,20 @@ class Sending:
             hint="reopen it on GitHub and run this again; or write into patch.toml, [upstream], "
             f"branch = '{another(head)}' for a new one, or state = 'closed' and why",
         )
+
+    def _tell_of_another(self, name: str, head: str) -> None:
+        """Note the open pull request that patch.toml names, if that is of another branch."""
+        url = PullUrl.parse(self.facts.upstream.url)
+        if url is None:
+            return
+        try:
+            there = self.github.pull(url.name, url.number)
+        except NotFound:
+            return
+        if there.state == "open" and there.base.repo and there.base.repo.full_name == name:
+            self.notes.append(
+                f"{there.html_url} of {there.head.label} stays open beside the new one of {head}: close it on GitHub"
+            )
 
     def _fork(self, repository: Repository, owner: str, login: str) -> Fork | None:
         """Where the branch goes; None if that would have to be made first."""
