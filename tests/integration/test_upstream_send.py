@@ -602,6 +602,9 @@ def test_one_that_was_opened_and_not_recorded_is_taken(desk: Desk) -> None:
     desk.say("submit", MINE, "--yes")
     (desk.project.patches / MINE / "patch.toml").write_text(before)
     (desk.folder() / "sent.json").unlink()
+    step = f"record {desk.site.url}/apache/bigtop/pull/1 in patch.toml"
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        assert desk.json(*words)["steps"] == [step]
     assert desk.json("submit", MINE, "--yes")["steps"] == []
     assert desk.facts().upstream.state == "pr-open"
 

@@ -100,7 +100,7 @@ class Sending:
         fork = self._fork(repository, owner, login)
         self._push(fork, owner)
         pull = self._pull(name, head, there)
-        if self.send and pull:
+        if pull:
             self._settle(pull, head)
         return Submitted(
             patch=self.proposal.patch,
@@ -248,23 +248,28 @@ class Sending:
         return pull
 
     def _settle(self, pull: Pull, head: str) -> None:
-        """Record what GitHub's answer and git proved. What became of an earlier one goes."""
+        """Record what GitHub's answer and git proved; it is a step where nothing else is left to do."""
+        was, values = self.facts.upstream, self._proved(pull, head)
+        if not self.steps and any(value != getattr(was, key) for key, value in values.items()):
+            self._step(f"record {pull.html_url} in patch.toml")
+        if self.send:
+            self.record(values)
+            texts = self.kept.sent()
+            self.kept.put(Sent(heads=(self.proposal.commit,), title=texts.title, body=texts.body))
+
+    def _proved(self, pull: Pull, head: str) -> dict[str, str]:
+        """Keys of `[upstream]` and their values. What became of an earlier pull request goes."""
         was = self.facts.upstream
         gone = {"why": OURS.fullmatch(was.why), "review": was.review and was.url != pull.html_url}
-        self.record(
-            {
-                "state": "pr-open",
-                "url": pull.html_url,
-                "branch": head,
-                "head": self.proposal.commit,
-                "base": pull.base.ref,
-                "opened": pull.opened,
-                **{key: "" for key, holds in gone.items() if holds},
-            }
-        )
-        self.kept.put(
-            Sent(heads=(self.proposal.commit,), title=self.kept.sent().title, body=self.kept.sent().body)
-        )
+        return {
+            "state": "pr-open",
+            "url": pull.html_url,
+            "branch": head,
+            "head": self.proposal.commit,
+            "base": pull.base.ref,
+            "opened": pull.opened,
+            **{key: "" for key, holds in gone.items() if holds},
+        }
 
     def _step(self, text: str) -> None:
         if self.send:
