@@ -22,6 +22,7 @@ from bigtop_builder.run import run
 from bigtop_builder.upkeep.commit import mail_of
 from bigtop_builder.upstreaming import fork as fork_of
 from bigtop_builder.upstreaming import rest
+from bigtop_builder.upstreaming.github import GitHub
 from github import GitHub as Site
 from github import serving
 from github.faults import error, lost, refusal, slow
@@ -387,7 +388,7 @@ def test_what_is_written_on_github_is_not_overwritten(desk: Desk) -> None:
 
 
 def test_a_pull_request_whose_fork_is_gone_is_left_and_another_branch_opens_a_new_one(
-    desk: Desk, site: Site
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.say("submit", MINE, "--yes")
     site.delete("ann/bigtop")
@@ -397,6 +398,9 @@ def test_a_pull_request_whose_fork_is_gone_is_left_and_another_branch_opens_a_ne
         assert "/pull/1 cannot be updated: its fork is gone" in refused.brief
         assert f"branch = 'ann:{BRANCH}-2'" in refused.hint
     assert desk.asked_to_write() == written
+    with monkeypatch.context() as patch:
+        patch.setattr(GitHub, "pulls", lambda *_, **__: ())  # should a list by branch pass over it
+        assert "its fork is gone" in desk.refused("submit", MINE, "--yes").brief
     desk.tell(MINE, upstream={"branch": f"ann:{BRANCH}-2"})
     assert desk.json("submit", MINE, "--yes")["url"].endswith("/pull/2")
     assert desk.facts().upstream.head == desk.bigtop.pull(2).head_sha

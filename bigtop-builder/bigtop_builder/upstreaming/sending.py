@@ -115,7 +115,7 @@ class Sending:
         pulls = self.github.pulls(name, head=head)
         found = next((one for one in pulls if one.state == "open"), None)
         if found is None and not pulls:
-            self._tell_of_another(name, head)
+            found = self._named_before(name, head)
         if found and found.head.repo is None:
             raise CheckFailed(
                 f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
@@ -146,19 +146,23 @@ class Sending:
             f"branch = '{another(head)}' for a new one, or state = 'closed' and why",
         )
 
-    def _tell_of_another(self, name: str, head: str) -> None:
-        """Note the open pull request that patch.toml names, if that is of another branch."""
+    def _named_before(self, name: str, head: str) -> Pull | None:
+        """The open pull request that patch.toml names, if it is of this branch; one of another branch is told."""
         url = PullUrl.parse(self.facts.upstream.url)
         if url is None:
-            return
+            return None
         try:
             there = self.github.pull(url.name, url.number)
         except NotFound:
-            return
-        if there.state == "open" and there.base.repo and there.base.repo.full_name == name:
-            self.notes.append(
-                f"{there.html_url} of {there.head.label} stays open beside the new one of {head}: close it on GitHub"
-            )
+            return None
+        if there.state != "open" or there.base.repo is None or there.base.repo.full_name != name:
+            return None
+        if there.head.label.casefold() == head.casefold():
+            return there
+        self.notes.append(
+            f"{there.html_url} of {there.head.label} stays open beside the new one of {head}: close it on GitHub"
+        )
+        return None
 
     def _fork(self, repository: Repository, owner: str, login: str) -> Fork | None:
         """Where the branch goes; None if that would have to be made first."""
