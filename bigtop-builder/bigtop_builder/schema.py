@@ -89,7 +89,7 @@ class Value(BaseModel):
             return cls.model_validate_json(json.dumps(values, default=str), strict=True)
         except ValidationError as error:
             raise InputError(
-                f"{path} does not fit the {cls.__name__.lower()} format",
+                f"{path} does not fit its format",
                 details=faults(error, cls, lambda loc: f"{path}:{nearest_line(loc, numbers)}"),
                 hint="docs/formats.md lists every key",
             ) from error

@@ -22,6 +22,7 @@ from bigtop_builder.run import run
 from bigtop_builder.upkeep.commit import mail_of
 from bigtop_builder.upstreaming import fork as fork_of
 from bigtop_builder.upstreaming import rest
+from bigtop_builder.upstreaming.github import GitHub
 from github import GitHub as Site
 from github import serving
 from github.faults import error, lost, refusal, slow
@@ -386,6 +387,37 @@ def test_what_is_written_on_github_is_not_overwritten(desk: Desk) -> None:
     assert pull.body == ticked
 
 
+def test_a_pull_request_whose_fork_is_gone_is_left_and_another_branch_opens_a_new_one(
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.say("submit", MINE, "--yes")
+    site.delete("ann/bigtop")
+    written = desk.asked_to_write()
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        refused = desk.refused(*words)
+        assert "/pull/1 cannot be updated: its fork is gone" in refused.brief
+        assert f"branch = 'ann:{BRANCH}-2'" in refused.hint
+    assert desk.asked_to_write() == written
+    with monkeypatch.context() as patch:
+        patch.setattr(GitHub, "pulls", lambda *_, **__: ())  # should a list by branch pass over it
+        assert "its fork is gone" in desk.refused("submit", MINE, "--yes").brief
+    desk.tell(MINE, upstream={"branch": f"ann:{BRANCH}-2"})
+    assert desk.json("submit", MINE, "--yes")["url"].endswith("/pull/2")
+    assert desk.facts().upstream.head == desk.bigtop.pull(2).head_sha
+
+
+def test_a_pull_request_that_another_branch_leaves_behind_is_told(desk: Desk) -> None:
+    desk.say("submit", MINE, "--yes")
+    desk.tell(MINE, upstream={"branch": "ann:elsewhere"})
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        (note,) = desk.json(*words)["notes"]
+        assert note == (
+            f"{desk.site.url}/apache/bigtop/pull/1 of ann:{BRANCH} stays open beside the new one of ann:elsewhere: "
+            "close it on GitHub"
+        )
+    assert desk.json("submit", MINE)["notes"] == []
+
+
 def test_a_branch_that_somebody_else_pushed_to_is_left(desk: Desk, site: Site) -> None:
     desk.say("submit", MINE, "--yes")
     commit = desk.bigtop.push_by_other(1, {"README": "mine\n"})
@@ -397,6 +429,22 @@ def test_a_branch_that_somebody_else_pushed_to_is_left(desk: Desk, site: Site) -
             in refused.brief
         )
     assert site.repository("ann/bigtop").tip(BRANCH) == commit
+    assert "Do not delete the branch: that closes its pull request" in refused.hint
+    desk.tell(MINE, upstream={"head": commit})
+    desk.say("submit", MINE, "--yes")
+    assert (desk.bigtop.pull(1).state, desk.bigtop.pull(1).head_sha) == ("open", desk.facts().upstream.head)
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_the_default_branch_of_a_fork_is_never_pushed_over(desk: Desk, site: Site, *, forked: bool) -> None:
+    parent = site.repository("apache/bigtop")
+    if forked:
+        site.fork(parent, site.account("ann"))
+    desk.tell(MINE, upstream={"branch": "ann:master"})
+    refused = desk.refused("submit", MINE, "--yes")
+    assert refused.brief.startswith("master is the default branch of ann/bigtop")
+    assert "delete" not in refused.hint
+    assert site.repository("ann/bigtop").tip("master") == parent.tip("master")
 
 
 def test_a_branch_of_that_name_that_is_not_ours_is_left(desk: Desk, site: Site) -> None:
@@ -438,8 +486,23 @@ def test_a_pull_request_that_somebody_closed_is_told_and_left(desk: Desk) -> Non
     refused = desk.refused("submit", MINE, "--yes")
     assert "/pull/1 was closed by bob on " in refused.brief
     assert "reopen it on GitHub" in refused.hint
+    assert f"branch = 'ann:{BRANCH}-2' for a new one" in refused.hint
     desk.bigtop.reopen(1)
     assert desk.json("submit", MINE, "--yes")["url"].endswith("/pull/1")
+
+
+def test_what_was_closed_is_sent_again_as_the_refusal_says(desk: Desk) -> None:
+    desk.say("submit", MINE, "--yes")
+    desk.bigtop.close(1)
+    desk.say("sync", MINE)
+    assert desk.facts().upstream.why == "closed by carol"
+    refused = desk.refused("submit", MINE, "--yes", kind=InputError)
+    assert f"state = 'to-forward' and branch = 'ann:{BRANCH}-2'" in refused.hint
+    assert f"reopen {desk.site.url}/apache/bigtop/pull/1 on GitHub" in refused.hint
+    desk.tell(MINE, upstream={"state": "to-forward", "branch": f"ann:{BRANCH}-2"})
+    desk.say("submit", MINE, "--yes")
+    sent = desk.facts().upstream
+    assert (sent.state, sent.url[-7:], sent.why) == ("pr-open", "/pull/2", "")
 
 
 @pytest.mark.parametrize("way", ["merge_button", "merge_script"])
@@ -494,6 +557,22 @@ def test_refusals_of_github_are_told_and_leave_no_trace(desk: Desk, site: Site) 
     assert "has expired or was revoked" in desk.refused("submit", MINE, kind=UpstreamError).hint
 
 
+def test_a_token_that_expires_between_the_calls_and_git_is_named(
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fork(site.repository("apache/bigtop"), site.account("ann"))
+    push = fork_of.Fork.push
+
+    def late(*words: Any, **more: Any) -> None:
+        site.expire(desk.secret)
+        push(*words, **more)
+
+    monkeypatch.setattr(fork_of.Fork, "push", late)
+    refused = desk.refused("submit", MINE, "--yes", kind=UpstreamError)
+    assert "pushing to ann/bigtop failed" in refused.brief
+    assert "does not take the token from the variable GH_TOKEN" in refused.brief
+
+
 def test_what_was_cut_off_is_completed_by_running_it_again(desk: Desk, site: Site) -> None:
     pulls = "POST /repos/apache/bigtop/pulls"
     site.fail(pulls, refusal(403, "Resource not accessible by personal access token"))
@@ -527,6 +606,9 @@ def test_one_that_was_opened_and_not_recorded_is_taken(desk: Desk) -> None:
     desk.say("submit", MINE, "--yes")
     (desk.project.patches / MINE / "patch.toml").write_text(before)
     (desk.folder() / "sent.json").unlink()
+    step = f"record {desk.site.url}/apache/bigtop/pull/1 in patch.toml"
+    for words in (("submit", MINE), ("submit", MINE, "--yes")):
+        assert desk.json(*words)["steps"] == [step]
     assert desk.json("submit", MINE, "--yes")["steps"] == []
     assert desk.facts().upstream.state == "pr-open"
 

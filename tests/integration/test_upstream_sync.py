@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -138,7 +138,8 @@ def test_merged_is_what_a_commit_on_the_base_branch_has_by_button_by_script_or_b
     world.site.person("ann", "ann/hadoop").commit("one", {"src/four": lines(3)})  # what a reviewer wanted
     by_button, by_script = world.carol.merge_button(button), world.carol.merge_script(script)
     by_others = world.carol.commit("trunk", {"src/three": lines(10)}, "HDFS-2. Another way\n")
-    world.carol.tag("rel/release-3.5.0-RC0")
+    for candidate in ("rel/release-3.5.0-RC0", "release-3.5.0-0"):
+        world.carol.tag(candidate)
 
     report = world.sync(dry_run=True)
     assert world.says("one").state == "pr-open"
@@ -238,6 +239,19 @@ def test_one_closed_by_hand_is_closed_with_the_last_words_and_stays_so(world: Wo
     assert world.says("four").state == "pr-open"
 
 
+def test_nobody_is_given_words_of_another_or_of_an_earlier_closing(world: World) -> None:
+    number, clock = world.patch("one"), world.site.now
+    dan = world.site.person("dan", HADOOP)
+    world.carol.comment(number, "Stale.")
+    dan.comment(number, "Duplicate of HDFS-1.")
+    world.carol.close(number)
+    assert world.sync(dry_run=True).rows[0].changes["why"] == "closed by carol: Stale."
+    world.site.now = lambda: clock() + timedelta(minutes=5)
+    dan.reopen(number)
+    world.carol.close(number)
+    assert world.row("one").changes["why"] == "closed by carol"
+
+
 def test_what_cannot_be_read_is_told_of_its_patch_and_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +273,8 @@ def test_what_cannot_be_read_is_told_of_its_patch_and_stops_no_other(
     assert (rows["two"].unread, world.says("two").review) == ((), "approved")
     assert "refuses reading apache/hadoop#3" in rows["three"].unread[0]
     assert world.says("three").state == "merged", "the base branch proves it"
-    assert "does not fit" in rows["four"].unread[0]
+    assert rows["four"].unread[0].startswith(f"{damaged / 'patch.toml'} does not fit its format - ")
+    assert "patch.toml:1: kind: " in rows["four"].unread[0]
 
     world.site.limit("ann", remaining=0, resets_in=3000)
     before = len(world.site.asked)
@@ -273,6 +288,38 @@ def test_what_cannot_be_read_is_told_of_its_patch_and_stops_no_other(
     assert git.startswith("offline trunk of https://github.com/apache/hadoop.git is not fetched")
     assert github.startswith("offline nothing is asked of github.com")
     assert world.says("one").state == "pr-open"
+
+
+def test_an_address_that_is_none_of_its_pull_requests_is_told(world: World) -> None:
+    number = world.patch("one")
+    world.carol.close(number)
+    world.site.create("apache/spark", branch="trunk")
+    spark = world.site.repository("apache/spark")
+    fork = world.site.fork(spark, world.site.account("ann"))
+    world.site.person("ann", "ann/spark").commit("one", {"src/one": lines(10)})
+    new = {"head": "one", "base": "trunk", "title": "One", "body": "", "at": world.site.now()}
+    other_number = world.site.pulls.create(spark, fork, author=world.site.account("ann"), **new).number
+    world.site.person("carol", "apache/spark").close(other_number)
+    foreign = f"https://github.com/apache/spark/pull/{other_number}"
+    url = f"https://github.com/{HADOOP}/pull/{number}"
+    file = world.project.patches / "hadoop/one/patch.toml"
+    text = file.read_text()
+    told = {}
+    for other in ("foo", "", foreign, "https://git.example.org/a/b/pull/1"):
+        file.write_text(text.replace(url, other))
+        row = world.row("one")
+        (told[other],) = row.unread
+        assert (row.changes, file.read_text()) == ({}, text.replace(url, other))
+    assert told["foo"].startswith(
+        "url 'foo' in its patch.toml, [upstream], is no pull request - write it as in "
+    )
+    assert "https://github.com/apache/hadoop/pull/1" in told["foo"]
+    assert told[""].startswith("url '' in its patch.toml")
+    assert f"{foreign} is no pull request to apache/hadoop at github.com" in told[foreign]
+    assert told["https://git.example.org/a/b/pull/1"] == (
+        "https://git.example.org/a/b/pull/1 is no pull request to apache/hadoop at github.com - "
+        "mend `url` in its patch.toml, [upstream]"
+    )
 
 
 def test_without_a_project_or_its_branch_that_is_told_and_no_patch_is_called_closed(world: World) -> None:

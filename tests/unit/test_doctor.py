@@ -74,7 +74,7 @@ def test_a_definition_that_does_not_fit_is_one_line_with_its_line(look: Look, pr
     path = define(project)
     path.write_text(path.read_text().replace("origin", "orign").replace("format = 1", "format = 2"))
     state, _ = look()["repository.toml"]
-    assert state.startswith(f"{path} does not fit the definition format: {path}:")
+    assert state.startswith(f"{path} does not fit its format: {path}:")
 
 
 def test_a_key_that_signs_is_there_and_one_that_ends_soon_is_told(

@@ -384,6 +384,11 @@ def test_an_expired_token_is_named_by_where_it_came_from(api: ScriptedApi, githu
     [
         ({"X-Accepted-GitHub-Permissions": "pull_requests=write"}, "permission pull_requests=write;", ""),
         (
+            {"X-Accepted-GitHub-Permissions": "administration=write"},
+            "as apache/..., no fine-grained token may do that: make a classic one with scope public_repo;",
+            "",
+        ),
+        (
             {"X-Accepted-OAuth-Scopes": "public_repo, repo", "X-OAuth-Scopes": "gist"},
             "scope public_repo, repo;",
             " (scopes: gist)",

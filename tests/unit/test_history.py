@@ -17,6 +17,7 @@ from bigtop_builder.upstream import history as history_module
 from bigtop_builder.upstream import wholeness
 from bigtop_builder.upstream.history import History
 from bigtop_builder.upstream.landed import Detection, seek
+from bigtop_builder.upstream.tags import Tag
 
 Open = Callable[..., History]
 
@@ -114,6 +115,22 @@ def test_a_commit_is_released_in_the_oldest_release_and_else_in_a_candidate(
         upstream.git("tag", "rel-2")
         history.include(third)
         assert [since(history, commit) for commit in (first, second, third)] == ["rel-1", "rel-2", "rel-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "candidate"),
+    [
+        ("release-3.3.0-RC0", True),
+        ("v3.2.0-rc1", True),
+        ("release-3.9.0-0", True),
+        ("release-3.9.0-1", True),
+        ("release-3.9.0", False),
+        ("rel/release-4.0.0-alpha-1", False),
+        ("rel/3.0.1", False),
+    ],
+)
+def test_a_candidate_is_known_by_its_name(name: str, *, candidate: bool) -> None:
+    assert Tag(name, "a" * 40, 0).candidate == candidate
 
 
 def test_patch_ids_are_those_of_git_and_kept(

@@ -68,6 +68,8 @@ def sent(**more: str) -> Upstream:
         (state("to-forward", why="found here"), None, THERE, {"state": "merged", "commit": A}),
         (IN, None, RELEASED, {"since": "rel/3.5.0"}),
         (IN.model_copy(update={"since": "rel/3.5.0"}), None, THERE, {}),
+        (IN.model_copy(update={"since": "release-3.9.0-1"}), None, THERE, {"since": ""}),
+        (IN.model_copy(update={"since": "release-3.9.0-1"}), None, RELEASED, {"since": "rel/3.5.0"}),
         (sent(), MERGED, NOWHERE, {}),
         (sent(), replace(MERGED, base="branch-3.4"), NOWHERE, {}),
         (sent(), MERGED, None, {}),

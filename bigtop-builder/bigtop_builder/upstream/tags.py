@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from bigtop_builder.mirror import Mirror
 
-CANDIDATE: Final = re.compile(r"rc[-.]?\d*$", re.IGNORECASE)
+CANDIDATE: Final = re.compile(r"(?:rc[-.]?\d*|\d\.\d+-\d+)$", re.IGNORECASE)
+"""`release-3.3.0-RC0`, and ZooKeeper's `release-3.9.0-0`; not `release-4.0.0-alpha-1`, which was released so."""
 FORMAT: Final = "--format=%(objectname) %(*objectname) %(creatordate:unix) %(refname:strip=2)"
 
 

@@ -26,7 +26,9 @@ LEAST: Final = 30
 """Seconds that a new fork is waited for at least, which GitHub makes by and by."""
 STALE: Final = ("stale info", "[rejected]", "cannot lock ref")
 """What git says if the branch is not as it was looked at."""
-FINAL: Final = ("remote rejected", "denied", "Authentication failed", "refusing")
+NO_TOKEN: Final = ("could not read Username", "could not read Password", "Authentication failed")
+"""What it says if a server does not take the token, and asks for another that nobody is there to type."""
+FINAL: Final = ("remote rejected", "denied", "refusing", *NO_TOKEN)
 """What it says if waiting helps nothing."""
 
 
@@ -98,12 +100,19 @@ class Fork:
             if not done.returncode or (words[0] == "push" and any(one in said for one in STALE)):
                 return done
             if any(one in said for one in FINAL) or not next(waits, False):
-                what = "pushing to" if words[0] == "push" else "looking at"
-                raise UpstreamError(
-                    f"{what} {self.repository.full_name} failed",
-                    details=said,
-                    hint=f"if git was refused: {MANUAL}; a branch of others is never overwritten",
-                )
+                raise self._failure(words[0], said)
+
+    def _failure(self, verb: str, said: str) -> UpstreamError:
+        name = self.repository.full_name
+        brief = f"{'pushing to' if verb == 'push' else 'looking at'} {name} failed"
+        if any(one in said for one in NO_TOKEN):
+            return UpstreamError(
+                f"{brief}: its server does not take the token from {self.token.origin}",
+                details=said,
+                hint=f"it may have expired just now: make another, and run the same command again; {MANUAL}",
+            )
+        hint = f"if git was refused: {MANUAL}; a branch of others is never overwritten"
+        return UpstreamError(brief, details=said, hint=hint)
 
     def _git(self, *words: str) -> Completed:
         proxy = Proxy.of(self.settings)

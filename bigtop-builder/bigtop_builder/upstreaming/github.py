@@ -2,6 +2,7 @@
 """The door to GitHub: the few calls of its REST API that taking a patch upstream needs."""
 
 import re
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
@@ -170,7 +171,7 @@ class GitHub:
 
     def closing(self, name: str, number: int) -> Event | None:
         """The event that closed a pull request last; None if none did."""
-        return next((one for one in reversed(self.events(name, number)) if one.event == "closed"), None)
+        return last_of(self.events(name, number), "closed")
 
     def commit(self, name: str, ref: str) -> Commit:
         """A commit by its id, or the tip of a branch.
@@ -183,6 +184,11 @@ class GitHub:
             return self._api.one(Commit, path, what)
         except Unprocessable as error:  # how GitHub says it of an id that it does not know
             raise NotFound(error.brief, details=error.details, hint="check the id") from error
+
+
+def last_of(events: Sequence[Event], kind: str) -> Event | None:
+    """The last event of a kind, of some that come oldest first; None if there is none."""
+    return next((one for one in reversed(events) if one.event == kind), None)
 
 
 def require_fork(repository: Repository, name: str) -> None:

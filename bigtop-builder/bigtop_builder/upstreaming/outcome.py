@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bigtop_builder.patches.facts import Upstream
+from bigtop_builder.upstream.tags import CANDIDATE
 from bigtop_builder.upstreaming.answers import Review
 
 OURS: Final = re.compile(r"(?:closed by \S+|reverted by [0-9a-f]{12})(?:[:;].*)?", re.DOTALL)
@@ -63,7 +64,7 @@ class Seen:
         orphaned: Whether the fork is gone.
         merge_commit: What the button made.
         closed_by: Who closed it.
-        words: The last that was said of it, in one line.
+        words: The last that who closed it said there, in one line.
         closing: What a commit that closed it says of itself, where that is not proved to be the patch.
     """
 
@@ -168,7 +169,8 @@ def _of_pull(was: Upstream, base: str, pull: Seen, found: OnBase | None) -> tupl
 
 
 def _merged(was: Upstream, found: OnBase) -> dict[str, str]:
-    since = found.since or (was.since if was.commit == found.commit else "")
+    known = was.since if was.commit == found.commit and not CANDIDATE.search(was.since) else ""
+    since = found.since or known
     wanted = {"state": "merged", "commit": found.commit, "since": since, "review": ""}
     return wanted | ({"why": ""} if OURS.fullmatch(was.why) else {})
 

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import BuilderError, InputError
 from bigtop_builder.log import plain
+from bigtop_builder.patches.queue import FACTS
+from bigtop_builder.projects import Place
 from bigtop_builder.settings import Settings
-from bigtop_builder.upstreaming.answers import GHOST, Comment, Pull, Review
-from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.answers import GHOST, Comment, Event, Pull, Review
+from bigtop_builder.upstreaming.github import GitHub, last_of
 from bigtop_builder.upstreaming.outcome import Seen, verdict
 from bigtop_builder.upstreaming.rest import NoAnswers
 from bigtop_builder.upstreaming.token import find_token
@@ -95,28 +97,33 @@ class PullReader(ExitStack):
         self._clients: dict[str, GitHub] = {}
         self._shut: dict[str, BuilderError] = {}
 
-    def read(self, url: PullUrl, *, explained: bool) -> Reading:
+    def read(self, url: PullUrl, *, to: Place, explained: bool) -> Reading:
         """Read a pull request.
 
         Args:
             url: Its address.
+            to: The repository that it is to, by a name that it has or had.
             explained: Whether it is known why it was closed, should it be: its comments are not read then.
 
         Raises:
-            BuilderError: It cannot be read, or is not there.
+            BuilderError: It cannot be read, is not there, or is one to another repository.
         """
         host = self._host(url)
+        if host != to.host:
+            raise _another(url, to)
         if host in self._shut:
             raise self._shut[host]
         try:
-            return self._read(self._client(host), url, explained=explained)
+            return self._read(self._client(host), url, to=to, explained=explained)
         except NoAnswers as error:
             self._shut[host] = error
             raise
 
-    def _read(self, github: GitHub, url: PullUrl, *, explained: bool) -> Reading:
+    def _read(self, github: GitHub, url: PullUrl, *, to: Place, explained: bool) -> Reading:
         pull = github.pull(url.name, url.number)
         name = pull.base.repo.full_name if pull.base.repo else url.name
+        if name.casefold() != to.name.casefold() and not github.repository(to.name).is_called(name):
+            raise _another(url, to)
         if pull.merged:
             return Reading(seen=_seen(pull, url.at(name)))
         if pull.state == "closed":
@@ -144,6 +151,13 @@ class PullReader(ExitStack):
             if api.partition("://")[2].partition("/")[0] == url.host:
                 return host
         return url.host
+
+
+def _another(url: PullUrl, to: Place) -> InputError:
+    return InputError(
+        f"{url.at(url.name)} is no pull request to {to.name} at {to.host}",
+        hint=f"mend `url` in its {FACTS}, [upstream]",
+    )
 
 
 def _asked(github: GitHub, pull: Pull, name: str, reviews: Sequence[Review]) -> list[Remark]:
@@ -181,15 +195,18 @@ def _seen(pull: Pull, url: str) -> Seen:
 
 def _closed(github: GitHub, pull: Pull, url: str, name: str, *, explained: bool) -> Reading:
     """One that no button merged: who closed it, by which commit, and with which words."""
-    last = github.closing(name, pull.number)
+    events = github.events(name, pull.number)
+    last = last_of(events, "closed")
     commit = (last.commit_id or "") if last else ""
-    comments = () if explained or commit else github.comments(name, pull.number)
     by = last.actor.login if last and last.actor else GHOST
-    return Reading(seen=replace(_seen(pull, url), closed_by=by, words=_words(comments, by)), closing=commit)
+    words = ""
+    if not explained and not commit:
+        words = _words(github.comments(name, pull.number), by, since=last_of(events, "reopened"))
+    return Reading(seen=replace(_seen(pull, url), closed_by=by, words=words), closing=commit)
 
 
-def _words(comments: Sequence[Comment], by: str) -> str:
-    """The last words of who closed it, else of anybody, in one line."""
-    own = [one for one in comments if one.by == by] or list(comments)
+def _words(comments: Sequence[Comment], by: str, *, since: Event | None) -> str:
+    """The last words of who closed it, in one line; what stands before a reopening is of another closing."""
+    own = [one for one in comments if one.by == by and (since is None or one.created_at >= since.created_at)]
     text = plain(" ".join(own[-1].body.split())) if own else ""
     return text if len(text) <= WORDS else f"{text[: WORDS - 1].rstrip()}…"

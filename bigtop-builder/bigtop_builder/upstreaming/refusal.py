@@ -57,8 +57,12 @@ def _missing_right(answer: httpx.Response) -> str:
         return f"authorize the token for single sign-on: {sso.partition('url=')[2].partition(';')[0]}"
     fine = answer.headers.get("X-Accepted-GitHub-Permissions", "")
     classic = answer.headers.get("X-Accepted-OAuth-Scopes", "")
-    right = f"permission {fine}" if fine else f"scope {classic}" if classic else "another right"
-    return f"give the token {right}; {MANUAL}"
+    if fine and "X-OAuth-Scopes" not in answer.headers:  # each answer to a classic token has it
+        return (
+            "in a repository of others, as apache/..., no fine-grained token may do that: make a classic one with "
+            f"scope public_repo; in one of yours give the token permission {fine}; {MANUAL}"
+        )
+    return f"give the token {f'scope {classic}' if classic else 'another right'}; {MANUAL}"
 
 
 def _scopes(answer: httpx.Response) -> str:

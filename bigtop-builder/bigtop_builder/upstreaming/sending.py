@@ -17,8 +17,9 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upstreaming.answers import Pull, Repository
 from bigtop_builder.upstreaming.fork import Fork, made_fork, require_own_host
 from bigtop_builder.upstreaming.github import GitHub
-from bigtop_builder.upstreaming.outcome import SHORT
+from bigtop_builder.upstreaming.outcome import OURS, SHORT
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
+from bigtop_builder.upstreaming.pull_state import PullUrl
 from bigtop_builder.upstreaming.refusal import NotFound, Unprocessable
 from bigtop_builder.upstreaming.token import Token
 
@@ -84,7 +85,8 @@ class Sending:
         """Look, and do what is left to do.
 
         Raises:
-            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, or to another base.
+            CheckFailed: Somebody else pushed to the branch; the pull request is merged, closed, to another base, or
+                of a fork that is gone.
             UpstreamError: GitHub cannot be asked, or refuses; or what has the fork's name is none.
         """
         login = self.github.user().login
@@ -94,11 +96,11 @@ class Sending:
         if repository.archived:
             hint = "name the one that goes on in patches/upstream.toml"
             raise UpstreamError(f"{name} is archived: nothing can be sent there", hint=hint)
-        there = self._open(name, self.github.pulls(name, head=head))
+        there = self._open(name, head)
         fork = self._fork(repository, owner, login)
         self._push(fork, owner)
         pull = self._pull(name, head, there)
-        if self.send and pull:
+        if pull:
             self._settle(pull, head)
         return Submitted(
             patch=self.proposal.patch,
@@ -108,9 +110,18 @@ class Sending:
             sent=self.send,
         )
 
-    def _open(self, name: str, pulls: tuple[Pull, ...]) -> Pull | None:
+    def _open(self, name: str, head: str) -> Pull | None:
         """The open pull request; None if there was none ever."""
+        pulls = self.github.pulls(name, head=head)
         found = next((one for one in pulls if one.state == "open"), None)
+        if found is None and not pulls:
+            found = self._named_before(name, head)
+        if found and found.head.repo is None:
+            raise CheckFailed(
+                f"{found.html_url} cannot be updated: its fork is gone, and a new one is not part of it",
+                hint=f"write another branch into patch.toml, [upstream], as in branch = '{another(head)}': that "
+                "opens a new one; and close this one on GitHub",
+            )
         if found and found.base.ref != self.proposal.base:
             raise CheckFailed(
                 f"{found.html_url} is open to {found.base.ref}, and this is for {self.proposal.base}",
@@ -131,9 +142,27 @@ class Sending:
         when = f" on {last.closed_at:%Y-%m-%d}" if last.closed_at else ""
         raise CheckFailed(
             f"{last.html_url} was closed{who}{when}; patch.toml is unchanged",
-            hint="reopen it on GitHub and run this again; or write into patch.toml, [upstream], state = 'closed' and "
-            "why, or another `branch` as in 'owner:branch' for a new one",
+            hint="reopen it on GitHub and run this again; or write into patch.toml, [upstream], "
+            f"branch = '{another(head)}' for a new one, or state = 'closed' and why",
         )
+
+    def _named_before(self, name: str, head: str) -> Pull | None:
+        """The open pull request that patch.toml names, if it is of this branch; one of another branch is told."""
+        url = PullUrl.parse(self.facts.upstream.url)
+        if url is None:
+            return None
+        try:
+            there = self.github.pull(url.name, url.number)
+        except NotFound:
+            return None
+        if there.state != "open" or there.base.repo is None or there.base.repo.full_name != name:
+            return None
+        if there.head.label.casefold() == head.casefold():
+            return there
+        self.notes.append(
+            f"{there.html_url} of {there.head.label} stays open beside the new one of {head}: close it on GitHub"
+        )
+        return None
 
     def _fork(self, repository: Repository, owner: str, login: str) -> Fork | None:
         """Where the branch goes; None if that would have to be made first."""
@@ -158,18 +187,29 @@ class Sending:
             return
         sent = self.kept.sent()
         if fork and tip and tip not in {self.facts.upstream.head, *sent.heads}:
-            raise CheckFailed(
-                f"somebody else pushed to {branch} of {fork.repository.full_name}: {self._named(fork, tip)}",
-                details=f"pushed from here: {self.facts.upstream.head or 'nothing'}",
-                hint="take their change into the patch, and write that commit into patch.toml, [upstream], as "
-                "`head`; or delete the branch on GitHub if it is not wanted",
-            )
+            raise self._others(fork, tip)
         where = fork.repository.full_name if fork else f"the fork of {owner}"
         instead = f" in place of {tip[:SHORT]}" if tip else ""
         self._step(f"push {commit[:SHORT]} to {branch} of {where}{instead}")
         if self.send and fork:
             self.kept.put(sent.model_copy(update={"heads": tuple(dict.fromkeys((*sent.heads, commit)))}))
             fork.push(commit, branch, instead_of=tip)
+
+    def _others(self, fork: Fork, tip: str) -> CheckFailed:
+        """The error for a branch whose commit was not pushed from here."""
+        branch, name = self.proposal.branch, fork.repository.full_name
+        if branch == fork.repository.default_branch:
+            return CheckFailed(
+                f"{branch} is the default branch of {name}: nothing is pushed in place of what it has",
+                hint="write a branch of the patch's own into patch.toml, [upstream], as `branch`, or leave that out",
+            )
+        return CheckFailed(
+            f"somebody else pushed to {branch} of {name}: {self._named(fork, tip)}",
+            details=f"pushed from here: {self.facts.upstream.head or 'nothing'}",
+            hint="take what you want of their change into the patch, and write that commit into patch.toml, "
+            "[upstream], as `head`: the patch is then pushed in its place. Do not delete the branch: that closes its "
+            "pull request",
+        )
 
     def _named(self, fork: Fork, commit: str) -> str:
         """A commit with its subject, if it can be read."""
@@ -212,25 +252,38 @@ class Sending:
         return pull
 
     def _settle(self, pull: Pull, head: str) -> None:
-        """Record what GitHub's answer and git proved."""
-        self.record(
-            {
-                "state": "pr-open",
-                "url": pull.html_url,
-                "branch": head,
-                "head": self.proposal.commit,
-                "base": pull.base.ref,
-                "opened": pull.opened,
-            }
-        )
-        self.kept.put(
-            Sent(heads=(self.proposal.commit,), title=self.kept.sent().title, body=self.kept.sent().body)
-        )
+        """Record what GitHub's answer and git proved; it is a step where nothing else is left to do."""
+        was, values = self.facts.upstream, self._proved(pull, head)
+        if not self.steps and any(value != getattr(was, key) for key, value in values.items()):
+            self._step(f"record {pull.html_url} in patch.toml")
+        if self.send:
+            self.record(values)
+            texts = self.kept.sent()
+            self.kept.put(Sent(heads=(self.proposal.commit,), title=texts.title, body=texts.body))
+
+    def _proved(self, pull: Pull, head: str) -> dict[str, str]:
+        """Keys of `[upstream]` and their values. What became of an earlier pull request goes."""
+        was = self.facts.upstream
+        gone = {"why": OURS.fullmatch(was.why), "review": was.review and was.url != pull.html_url}
+        return {
+            "state": "pr-open",
+            "url": pull.html_url,
+            "branch": head,
+            "head": self.proposal.commit,
+            "base": pull.base.ref,
+            "opened": pull.opened,
+            **{key: "" for key, holds in gone.items() if holds},
+        }
 
     def _step(self, text: str) -> None:
         if self.send:
             log.info("%s: %s", self.proposal.patch, text)
         self.steps.append(text)
+
+
+def another(head: str) -> str:
+    """A branch beside one that a pull request was of, as `owner:branch`."""
+    return f"{head}-2"
 
 
 def _same(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
-from bigtop_builder.patches.facts import PatchFacts, with_facts
+from bigtop_builder.patches.facts import PatchFacts, Upstream, with_facts
 from bigtop_builder.patches.queue import FACTS, Entry, load_entry
 from bigtop_builder.projects import load_projects
 from bigtop_builder.schema import counted
@@ -21,7 +21,7 @@ from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.prepare import Prepared
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
-from bigtop_builder.upstreaming.sending import Record, Sending, Submitted
+from bigtop_builder.upstreaming.sending import Record, Sending, Submitted, another
 from bigtop_builder.upstreaming.token import require_token
 from bigtop_builder.workspace import Project, Workspace
 
@@ -113,8 +113,18 @@ def _require_open(proposal: Proposal, facts: PatchFacts) -> None:
         reason = f": {facts.upstream.why}" if facts.upstream.why else ""
         raise InputError(
             f"{proposal.patch} is not sent: {why}, says {FACTS}{reason}",
-            hint=f"if that has changed, write state = 'to-forward' into [upstream] of its {FACTS}",
+            hint=f"if that has changed, {_way_back(facts.upstream)}",
         )
+
+
+def _way_back(upstream: Upstream) -> str:
+    """What lets a patch be sent that was not to be; a closed pull request bars its branch."""
+    if upstream.state != "closed" or not upstream.branch:
+        return f"write state = 'to-forward' into [upstream] of its {FACTS}"
+    return (
+        f"reopen {upstream.url or 'its pull request'} on GitHub, and run bigtop-builder upstream sync; or, for a new "
+        f"one, write state = 'to-forward' and branch = '{another(upstream.branch)}' into [upstream] of its {FACTS}"
+    )
 
 
 def _require_fit(proposal: Proposal, *, send: bool, attached: bool, despite: bool) -> None:

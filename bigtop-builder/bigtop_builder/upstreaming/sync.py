@@ -125,7 +125,7 @@ def _cases(project: Project, projects: Projects, ids: Sequence[str]) -> tuple[li
         try:
             entry = load_entry(project.patches, patch_id)
         except InputError as error:
-            rows.append(Synced(id=patch_id, changes={}, unread=(_told(error),)))
+            rows.append(Synced(id=patch_id, changes={}, unread=(_told(error, *error.details.splitlines()),)))
             continue
         was = entry.facts.upstream
         if was.state == "local-only":
@@ -183,6 +183,11 @@ def _looked(
 ) -> Synced:
     """What is to be said of a patch. Its pull request is not read if it was merged, and still is."""
     was, unread = case.facts, list[str]()
+    if was.state == "pr-open" and not case.pull:
+        unread.append(
+            f"url {was.url!r} in its {FACTS}, [upstream], is no pull request - write it as in "
+            f"https://{case.upstream.place.host}/{case.upstream.place.name}/pull/1; upstream submit finds an open one"
+        )
     reading: Reading | None = None
     here = None if isinstance(found, BuilderError) else found
     if isinstance(found, BuilderError):
@@ -191,7 +196,8 @@ def _looked(
         if here and isinstance(base, BaseBranch) and was.commit:
             here = _better(base.follow(case.entry, was.commit, "patch.toml"), here)
         if case.pull and not (was.state == "merged" and here and here.stands):
-            reading = reader.read(case.pull, explained=was.state == "closed" and bool(was.why))
+            to = case.upstream.place
+            reading = reader.read(case.pull, to=to, explained=was.state == "closed" and bool(was.why))
             if here and isinstance(base, BaseBranch):
                 reading, here = _landed(case, base, reading, here)
     except BuilderError as error:
@@ -271,6 +277,6 @@ def _written(project: Project, rows: Sequence[Synced], *, dry_run: bool) -> Repo
     return Report(rows=tuple(told), files=files)
 
 
-def _told(error: BuilderError) -> str:
+def _told(error: BuilderError, *details: str) -> str:
     """An error in one line, with what helps."""
-    return " - ".join(filter(None, [error.brief, error.hint]))
+    return " - ".join(filter(None, [error.brief, "; ".join(details), error.hint]))
