@@ -196,6 +196,8 @@ def test_a_repository_without_the_commit_leaves_the_cache(
     source = Source(kind="git", repository=str(tmp_path / "flow"), commit="0" * 40)
     assert ask(source, settings) is None
     pinned = source.model_copy(update={"sha512": plain.sha512})
+    assert ask(pinned, settings) is None, "what has that pin may be another commit's"
+    (workspace.sources / plain.sha512).rename(workspace.sources / f"{plain.sha512}-{source.commit}")
     assert found(pinned, settings).mirror.path == workspace.sources / "trees.git"
 
 

@@ -3,8 +3,8 @@
 
 A source that comes from a git repository of this machine is there already, and so is one of a repository that
 `upstream prepare` or `sync` follows. Any other one is committed, once a pin, to `<cache>/sources/trees.git`, a
-repository that may be deleted at any time: `refs/sources/<sha512>`. What is committed is what Bigtop unpacks: the
-download's contents without their single top folder. No source is fetched here.
+repository that may be deleted at any time: `refs/sources/<sha512>`, of a commit `<sha512>-<commit>`. What is
+committed is what Bigtop unpacks: the download's contents without their single top folder. No source is fetched here.
 """
 
 import os
@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from filelock import FileLock
 
+from bigtop_builder.acquire import kept
 from bigtop_builder.archive import hash_of, read_archive
 from bigtop_builder.contents import Contents
 from bigtop_builder.errors import TreeError
@@ -63,9 +64,9 @@ def source_tree(
     if not source.sha512:
         return None
     mirror = Mirror(path=workspace.sources / STORE, url="", cache=workspace.root)
-    reference = f"refs/sources/{source.sha512}"
+    reference = f"refs/sources/{source.kept_as}"
     if not (known := _tree(mirror, reference)):
-        download = workspace.sources / source.sha512 / "download"
+        download = kept(source, workspace)
         if not download.is_file() or hash_of(download, "sha512") != source.sha512:
             return None
         _commit(mirror, reference, download, source.where, workspace.locks)
