@@ -4,25 +4,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry, release_order
 from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.run import run
-from bigtop_builder.statement import Statement
+from bigtop_builder.statement import MISSING, Statement
 from bigtop_builder.templates import names_in
 from bigtop_builder.upkeep.recipes import recipes_of
 from bigtop_builder.upstreaming.forms import branch_of, statement_of
 from bigtop_builder.workspace import Project
-
-MISSING: Final = {
-    "tested": "tested: how it was tested",
-    "why": "why: what it is needed for",
-    "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
-}
-"""What is to be written, by fact."""
 
 
 @dataclass(frozen=True, kw_only=True)
