@@ -103,6 +103,13 @@ def body_of(project: UpstreamProject, statement: Statement, *, template: str, pa
     return Body(text=f"{text}\n", findings=tuple(findings))
 
 
+def unanswered(project: UpstreamProject, statement: Statement) -> set[str]:
+    """The facts without which an answer of the project's would be empty, if upstream's text asks for it."""
+    answers = project.answers.values() if project.template else OWN_ANSWERS.values()
+    empty = (answer for answer in answers if not fill_in(answer, **statement.values).strip())
+    return {name for answer in empty for name in _empty(answer, statement)}
+
+
 def sections_of(template: str) -> Iterator[Section]:
     """The sections of a Markdown text. What looks like a heading in a comment or between fences is none."""
     section = Section(line=1, level=0, title="", text="")
