@@ -265,7 +265,31 @@ def test_a_conflict_is_told_with_its_place_and_a_change_beside_is_merged(desk: D
     assert refused.brief == "hadoop/keep conflicts with apache/hadoop trunk"
     assert "src/main/java/Keep.java, hunk 1" in refused.details
     assert f"{commit[:12]} HDFS-9. Be long" in refused.details
-    assert "patch edit RELEASE hadoop" in refused.hint
+    assert "--release 2.1.0" in refused.hint
+
+
+def test_a_conflict_is_mended_on_upstreams_branch_by_the_commands_that_it_is_told_with(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = "  long n20 = 20;\n"
+    desk.hadoop.commit("trunk", {"src/main/java/Keep.java": java(line)}, "HDFS-9. Be long\n")
+    make, mend, keep, again = desk.refused("prepare", KEEP).hint.split("; ")
+    assert run(["sh", "-c", make], env=ADA, check=False).returncode, "it conflicts there too"
+    tree = tmp_path / "hadoop-trunk"
+    assert "<<<<<<<" in (tree / "src/main/java/Keep.java").read_text()
+    (tree / "src/main/java/Keep.java").write_text(java("  long n20 = 21;\n"))
+    git(tree, "add", "--all")
+    run(["git", "-C", tree, "am", "--continue"], env=ADA)
+    assert "git am --continue" in mend
+    run(["sh", "-c", keep.rpartition(": ")[2]], env=ADA)
+    assert (desk.project.patches / KEEP / "since-2.1.0.patch").is_file()
+    assert "with --release 2.1.0" in again
+    made = desk.json("prepare", KEEP, "--release", "2.1.0")
+    assert (made["file"], made["applied"]) == ("since-2.1.0.patch", "clean")
+    assert desk.refused("prepare", KEEP).hint == (
+        "since-2.1.0.patch is for what comes next: run the same command with --release 2.1.0"
+    )
 
 
 @pytest.mark.parametrize(

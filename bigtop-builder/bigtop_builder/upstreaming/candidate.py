@@ -14,6 +14,7 @@ from bigtop_builder.run import run
 from bigtop_builder.statement import MISSING, Statement
 from bigtop_builder.templates import names_in
 from bigtop_builder.upkeep.recipes import recipes_of
+from bigtop_builder.upstreaming.ahead import Ahead
 from bigtop_builder.upstreaming.body import unanswered
 from bigtop_builder.upstreaming.forms import branch_of, require_ticket, statement_of
 from bigtop_builder.workspace import Project
@@ -29,6 +30,7 @@ class Candidate:
         mail: That, read.
         statement: What is said of it.
         branch: Name of its branch.
+        ahead: Where a diff for upstream's branch alone is kept.
     """
 
     upstream: UpstreamProject
@@ -36,6 +38,7 @@ class Candidate:
     mail: Mail
     statement: Statement
     branch: str
+    ahead: Ahead
 
     @classmethod
     def of(cls, patch_id: str, release: str, project: Project) -> Self:
@@ -56,7 +59,8 @@ class Candidate:
         with naming(patch):
             statement = said_of(upstream, patch, mail)
             branch = branch_for(patch, statement)
-        return cls(upstream=upstream, patch=patch, mail=mail, statement=statement, branch=branch)
+        ahead = Ahead.of(entry, (recipe.release for recipe, _ in recipes_of(project)))
+        return cls(upstream=upstream, patch=patch, mail=mail, statement=statement, branch=branch, ahead=ahead)
 
 
 def patch_for(entry: Entry, release: str, project: Project) -> Patch:
