@@ -25,6 +25,7 @@ from bigtop_builder.upstreaming import rest
 from github import GitHub as Site
 from github import serving
 from github.faults import error, lost, refusal, slow
+from github.jira import serving_jira
 from github.people import Person
 from small_queue import ADA, ENV, commit_all, fill, git, numbered, small_project
 
@@ -39,6 +40,7 @@ TEMPLATE = """<!-- Thanks for sending a pull request! -->
 - [ ] Did you make sure that this PR fixes a build?
 """
 PATH = ".github/pull_request_template.md"
+WITHOUT_JIRA = "".join(f'[projects.{name}]\njira = ""\n' for name in ("bigtop", "hadoop", "oozie"))
 MINE = "bigtop/ten"
 KEEP = "hadoop/keep"
 BRANCH = "BIGTOP-4032-say-ten"
@@ -76,6 +78,7 @@ class Desk:
         fill(source, {"src/main/java/Keep.java": java(), "pom.xml": "<project/>\n"})
         commit_all(source, "HADOOP-1. Begin", ENV)
         self.hadoop = self._upstream("hadoop", "trunk", source)
+        (self.project.patches / "upstream.toml").write_text(WITHOUT_JIRA)
         self.settings = root / "settings.toml"
         git_urls = "".join(
             f'"https://github.com/apache/{name}.git" = "{site.url}/apache/{name}.git"\n'
@@ -483,6 +486,24 @@ def test_a_branch_that_is_none_is_named(desk: Desk, branch: str) -> None:
     refused = desk.refused("submit", MINE, "--yes", kind=InputError)
     assert f"branch {branch!r} of [upstream] names no branch" in refused.brief
     assert str(desk.project.patches / MINE / "patch.toml") in refused.hint
+
+
+def test_a_ticket_that_is_not_there_is_told_before_anything_is_sent(desk: Desk) -> None:
+    with serving_jira() as jira:
+        toml = f'[projects.bigtop]\njira = "{jira.url}"\n'
+        (desk.project.patches / "upstream.toml").write_text(toml)
+        for words in ((), ("--yes",)):
+            refused = desk.refused("submit", MINE, *words)
+            assert refused.brief == f"bigtop/ten: {jira.url} has no ticket BIGTOP-4032"
+        assert desk.asked_to_write() == []
+        jira.anonymous = 401
+        assert "not sent yet" in desk.say("submit", MINE)
+        jira.anonymous = 200
+        assert "not sent yet" in desk.say("submit", MINE, "--despite-findings")
+        jira.issue("BIGTOP-4032")
+        desk.say("submit", MINE, "--yes")
+        jira.issues.clear()
+        assert "nothing is left to do" in desk.say("submit", MINE), "it was sent"
 
 
 def test_what_is_no_attachment_is_not_attached(desk: Desk) -> None:

@@ -14,11 +14,12 @@ from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import PatchFacts, with_facts
 from bigtop_builder.patches.queue import FACTS, Entry, load_entry
-from bigtop_builder.projects import load_projects
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.jira import read_ticket
 from bigtop_builder.upstreaming.prepare import Prepared
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
 from bigtop_builder.upstreaming.sending import Record, Sending, Submitted
@@ -41,23 +42,28 @@ def submit(
         prepared: The proposal.
         send: Do it. Else nothing is written, here or there; what is there is read all the same.
         attached: The user has attached the patch to its ticket.
-        despite: Send it though checks found errors.
+        despite: Send it though checks found errors, and whatever its ticket is.
         project: Has the queue.
         settings: Site settings.
 
     Raises:
         InputError: Its state in `patch.toml` says that it is not to be sent.
-        CheckFailed: Checks found errors, or somebody else pushed, closed or merged it.
+        CheckFailed: Checks found errors, its ticket does not exist, or somebody else pushed, closed or merged it.
         UpstreamError: GitHub cannot be asked, or refuses.
     """
     proposal = prepared.proposal
     entry = load_entry(project.patches, proposal.patch)
     _require_open(proposal, entry.facts)
     _require_fit(proposal, send=send, attached=attached, despite=despite)
+    upstream = load_projects(project.patches).of(entry.target)
+    if not (entry.facts.upstream.url or despite):
+        _require_ticket(proposal, upstream, settings)
     record = partial(_record, proposal.patch, project)
     if proposal.by_ticket:
         return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
-    with _sending(proposal, entry, record, send=send, project=project, settings=settings) as sending:
+    with _sending(
+        proposal, entry, upstream, record, send=send, project=project, settings=settings
+    ) as sending:
         if not send and proposal.errors:
             sending.notes.append(
                 f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
@@ -68,10 +74,16 @@ def submit(
 
 @contextmanager
 def _sending(
-    proposal: Proposal, entry: Entry, record: Record, *, send: bool, project: Project, settings: Settings
+    proposal: Proposal,
+    entry: Entry,
+    upstream: UpstreamProject,
+    record: Record,
+    *,
+    send: bool,
+    project: Project,
+    settings: Settings,
 ) -> Iterator[Sending]:
     """A proposal with the doors open that it leaves by: the token's GitHub, and the clone that has its commit."""
-    upstream = load_projects(project.patches).of(entry.target)
     token = require_token(upstream.place.host, settings)
     workspace = Workspace(settings.cache_dir)
     mirror = Mirror.ensure(upstream.repository, proposal.base_commit, workspace=workspace, settings=settings)
@@ -129,6 +141,18 @@ def _require_fit(proposal: Proposal, *, send: bool, attached: bool, despite: boo
         raise InputError(
             f"{proposal.patch} is sent as a pull request: there is nothing to attach",
             hint="leave --attached out",
+        )
+
+
+def _require_ticket(proposal: Proposal, upstream: UpstreamProject, settings: Settings) -> None:
+    """Raise if the tracker says that there is no such ticket; where it says nothing, that stops nobody."""
+    if not upstream.jira:
+        return
+    ticket = read_ticket(proposal.ticket, jira=upstream.jira, settings=settings)
+    if ticket.exists is False:
+        raise CheckFailed(
+            f"{proposal.patch}: {ticket.unread}",
+            hint=f"open it there and write its id into {FACTS}; if only you can see it, --despite-findings",
         )
 
 
