@@ -376,6 +376,17 @@ def test_a_dry_run_reads_and_writes_nothing(desk: Desk) -> None:
     assert (desk.asked_to_write(), desk.text()) == ([], before)
 
 
+def test_a_dry_run_needs_no_token(desk: Desk) -> None:
+    said = desk.say("submit", MINE, token=False)
+    assert f"to {BRANCH} of your fork of apache/bigtop\n" in said
+    assert "2. open a pull request to apache/bigtop, master: BIGTOP-4032. Say ten\n" in said
+    assert "note: there is no token for github.com" in said
+    desk.say("submit", MINE, "--yes")
+    url = desk.facts().upstream.url
+    said = desk.say("submit", MINE, token=False)
+    assert f"{BRANCH} of the fork of ann\n  2. bring {url} up to date: BIGTOP-4032" in said
+
+
 def test_a_patch_is_sent_once_and_again_only_where_something_changed(desk: Desk, site: Site) -> None:
     site.fork_delay = 3
     desk.say("submit", MINE, "--yes")
@@ -523,7 +534,7 @@ def test_states_that_say_no_are_heeded(desk: Desk) -> None:
 def test_refusals_of_github_are_told_and_leave_no_trace(desk: Desk, site: Site) -> None:
     assert (
         "there is no token for github.com"
-        in desk.refused("submit", MINE, kind=UpstreamError, token=False).brief
+        in desk.refused("submit", MINE, "--yes", kind=UpstreamError, token=False).brief
     )
     good = desk.secret
     desk.secret = site.token("ann", scopes=("gist",))

@@ -20,10 +20,11 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
 from bigtop_builder.upstreaming.jira import read_ticket
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.prepare import Prepared
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
 from bigtop_builder.upstreaming.sending import Record, Sending, Submitted
-from bigtop_builder.upstreaming.token import require_token
+from bigtop_builder.upstreaming.token import MANUAL, find_token, require_token
 from bigtop_builder.workspace import Project, Workspace
 
 
@@ -61,15 +62,20 @@ def submit(
     record = partial(_record, proposal.patch, project)
     if proposal.by_ticket:
         return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
+    if not send and not find_token(upstream.place.host, settings):
+        return _as_nobody(proposal, entry.facts, upstream, settings)
     with _sending(
         proposal, entry, upstream, record, send=send, project=project, settings=settings
     ) as sending:
-        if not send and proposal.errors:
-            sending.notes.append(
-                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
-                "sends nothing"
-            )
+        sending.notes.extend([] if send else _doubts(proposal))
         return sending.run()
+
+
+def _doubts(proposal: Proposal) -> list[str]:
+    """What keeps a proposal that is only looked at from being sent."""
+    errors = counted(len(proposal.errors), "error")
+    told = f"checks found {errors}, which upstream prepare shows: --yes alone sends nothing"
+    return [told] if proposal.errors else []
 
 
 @contextmanager
@@ -103,6 +109,36 @@ def _sending(
             send=send,
             record=record,
         )
+
+
+def _as_nobody(
+    proposal: Proposal, facts: PatchFacts, upstream: UpstreamProject, settings: Settings
+) -> Submitted:
+    """What would be done, as far as it can be known without a token: not whose fork it is, and what that has.
+
+    Raises:
+        UpstreamError: GitHub cannot be asked, or there is no such repository.
+    """
+    host = upstream.place.host
+    with GitHub(host, settings=settings) as github:
+        name = github.repository(upstream.place.name).full_name
+    owner, there = facts.upstream.branch.partition(":")[0], facts.upstream.url
+    fork = f"the fork of {owner}" if owner else f"your fork of {name}"
+    opened = f"bring {there} up to date" if there else f"open a pull request to {name}, {proposal.base}"
+    note = (
+        f"there is no token for {host}: what the fork and its pull requests have already is not looked at, and --yes "
+        f"sends nothing; {MANUAL}"
+    )
+    return Submitted(
+        patch=proposal.patch,
+        steps=(
+            f"push {proposal.commit[:SHORT]} to {proposal.branch} of {fork}",
+            f"{opened}: {proposal.title}",
+        ),
+        notes=(*_doubts(proposal), note),
+        url=there,
+        sent=False,
+    )
 
 
 def _by_ticket(proposal: Proposal, record: Record, *, facts: PatchFacts, done: bool) -> Submitted:
