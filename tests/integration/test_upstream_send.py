@@ -364,7 +364,9 @@ def test_a_project_of_attachments_gets_numbered_files_and_steps(desk: Desk) -> N
     assert desk.json("prepare", "oozie/keep")["attachment"] == "OOZIE-12-002.patch"
     assert "Attach OOZIE-12-002.patch" in desk.say("submit", "oozie/keep", "--yes", token=False)
     assert desk.facts("oozie/keep").upstream.state == "to-forward"
-    desk.say("submit", "oozie/keep", "--yes", "--attached", token=False)
+    said = desk.say("submit", "oozie/keep", "--yes", "--attached", token=False)
+    done = "record in patch.toml that OOZIE-12-002.patch is attached to OOZIE-12"
+    assert said.endswith(f"  done:\n  1. {done}\n"), "what a person did is not told as done by this"
     sent = desk.facts("oozie/keep").upstream
     assert (sent.state, sent.url) == ("ticket", "https://issues.apache.org/jira/browse/OOZIE-12")
 

@@ -145,9 +145,11 @@ def _by_ticket(proposal: Proposal, record: Record, *, facts: PatchFacts, done: b
     """What a person does; once they say that they have, the ticket is where it stands."""
     if done:
         record({"state": "ticket", "url": proposal.ticket_url})
-    notes = () if done else ("run it with --yes --attached once the patch is attached",)
-    url = proposal.ticket_url if done or facts.upstream.state == "ticket" else ""
-    return Submitted(patch=proposal.patch, steps=proposal.steps, notes=notes, url=url, sent=done)
+        told = f"record in {FACTS} that {proposal.attachment} is attached to {proposal.ticket}"
+        return Submitted(patch=proposal.patch, steps=(told,), notes=(), url=proposal.ticket_url, sent=True)
+    notes = ("run it with --yes --attached once the patch is attached",)
+    url = proposal.ticket_url if facts.upstream.state == "ticket" else ""
+    return Submitted(patch=proposal.patch, steps=proposal.steps, notes=notes, url=url, sent=False)
 
 
 def _require_open(proposal: Proposal, facts: PatchFacts) -> None:
