@@ -20,7 +20,7 @@ from filelock import FileLock
 from bigtop_builder.acquire import kept
 from bigtop_builder.archive import hash_of, read_archive
 from bigtop_builder.contents import Contents
-from bigtop_builder.errors import TreeError
+from bigtop_builder.errors import SourceError, TreeError
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings
@@ -57,10 +57,13 @@ def source_tree(
         recipe_dir: Where relative paths in the recipe start.
 
     Raises:
-        SourceError: The download is damaged, or holds what an archive of sources should not.
+        SourceError: The download is damaged, or holds what an archive of sources should not; or the pin is known to
+            be of another commit's files.
     """
     if source.kind == "git" and (mirror := _repository(source, workspace, settings, recipe_dir)):
-        return SourceTree(id=_tree(mirror, source.commit), mirror=mirror)
+        tree = _tree(mirror, source.commit)
+        _require_pin(source, tree, mirror, workspace)
+        return SourceTree(id=tree, mirror=mirror)
     if not source.sha512:
         return None
     mirror = Mirror(path=workspace.sources / STORE, url="", cache=workspace.root)
@@ -72,6 +75,19 @@ def source_tree(
         _commit(mirror, reference, download, source.where, workspace.locks)
         known = _tree(mirror, reference)
     return SourceTree(id=known, mirror=mirror)
+
+
+def _require_pin(source: Source, tree: str, mirror: Mirror, workspace: Workspace) -> None:
+    """Raise if the cache has proved the pin of a commit with other files: `source fetch` would refuse this one."""
+    if not source.sha512 or kept(source, workspace).is_file():
+        return
+    for folder in workspace.sources.glob(f"{source.sha512}-*"):
+        other = folder.name.rpartition("-")[2]
+        if _tree(mirror, other) not in {"", tree}:
+            raise SourceError(
+                f"{source.where} is not what its pin says: that is of commit {other}",
+                hint="mend `commit` in the recipe, or empty its sha512 and run source fetch --pin",
+            )
 
 
 def _repository(source: Source, workspace: Workspace, settings: Settings, recipe_dir: Path) -> Mirror | None:
