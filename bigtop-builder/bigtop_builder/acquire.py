@@ -43,9 +43,9 @@ class Desk:
     recipe_dir: Path
     progress: Progress
 
-    def home(self, sha512: str) -> Path:
-        """Folder of a download."""
-        return self.workspace.sources / sha512
+    def kept(self, source: Source) -> Path:
+        """Where the download of a pinned source is, once it is what the pin says."""
+        return kept(source, self.workspace)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -61,6 +61,11 @@ class Desk:
                 f"no space left on the disk that holds {self.workspace.root}",
                 hint="make room there, or set cache_dir in the settings to another disk",
             ) from error
+
+
+def kept(source: Source, workspace: Workspace) -> Path:
+    """Where the cache has what was fetched of a pinned source: one commit is never taken for another."""
+    return workspace.sources / source.kept_as / "download"
 
 
 def location(source: Source, settings: Settings) -> str:

@@ -49,6 +49,7 @@ CLEAN: Final = {
     "LC_ALL": "C",
 }
 """Nothing of the user's or the system's configuration counts (git(1), Environment Variables)."""
+IN_RECIPE: Final = "see `repository` in the recipe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,7 +361,8 @@ def _place(url: str, workspace: Workspace, settings: Settings, base: Path | None
     """What makes the mirror of a URL, be it there or not."""
     place = settings.mirrors.git.get(url, url)
     if _is_path(place):
-        path = _git_folder((base or Path()) / place.removeprefix("file://"))
+        hint = f"mirrors.git of the settings names it for {url}: mend that" if place != url else IN_RECIPE
+        path = _git_folder((base or Path()) / place.removeprefix("file://"), hint=hint)
         return {"path": path, "url": "", "cache": workspace.root}
     return {
         "path": workspace.mirrors / _name(url),
@@ -376,8 +378,13 @@ def _is_path(place: str) -> bool:
     return place.startswith("file://") or not re.match(r"[^/]*:", place)
 
 
-def _git_folder(path: Path) -> Path:
-    """The git folder of a bare repository, a clone or a linked work tree; without `..` where links allow it."""
+def _git_folder(path: Path, *, hint: str = IN_RECIPE) -> Path:
+    """The git folder of a bare repository, a clone or a linked work tree; without `..` where links allow it.
+
+    Args:
+        path: A folder.
+        hint: What named it, for the error.
+    """
     inner = path / ".git"
     if inner.is_file():
         inner = path / inner.read_text().removeprefix("gitdir:").strip()
@@ -385,7 +392,6 @@ def _git_folder(path: Path) -> Path:
         if (folder / "HEAD").is_file():
             plain = Path(os.path.normpath(folder.absolute()))
             return plain if plain.exists() and plain.samefile(folder) else folder.absolute()
-    hint = "see `repository` in the recipe and mirrors.git"
     if path.name == "bigtop.git" and not path.exists():
         hint += "; a project with the miniature's is made by bigtop-builder quickstart --only-project --dir FOLDER"
     raise TreeError(f"{path} is no git repository", hint=hint)

@@ -69,7 +69,7 @@ def pin(
         except SourceError:
             part.unlink()
             raise
-        settle(part, desk.home(got) / "download")
+        settle(part, desk.kept(source.model_copy(update={"sha512": got})))
     return Pin(sha512=got, checked=checked)
 
 

@@ -160,6 +160,11 @@ class Source(Value):
         at = f"@{self.commit[:12]}" if self.commit else ""
         return f"{self.kind}:{self.path or self.coordinates or self.repository or self.file or self.url}{at}"
 
+    @property
+    def kept_as(self) -> str:
+        """What the cache keeps it under: its pin, and with that its commit, whose files the pin is to be of."""
+        return "-".join(filter(None, (self.sha512, self.commit)))
+
 
 class Service(Value):
     """A daemon whose start `verify` sees with its own eyes after the install."""

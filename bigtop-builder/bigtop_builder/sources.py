@@ -2,6 +2,7 @@
 """Sources of components: chosen, fetched, checked against their pins, repacked as Bigtop wants them.
 
     <cache>/sources/<sha512>/download               what was fetched, once it is what the pin says
+    <cache>/sources/<sha512>-<commit>/download      the same of a commit: its pin alone does not say which
     <cache>/sources/repacked/<id>/<destination>     what goes into Bigtop's dl/, with its .sha256
 
 Both are hashed again before they are used; what does not hold is made again.
@@ -84,7 +85,7 @@ def fetch(
     if destination != Path(destination).name or "/" in top or not destination or not top:
         raise SourceError(f"{component.name}: {destination!r} and {top!r} are no plain names")
     desk = Desk(workspace=workspace, settings=settings, recipe_dir=recipe_dir, progress=progress)
-    key = digest(source.sha512, destination, top, form, VERSION)
+    key = digest(source.kept_as, destination, top, form, VERSION)
     packed = workspace.sources / "repacked" / key / destination
     with desk.lock(source.sha512):
         if not _holds(packed):
@@ -122,7 +123,7 @@ def _repack(fetched: Path, packed: Path, *, top: str, form: Literal["tar.gz", "z
 
 def _verified(source: Source, component: Component, desk: Desk) -> Path:
     """The download of a pinned source, from the cache or the first candidate that has it."""
-    final = desk.home(source.sha512) / "download"
+    final = desk.kept(source)
     if final.is_file() and hash_of(final, "sha512") == source.sha512:
         return final
     final.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ class Statement:
         message: What the patch does: its mail's text without the trailers.
         why: Why it is needed.
         tested: How it was tested.
-        user_facing: What users see change; empty if they see nothing.
+        user_facing: What users see change, or `No`; empty if nobody said.
         ai_disclosure: Whether generative AI was used, and what; empty if nobody said.
         ai_tool: What was used; empty if nothing was, or nobody said.
     """
@@ -50,5 +50,12 @@ class Statement:
         return {name: getattr(self, name) for name in NAMES}
 
 
+MISSING: Final = {
+    "tested": "tested: how it was tested",
+    "why": "why: what it is needed for",
+    "user_facing": "user_facing: what users see change, or 'No'",
+    "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
+}
+"""What is to be written into `patch.toml`, by fact."""
 NAMES: Final = (*(field.name for field in fields(Statement)), "ai_tool")
 """Names of the facts, for templates."""

@@ -26,6 +26,7 @@ from bigtop_builder.upstreaming.github import GitHub
 from github import GitHub as Site
 from github import serving
 from github.faults import error, lost, refusal, slow
+from github.jira import serving_jira
 from github.people import Person
 from small_queue import ADA, ENV, commit_all, fill, git, numbered, small_project
 
@@ -40,6 +41,7 @@ TEMPLATE = """<!-- Thanks for sending a pull request! -->
 - [ ] Did you make sure that this PR fixes a build?
 """
 PATH = ".github/pull_request_template.md"
+WITHOUT_JIRA = "".join(f'[projects.{name}]\njira = ""\n' for name in ("bigtop", "hadoop", "oozie"))
 MINE = "bigtop/ten"
 KEEP = "hadoop/keep"
 BRANCH = "BIGTOP-4032-say-ten"
@@ -77,6 +79,7 @@ class Desk:
         fill(source, {"src/main/java/Keep.java": java(), "pom.xml": "<project/>\n"})
         commit_all(source, "HADOOP-1. Begin", ENV)
         self.hadoop = self._upstream("hadoop", "trunk", source)
+        (self.project.patches / "upstream.toml").write_text(WITHOUT_JIRA)
         self.settings = root / "settings.toml"
         git_urls = "".join(
             f'"https://github.com/apache/{name}.git" = "{site.url}/apache/{name}.git"\n'
@@ -266,7 +269,31 @@ def test_a_conflict_is_told_with_its_place_and_a_change_beside_is_merged(desk: D
     assert refused.brief == "hadoop/keep conflicts with apache/hadoop trunk"
     assert "src/main/java/Keep.java, hunk 1" in refused.details
     assert f"{commit[:12]} HDFS-9. Be long" in refused.details
-    assert "patch edit RELEASE hadoop" in refused.hint
+    assert "--release 2.1.0" in refused.hint
+
+
+def test_a_conflict_is_mended_on_upstreams_branch_by_the_commands_that_it_is_told_with(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = "  long n20 = 20;\n"
+    desk.hadoop.commit("trunk", {"src/main/java/Keep.java": java(line)}, "HDFS-9. Be long\n")
+    make, mend, keep, again = desk.refused("prepare", KEEP).hint.split("; ")
+    assert run(["sh", "-c", make], env=ADA, check=False).returncode, "it conflicts there too"
+    tree = tmp_path / "hadoop-trunk"
+    assert "<<<<<<<" in (tree / "src/main/java/Keep.java").read_text()
+    (tree / "src/main/java/Keep.java").write_text(java("  long n20 = 21;\n"))
+    git(tree, "add", "--all")
+    run(["git", "-C", tree, "am", "--continue"], env=ADA)
+    assert "git am --continue" in mend
+    run(["sh", "-c", keep.rpartition(": ")[2]], env=ADA)
+    assert (desk.project.patches / KEEP / "since-2.1.0.patch").is_file()
+    assert "with --release 2.1.0" in again
+    made = desk.json("prepare", KEEP, "--release", "2.1.0")
+    assert (made["file"], made["applied"]) == ("since-2.1.0.patch", "clean")
+    assert desk.refused("prepare", KEEP).hint == (
+        "since-2.1.0.patch is for what comes next: run the same command with --release 2.1.0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,7 +365,9 @@ def test_a_project_of_attachments_gets_numbered_files_and_steps(desk: Desk) -> N
     assert desk.json("prepare", "oozie/keep")["attachment"] == "OOZIE-12-002.patch"
     assert "Attach OOZIE-12-002.patch" in desk.say("submit", "oozie/keep", "--yes", token=False)
     assert desk.facts("oozie/keep").upstream.state == "to-forward"
-    desk.say("submit", "oozie/keep", "--yes", "--attached", token=False)
+    said = desk.say("submit", "oozie/keep", "--yes", "--attached", token=False)
+    done = "record in patch.toml that OOZIE-12-002.patch is attached to OOZIE-12"
+    assert said.endswith(f"  done:\n  1. {done}\n"), "what a person did is not told as done by this"
     sent = desk.facts("oozie/keep").upstream
     assert (sent.state, sent.url) == ("ticket", "https://issues.apache.org/jira/browse/OOZIE-12")
 
@@ -348,6 +377,17 @@ def test_a_dry_run_reads_and_writes_nothing(desk: Desk) -> None:
     steps = desk.json("submit", MINE)["steps"]
     assert [step.split()[0] for step in steps] == ["fork", "push", "open"]
     assert (desk.asked_to_write(), desk.text()) == ([], before)
+
+
+def test_a_dry_run_needs_no_token(desk: Desk) -> None:
+    said = desk.say("submit", MINE, token=False)
+    assert f"to {BRANCH} of your fork of apache/bigtop\n" in said
+    assert "2. open a pull request to apache/bigtop, master: BIGTOP-4032. Say ten\n" in said
+    assert "note: there is no token for github.com" in said
+    desk.say("submit", MINE, "--yes")
+    url = desk.facts().upstream.url
+    said = desk.say("submit", MINE, token=False)
+    assert f"{BRANCH} of the fork of ann\n  2. bring {url} up to date: BIGTOP-4032" in said
 
 
 def test_a_patch_is_sent_once_and_again_only_where_something_changed(desk: Desk, site: Site) -> None:
@@ -524,6 +564,24 @@ def test_a_branch_that_is_none_is_named(desk: Desk, branch: str) -> None:
     assert str(desk.project.patches / MINE / "patch.toml") in refused.hint
 
 
+def test_a_ticket_that_is_not_there_is_told_before_anything_is_sent(desk: Desk) -> None:
+    with serving_jira() as jira:
+        toml = f'[projects.bigtop]\njira = "{jira.url}"\n'
+        (desk.project.patches / "upstream.toml").write_text(toml)
+        for words in ((), ("--yes",)):
+            refused = desk.refused("submit", MINE, *words)
+            assert refused.brief == f"bigtop/ten: {jira.url} has no ticket BIGTOP-4032"
+        assert desk.asked_to_write() == []
+        jira.anonymous = 401
+        assert "not sent yet" in desk.say("submit", MINE)
+        jira.anonymous = 200
+        assert "not sent yet" in desk.say("submit", MINE, "--despite-findings")
+        jira.issue("BIGTOP-4032")
+        desk.say("submit", MINE, "--yes")
+        jira.issues.clear()
+        assert "nothing is left to do" in desk.say("submit", MINE), "it was sent"
+
+
 def test_what_is_no_attachment_is_not_attached(desk: Desk) -> None:
     assert "nothing to attach" in desk.refused("submit", MINE, "--attached", kind=InputError).brief
 
@@ -541,7 +599,7 @@ def test_states_that_say_no_are_heeded(desk: Desk) -> None:
 def test_refusals_of_github_are_told_and_leave_no_trace(desk: Desk, site: Site) -> None:
     assert (
         "there is no token for github.com"
-        in desk.refused("submit", MINE, kind=UpstreamError, token=False).brief
+        in desk.refused("submit", MINE, "--yes", kind=UpstreamError, token=False).brief
     )
     good = desk.secret
     desk.secret = site.token("ann", scopes=("gist",))

@@ -21,7 +21,7 @@ STATEMENT = Statement(
     message="It keeps\nthe journal.",
     why="A lost journal is lost.",
     tested="By its own test.",
-    user_facing="",
+    user_facing="No",
     ai_disclosure="No",
 )
 # Of our own making, with the headings that the projects' templates have.
@@ -123,12 +123,21 @@ def test_without_a_text_of_upstreams_ours_is_taken() -> None:
 
 def test_empty_answers_are_refused_all_at_once_with_the_facts_that_lack() -> None:
     with pytest.raises(InputError, match="lacks answers") as caught:
-        body("spark", SPARK, replace(STATEMENT, tested="", ai_disclosure=""))
+        body("spark", SPARK, replace(STATEMENT, tested="", ai_disclosure="", user_facing=""))
     heading = "Was this patch authored or co-authored using generative AI tooling?"
     assert caught.value.details.splitlines() == [
+        f"{PATH}:14: Does this PR introduce _any_ user-facing change?: user_facing in patch.toml is empty",
         f"{PATH}:16: How was this patch tested?: tested in patch.toml is empty",
         f"{PATH}:18: {heading}: ai_disclosure in patch.toml is empty",
     ]
+    assert "user_facing: what users see change, or 'No'; tested: how" in caught.value.hint
+
+
+def test_that_users_see_nothing_is_said_only_if_somebody_said_so() -> None:
+    with pytest.raises(InputError) as caught:
+        body("zookeeper", "", replace(STATEMENT, user_facing=""))
+    assert caught.value.details == f"{PATH}:5: User-facing change: user_facing in patch.toml is empty"
+    assert "### User-facing change\n\nNo\n" in body("zookeeper", "").text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from bigtop_builder.upstreaming.forms import (
     commit_message,
     components_of,
     patch_file_of,
+    require_ticket,
     statement_of,
     steps_of,
     title_of,
@@ -127,7 +128,7 @@ def test_a_statement_is_made_of_mail_and_facts() -> None:
 )
 def test_a_patch_needs_a_ticket_of_its_project(ticket: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
-        statement_of(project("hadoop"), MAIL, facts(ticket=ticket))
+        require_ticket(project("hadoop"), ticket)
     assert "patch.toml" in caught.value.hint
 
 

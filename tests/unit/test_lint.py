@@ -15,11 +15,12 @@ from patch_repository import Repository
 from bigtop_builder.cli.patch_lint import lint as lint_command
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.patches.dep3 import trailers_of
-from bigtop_builder.patches.facts import PatchFacts, with_facts
+from bigtop_builder.patches.facts import PatchFacts, Upstream, with_facts
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.mail import Mail, read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry
+from bigtop_builder.patches.style import subject_of
 from bigtop_builder.projects import load_projects
 from bigtop_builder.workspace import Project
 from local_patches import list_patches
@@ -226,7 +227,42 @@ def test_the_way_out_names_a_release_that_lists_the_patch(queue: Queue) -> None:
     assert only(queue.lint("bigtop/count", "bigtop/count")).hint == (
         "bigtop-builder patch refresh 1.0.0 bigtop/count writes it anew"
     )
-    assert "RELEASE" not in only(queue.lint("bigtop/count")).hint
+    assert only(queue.lint("bigtop/count")).hint == "patch refresh writes it anew once a recipe lists it"
+
+
+def test_the_way_out_names_a_release_that_takes_this_diff(queue: Queue) -> None:
+    path = queue.put("bigtop/count")
+    since = path.with_name("since-2.0.0.patch")
+    since.write_bytes(path.read_bytes().replace(b"[PATCH]", b"[PATCH 1/2]"))
+    assert only(queue.lint("bigtop/count", "bigtop/count")).hint == (
+        "patch refresh writes it anew once a recipe lists it"
+    )
+    entry = load_entry(queue.patches, "bigtop/count")
+    orders = {"1.0.0": (entry.id,), "2.0.0-mine": (entry.id,)}
+    releases = {"1.0.0": "1.0.0", "2.0.0-mine": "2.0.0"}
+    found = lint(entry, (), orders, releases, projects=load_projects(queue.patches))
+    assert only(found).hint == "bigtop-builder patch refresh 2.0.0-mine bigtop/count writes it anew"
+
+
+@pytest.mark.parametrize(
+    ("target", "subject", "wanted"),
+    [
+        ("bigtop", "Count on", "BIGTOP-2. Count on"),
+        ("bigtop", "BIGTOP-1: Count on", "BIGTOP-2. Count on"),
+        ("zookeeper", "Count on", "ZOOKEEPER-2: Count on"),
+        ("spark", "[SPARK-1][SQL] Count on", "[SPARK-2][SQL] Count on"),
+        ("spark", "Count on", "Count on"),
+    ],
+)
+def test_a_ticket_that_comes_later_is_written_into_the_subject(
+    queue: Queue, target: str, subject: str, wanted: str
+) -> None:
+    project = load_projects(queue.patches).of(target)
+    path = queue.put("bigtop/count", ticket=f"{target.upper()}-2", state="pr-open", url="https://x/1")
+    facts = PatchFacts.from_toml(path.with_name("patch.toml"))
+    assert subject_of(facts, subject, project) == wanted
+    here = facts.model_copy(update={"upstream": Upstream(state="local-only", why="ours")})
+    assert subject_of(here, subject, project) == subject
 
 
 def test_latin_1_is_an_error_in_the_mail_and_a_note_in_a_hunk(queue: Queue) -> None:

@@ -261,8 +261,15 @@ def test_a_commit_that_a_local_repository_lacks_is_named(
 def test_a_path_without_repository_is_refused(
     workspace: Workspace, settings: Settings, tmp_path: Path
 ) -> None:
-    with pytest.raises(TreeError, match=f"{tmp_path} is no git repository"):
+    with pytest.raises(TreeError, match=f"{tmp_path} is no git repository") as caught:
         Mirror.ensure(str(tmp_path), NOWHERE, workspace=workspace, settings=settings)
+    assert caught.value.hint == "see `repository` in the recipe"
+
+    url = "https://git.example.org/thing.git"
+    site = settings.model_copy(update={"mirrors": Mirrors(git={url: str(tmp_path)})})
+    with pytest.raises(TreeError) as caught:
+        Mirror.follow(url, "master", workspace=workspace, settings=site)
+    assert caught.value.hint == f"mirrors.git of the settings names it for {url}: mend that"
 
 
 def test_a_branch_is_followed_with_its_tags(

@@ -252,6 +252,8 @@ def test_a_new_patch_can_say_all_that_upstream_asks_for_and_then_lacks_nothing(
     assert say("lint", "bigtop/said") == "nothing is wrong with 1 patch\n"
     (clone / "README").write_text("read this\n")
     assert "patch lint bigtop/bare says which facts are missing" in say("new", "bigtop/bare", "--from", clone)
+    silent = say("new", "bigtop/silent", "--from", clone, *words)
+    assert "patch lint bigtop/silent says which facts are missing" in silent, "it has no --message"
 
 
 def test_the_subject_of_a_new_patch_has_its_projects_form(small: Project, clone: Path, say: Say) -> None:

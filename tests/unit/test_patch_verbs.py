@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import BuilderError, InputError, TreeError
-from bigtop_builder.patches.facts import Given
+from bigtop_builder.patches.facts import Given, with_facts
 from bigtop_builder.patches.lint import lint
 from bigtop_builder.patches.listed import with_patches
 from bigtop_builder.patches.mail import Mail, read_mail
@@ -567,6 +567,30 @@ def test_refresh_moves_hunks_to_where_they_are_and_touches_no_other(
     assert refresh("2.0.0", project=three, settings=settings, apart=True) == ()
     assert load_entry(three.patches, "bigtop/one").facts.ticket == "BIGTOP-1"
     assert OLD["README"]
+
+
+def test_refresh_writes_a_ticket_that_comes_later_into_the_subject_and_lint_names_that(
+    three: Project, settings: Settings
+) -> None:
+    file = three.patches / "bigtop/one/patch.toml"
+    pull = {"state": "pr-open", "url": "https://x/1"}
+    file.write_text(with_facts(file.read_text(), {"ticket": "BIGTOP-7", "upstream": pull}))
+
+    def said() -> set[str]:
+        entry = load_entry(three.patches, "bigtop/one")
+        orders = {"1.0.0": (entry.id,)}
+        found = lint(entry, (), orders, projects=load_projects(three.patches))
+        return {one.hint for one in found if one.rule == "style"}
+
+    assert said() == {
+        "write it as 'BIGTOP-7. Change one', or bigtop-builder patch refresh 1.0.0 bigtop/one writes it anew"
+    }
+    (done,) = refresh("1.0.0", only=["bigtop/one"], project=three, settings=settings)
+    assert (done.id, done.moved) == ("bigtop/one", ())
+    text = (three.patches / "bigtop/one/default.patch").read_text()
+    assert "Subject: [PATCH] BIGTOP-7. Change one\n" in text
+    assert "browse/BIGTOP-7\n" in text
+    assert said() == set()
 
 
 def test_bytes_renames_and_modes_come_through_whatever_the_trees_attributes_say(

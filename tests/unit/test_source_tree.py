@@ -188,6 +188,18 @@ def test_a_repository_of_this_machine_is_used_where_it_is(
     assert not workspace.sources.exists()
 
 
+def test_a_commit_with_the_pin_of_another_one_is_refused_where_the_repository_is_here_too(
+    workspace: Workspace, settings: Settings, tmp_path: Path
+) -> None:
+    old = repository(tmp_path / "flow", FILES)
+    new = repository(tmp_path / "flow", {**FILES, "pom.xml": b"<project>new</project>\n"})
+    pinned = Source(kind="git", repository=str(tmp_path / "flow"), commit=old, sha512="1" * 128)
+    (workspace.sources / f"{pinned.sha512}-{old}").mkdir(parents=True)
+    assert found(pinned, settings).id
+    with pytest.raises(SourceError, match=rf"@{new[:12]} is not what its pin says: that is of commit {old}"):
+        ask(pinned.model_copy(update={"commit": new}), settings)
+
+
 def test_a_repository_without_the_commit_leaves_the_cache(
     workspace: Workspace, settings: Settings, tmp_path: Path
 ) -> None:
@@ -196,6 +208,8 @@ def test_a_repository_without_the_commit_leaves_the_cache(
     source = Source(kind="git", repository=str(tmp_path / "flow"), commit="0" * 40)
     assert ask(source, settings) is None
     pinned = source.model_copy(update={"sha512": plain.sha512})
+    assert ask(pinned, settings) is None, "what has that pin may be another commit's"
+    (workspace.sources / plain.sha512).rename(workspace.sources / f"{plain.sha512}-{source.commit}")
     assert found(pinned, settings).mirror.path == workspace.sources / "trees.git"
 
 

@@ -319,6 +319,22 @@ def test_a_commit_has_one_pin_whatever_its_attributes_clone_and_configuration(
         assert "thing-1.0/left-out" in tar.getnames()
 
 
+def test_another_commit_with_the_old_pin_is_refused_though_the_old_one_is_in_the_cache(
+    recipe_dir: Path, get: Fetch, pin_it: PinIt
+) -> None:
+    origin = new_repository(recipe_dir / "origin")
+    old = Source(kind="git", repository="origin", commit=origin.commit(a="1\n"))
+    old = old.model_copy(update={"sha512": pin_it(old).sha512})
+    get(old)
+    new = old.model_copy(update={"commit": origin.commit(a="2\n")})
+
+    with pytest.raises(SourceError, match=f"origin@{new.commit[:12]} is not what its pin says"):
+        get(new)
+    with pytest.raises(SourceError, match="is not what its pin says"):
+        pin_it(new)
+    assert get(old).is_file()
+
+
 def test_a_commit_with_a_submodule_is_refused(recipe_dir: Path, pin_it: PinIt) -> None:
     origin = new_repository(recipe_dir / "origin")
     inner = origin.commit(a="1\n")

@@ -8,7 +8,8 @@ import pytest
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.patches.queue import load_entry
-from bigtop_builder.upstreaming.candidate import patch_for
+from bigtop_builder.upstreaming.ahead import Ahead, after
+from bigtop_builder.upstreaming.candidate import Candidate, patch_for
 from bigtop_builder.upstreaming.proposal import Kept, Proposal, Sent
 from bigtop_builder.workspace import Project
 from small_queue import small_project
@@ -72,6 +73,33 @@ def test_the_diff_is_that_of_the_newest_release_that_lists_the_patch_unless_one_
     (project.patches / "bigtop/ten/default.patch").unlink()
     with pytest.raises(InputError, match=r"has no diff for 1\.0\.0"):
         chosen(project, "1.0.0")
+
+
+def test_a_diff_for_upstreams_branch_alone_is_kept_for_what_comes_after_all_recipes(project: Project) -> None:
+    def ahead(*releases: str) -> Ahead:
+        return Ahead.of(load_entry(project.patches, "bigtop/ten"), releases)
+
+    folder = project.patches / "bigtop/ten"
+    found = ahead("1.0.0", "1.5.0")
+    assert (found.release, found.path, found.is_there) == ("2.0.0", folder / "since-2.0.0.patch", True)
+    found = ahead("1.0.0", "2.0.0")
+    assert (found.release, found.path, found.is_there) == ("2.1.0", folder / "since-2.1.0.patch", False)
+    assert found.in_the_way == "since-2.0.0.patch"
+    assert [after(one) for one in ("3.5.1", "3.6.0-RC0", "3", "")] == ["3.6.0", "3.6.0", "3.1.0", "0.1.0"]
+
+
+def test_all_facts_that_are_missing_are_told_in_one_run(project: Project) -> None:
+    folder = project.patches / "bigtop/ten"
+    mail = "From: Ann <ann@example.org>\nSubject: [PATCH] Say ten\n\nIt says so.\n---\n"
+    (folder / "since-2.0.0.patch").write_text(f"{mail}--- a/README\n+++ b/README\n@@ -1 +1 @@\n-a\n+b\n")
+    with pytest.raises(InputError) as refused:
+        Candidate.of("bigtop/ten", "", project)
+    assert refused.value.brief == (
+        "bigtop/ten: the patch has no ticket, and apache/bigtop takes none without one; ai_disclosure, tested are "
+        "empty, and apache/bigtop asks for that"
+    )
+    assert "ticket = 'BIGTOP-N'" in refused.value.hint
+    assert "tested: how it was tested" in refused.value.hint
 
 
 def test_what_is_kept_is_read_again_and_is_of_one_proposal(project: Project) -> None:

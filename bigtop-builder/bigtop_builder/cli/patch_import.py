@@ -27,7 +27,7 @@ from bigtop_builder.upkeep.worktree import WorkTree
 from bigtop_builder.workspace import Project
 
 PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<address>[^<>\s]+@[^<>\s]+)>")
-GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "tested", "ai")
+GIVEN = ("title", "ticket", "why", "drop_when", "state", "state_why", "tested", "user_facing", "ai")
 """Facts that there is an option for."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +51,9 @@ def facts_options(command: Command) -> Command:
     decorated: Any = gathered
     for option in (
         click.option("--tested", default="", help="How it was tested, as upstream's forms ask."),
+        click.option(
+            "--user-facing", default="", help="What users see change, or No, as upstream's forms ask."
+        ),
         click.option("--ai", default="", help="Whether generative AI was used, as upstream's forms ask."),
         click.option("--state-why", default="", help="Reason of a state local-only or closed."),
         click.option(

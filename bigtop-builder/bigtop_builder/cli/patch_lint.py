@@ -37,7 +37,7 @@ def lint(context: click.Context, words: tuple[str, ...], *, as_json: bool) -> No
     entries, found = _read(project, ids)
     recipes = {path.stem: recipe for recipe, path in recipes_of(project)}
     orders = {name: recipe.patches for name, recipe in recipes.items()}
-    releases = {*recipes, *(recipe.release for recipe in recipes.values())}
+    releases = {name: recipe.release for name, recipe in recipes.items()}
     projects = load_projects(project.patches)
     for entry in entries:
         if not patches or entry.id in patches:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bigtop_builder.acquire import kept
 from bigtop_builder.archive import hash_of
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
@@ -138,10 +139,10 @@ def _states(component: Component, settings: Settings) -> Iterator[Row]:
         return
     state = "unpinned"
     if chosen.sha512:
-        kept = Workspace(settings.cache_dir).sources / chosen.sha512 / "download"
+        download = kept(chosen, Workspace(settings.cache_dir))
         state = "not fetched"
-        if kept.is_file():
-            state = "whole" if hash_of(kept, "sha512") == chosen.sha512 else "wrong"
+        if download.is_file():
+            state = "whole" if hash_of(download, "sha512") == chosen.sha512 else "wrong"
     yield component.name, state, chosen.where, chosen.sha512, chosen.checked
 
 

@@ -20,7 +20,11 @@ from bigtop_builder.upstreaming.submit import submit
 @click.option(
     "--attached", is_flag=True, help="Say with --yes that you have attached the patch to its ticket (Oozie)."
 )
-@click.option("--despite-findings", is_flag=True, help="Send patches though checks find errors in them.")
+@click.option(
+    "--despite-findings",
+    is_flag=True,
+    help="Send patches though checks find errors in them, or there is no such ticket.",
+)
 @json_option
 @click.pass_context
 def submit_(

@@ -48,7 +48,7 @@ class PatchFacts(Value):
     releases: tuple[str, ...] = Field((), description="Recipes it is meant for")
     upstream: Upstream
     tested: str = Field("", description="How it was tested, as upstream's forms ask")
-    user_facing: str = Field("", description="What users see change; empty if they see nothing")
+    user_facing: str = Field("", description="What users see change, or `No`, as upstream's forms ask")
     ai_disclosure: str = Field("", description="Whether generative AI was used, as upstream's forms ask")
 
 
@@ -64,6 +64,7 @@ class Given:
         state: State upstream.
         state_why: Its reason.
         tested: How it was tested.
+        user_facing: What users see change.
         ai: Disclosure of generative AI.
         commit: Upstream commit, for `merged`.
         url: Where it was sent.
@@ -76,6 +77,7 @@ class Given:
     state: str = ""
     state_why: str = ""
     tested: str = ""
+    user_facing: str = ""
     ai: str = ""
     commit: str = ""
     url: str = ""
@@ -102,6 +104,7 @@ def new_facts(
             "drop-when": given.drop_when,
             "releases": releases,
             "tested": given.tested,
+            "user_facing": given.user_facing,
             "ai_disclosure": given.ai,
             "upstream": {
                 "state": given.state or "to-forward",

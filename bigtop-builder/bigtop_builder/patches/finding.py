@@ -2,7 +2,10 @@
 """What lint has to say of a place in the queue."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+REWRITE: Final = "patch refresh writes it anew"
+"""The way out of what a command mends; lint puts the release of the file into it."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bigtop_builder.patches.dep3 import trailers_of
 from bigtop_builder.patches.diff import FileDiff, scan_diff
 from bigtop_builder.patches.facts import TREE
-from bigtop_builder.patches.finding import Finding
+from bigtop_builder.patches.finding import REWRITE, Finding
 from bigtop_builder.patches.mail import DEP3, NO_DATE, Mail, read_mail, write_mail
 from bigtop_builder.patches.mail_header import MalformedMail
 from bigtop_builder.patches.overlap import find_overlaps
@@ -20,7 +20,6 @@ from bigtop_builder.projects import Projects
 from bigtop_builder.schema import nearest, nearest_line, read_toml
 
 WITHOUT_TICKET = {"local-only", "to-forward"}
-REWRITE = "patch refresh writes it anew"
 FOLLOWING = {"Origin", "Forwarded", "Applied-Upstream"}
 """Trailers that tell of `[upstream]`. `upstream submit` and `sync` write that alone: with the diff rewritten too,
 evidence would be stale and components built again whenever a pull request changes."""
@@ -32,7 +31,7 @@ def lint(
     entry: Entry,
     others: Sequence[Entry] = (),
     orders: Mapping[str, Sequence[str]] | None = None,
-    releases: Collection[str] = (),
+    releases: Mapping[str, str] | None = None,
     *,
     projects: Projects,
 ) -> tuple[Finding, ...]:
@@ -42,20 +41,37 @@ def lint(
         entry: The patch.
         others: The queue's patches, to compare it with.
         orders: Recipe -> its patches, in order, for what overlaps.
-        releases: Those that there are recipes for, and the recipes' names; not looked at if empty.
+        releases: Recipe -> its release; whether there is a recipe for a release is not looked at if empty.
         projects: What the upstream of each target asks for.
     """
-    found = [*_facts(entry), *_strangers(entry, releases), *find_overlaps(entry, others, orders or {})]
+    releases = releases or {}
+    found = [
+        *_facts(entry),
+        *_strangers(entry, {*releases, *releases.values()}),
+        *find_overlaps(entry, others, orders or {}),
+    ]
     for diff in entry.diffs:
         found += _diff(entry, diff, projects)
         found += _twins(entry, diff, others)
-    release = next((one for one, listed in (orders or {}).items() if entry.id in listed), "")
-    way = (
-        f"bigtop-builder {REWRITE.replace('refresh', f'refresh {release} {entry.id}')}"
-        if release
-        else REWRITE
+    listing = {one: releases.get(one, one) for one, listed in (orders or {}).items() if entry.id in listed}
+    ways = {str(diff.path): _way(entry, diff, listing) for diff in entry.diffs}
+    return tuple(
+        sorted({replace(one, hint=one.hint.replace(REWRITE, ways.get(one.file, REWRITE))) for one in found})
     )
-    return tuple(sorted({replace(one, hint=one.hint.replace(REWRITE, way)) for one in found}))
+
+
+def _way(entry: Entry, diff: Diff, listing: Mapping[str, str]) -> str:
+    """The command that writes a diff anew: for a release that takes this one.
+
+    Args:
+        entry: The patch.
+        diff: One of its diffs.
+        listing: Recipe that lists it -> its release.
+    """
+    users = (one for one, release in listing.items() if entry.diff_for(release) == diff)
+    if user := next(users, ""):
+        return f"bigtop-builder {REWRITE.replace('refresh', f'refresh {user} {entry.id}')}"
+    return f"{REWRITE} once a recipe lists it"
 
 
 def _facts(entry: Entry) -> Iterator[Finding]:

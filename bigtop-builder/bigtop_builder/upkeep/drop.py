@@ -111,13 +111,18 @@ def _proved(patch_id: str, release: str, finding: Finding | None, prove: Prove) 
             details=finding.detail,
             hint=f"fetch the whole history of its upstream, and run {look} again",
         )
-    if (now := prove(patch_id, release)) != finding:
-        said = (
-            f"now it is {now.state} {now.commit[:12]}" if now else "this machine cannot tell what it is now"
-        )
+    now = prove(patch_id, release)
+    if now is None or _said(now) != _said(finding):
+        is_now = " ".join(filter(None, (now.state, now.commit[:12]))) if now else ""
+        said = f"now it is {is_now}" if now else "this machine cannot tell what it is now"
         raise CheckFailed(
             f"the evidence of patch {patch_id} on {release} does not hold: {said}",
             details=now.detail if now else "",
             hint=f"{look} writes it anew",
         )
-    return finding
+    return now
+
+
+def _said(finding: Finding) -> tuple[str, ...]:
+    """What evidence says of a diff, on whatever tree: where one patch was dropped, the next ones lie on another."""
+    return finding.patch, finding.state, finding.commit, finding.by

@@ -37,7 +37,7 @@ class Imported:
         id: The patch.
         source: Where it came from.
         what: `new`; `unchanged`: the queue has just that already.
-        lacking: Whether nobody said yet why it is needed, or when it can go.
+        lacking: Whether nobody said yet what it does, why it is needed, or when it can go.
     """
 
     id: str
@@ -160,7 +160,7 @@ def _laid(
         facts = new_facts(
             one.target, one.mail.subject, given=said, releases=releases, ticket=ticket_of(one.mail)
         )
-        lacking = not (facts.why and facts.drop_when)
+        lacking = not (facts.why and facts.drop_when and one.mail.body)
         change.write(folder / FACTS, facts_text(facts))
         change.write(folder / DEFAULT, write_mail(replace(one.mail, trailers=trailers_of(facts, one.mail))))
     return Imported(id=one.id, source=one.source, what="new", lacking=lacking)

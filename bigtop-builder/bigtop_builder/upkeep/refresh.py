@@ -9,6 +9,8 @@ from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.listed import is_chosen, require_listed, targets_of, to_target
 from bigtop_builder.patches.mail import read_mail, write_mail
 from bigtop_builder.patches.queue import load_entry, own_file
+from bigtop_builder.patches.style import subject_of
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import Change, changing
@@ -63,6 +65,7 @@ def refresh(
         recipe, _ = load_recipe(release, project.recipes)
         require_listed(only, recipe.patches, recipe.release)
         done: list[Refreshed] = []
+        upstreams = load_projects(project.patches).projects
         for target in targets_of(recipe.patches):
             if not any(is_chosen(one, only) for one in to_target(recipe.patches, target)):
                 continue
@@ -70,7 +73,9 @@ def refresh(
                 for stage in walk(ground, series_of(project, recipe, target)):
                     if stage.applied.tree is None:
                         raise refused(stage, ground.release, hint=_way_out(stage, ground))
-                    if is_chosen(stage.patch.id, only) and (text := _anew(ground, stage)) != stage.patch.diff:
+                    if not is_chosen(stage.patch.id, only):
+                        continue
+                    if (text := _anew(ground, stage, upstreams.get(target))) != stage.patch.diff:
                         done.append(_refreshed(ground, stage, text, change, project, apart=apart))
     return tuple(done)
 
@@ -80,13 +85,17 @@ def _way_out(stage: Stage, ground: Ground) -> str:
     return f"mend {stage.patch.path}, or let {merge} merge it from what its diff names"
 
 
-def _anew(ground: Ground, stage: Stage) -> bytes:
-    """The patch with a new diff where the old one says the wrong lines, or object ids that are cut short."""
+def _anew(ground: Ground, stage: Stage, upstream: UpstreamProject | None) -> bytes:
+    """The patch with the subject that upstream asks for, the trailers that its facts give, and a right diff.
+
+    That is a new one where the old one says the wrong lines, or object ids that are cut short.
+    """
     mail, facts = read_mail(stage.patch.diff, source=str(stage.patch.path)), stage.patch.facts
     files = parse_diff(stage.patch.diff, source=str(stage.patch.path))
     if stage.applied.moved or any(file.hunks and not file.names_base for file in files):
         mail = replace(mail, diff=diff_of(ground.index, stage.before, stage.after))
-    return write_mail(replace(mail, subject=mail.subject or facts.title, trailers=trailers_of(facts, mail)))
+    subject = subject_of(facts, mail.subject or facts.title, upstream)
+    return write_mail(replace(mail, subject=subject, trailers=trailers_of(facts, mail)))
 
 
 def _refreshed(

@@ -3,8 +3,8 @@
 
 A source that comes from a git repository of this machine is there already, and so is one of a repository that
 `upstream prepare` or `sync` follows. Any other one is committed, once a pin, to `<cache>/sources/trees.git`, a
-repository that may be deleted at any time: `refs/sources/<sha512>`. What is committed is what Bigtop unpacks: the
-download's contents without their single top folder. No source is fetched here.
+repository that may be deleted at any time: `refs/sources/<sha512>`, of a commit `<sha512>-<commit>`. What is
+committed is what Bigtop unpacks: the download's contents without their single top folder. No source is fetched here.
 """
 
 import logging
@@ -18,9 +18,10 @@ from typing import IO, Final
 
 from filelock import FileLock
 
+from bigtop_builder.acquire import kept
 from bigtop_builder.archive import hash_of, read_archive
 from bigtop_builder.contents import Contents
-from bigtop_builder.errors import TreeError
+from bigtop_builder.errors import SourceError, TreeError
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings
@@ -59,21 +60,37 @@ def source_tree(
         recipe_dir: Where relative paths in the recipe start.
 
     Raises:
-        SourceError: The download is damaged, or holds what an archive of sources should not.
+        SourceError: The download is damaged, or holds what an archive of sources should not; or the pin is known to
+            be of another commit's files.
     """
     if source.kind == "git" and (mirror := _repository(source, workspace, settings, recipe_dir)):
-        return SourceTree(id=_tree(mirror, source.commit), mirror=mirror)
+        tree = _tree(mirror, source.commit)
+        _require_pin(source, tree, mirror, workspace)
+        return SourceTree(id=tree, mirror=mirror)
     if not source.sha512:
         return None
     mirror = Mirror(path=workspace.sources / STORE, url="", cache=workspace.root)
-    reference = f"refs/sources/{source.sha512}"
+    reference = f"refs/sources/{source.kept_as}"
     if not (known := _tree(mirror, reference)):
-        download = workspace.sources / source.sha512 / "download"
+        download = kept(source, workspace)
         if not download.is_file() or hash_of(download, "sha512") != source.sha512:
             return None
         _commit(mirror, reference, download, source.where, workspace.locks)
         known = _tree(mirror, reference)
     return SourceTree(id=known, mirror=mirror)
+
+
+def _require_pin(source: Source, tree: str, mirror: Mirror, workspace: Workspace) -> None:
+    """Raise if the cache has proved the pin of a commit with other files: `source fetch` would refuse this one."""
+    if not source.sha512 or kept(source, workspace).is_file():
+        return
+    for folder in workspace.sources.glob(f"{source.sha512}-*"):
+        other = folder.name.rpartition("-")[2]
+        if _tree(mirror, other) not in {"", tree}:
+            raise SourceError(
+                f"{source.where} is not what its pin says: that is of commit {other}",
+                hint="mend `commit` in the recipe, or empty its sha512 and run source fetch --pin",
+            )
 
 
 def _repository(source: Source, workspace: Workspace, settings: Settings, recipe_dir: Path) -> Mirror | None:

@@ -2,14 +2,14 @@
 """The text of a pull request: upstream's own headings, each answered from what is said of the patch."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.finding import Finding
 from bigtop_builder.projects import UpstreamProject
-from bigtop_builder.statement import Statement
+from bigtop_builder.statement import MISSING, Statement
 from bigtop_builder.templates import fill_in, names_in
 
 HEADING: Final = re.compile(r"(?P<level>#{1,6})[ \t]+(?P<title>.*?)[ \t#]*")
@@ -21,13 +21,15 @@ OWN: Final = "### What\n\n### Why\n\n### User-facing change\n\n### How it was te
 OWN_ANSWERS: Final = {
     "^what$": "{{ message or title }}",
     "^why$": "{{ why }}",
-    "^user-facing": "{{ user_facing or 'None' }}",
+    "^user-facing": "{{ user_facing }}",
     "^how it was tested": "{{ tested }}",
 }
 AS_IT_IS: Final = re.compile(r"^(?:\s|[-*+>|#]|\d+[.)]\s|```|~~~)", re.MULTILINE)
 """Lines that mean something by where they begin: lists, quotes, tables, code."""
 IN_MAIL: Final = frozenset({"message", "title"})
 """Facts that the patch's mail holds; the others are in patch.toml."""
+
+OTHERWISE: Final = "an answer's own text is in patches/upstream.toml, [projects.X.answers]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ def body_of(project: UpstreamProject, statement: Statement, *, template: str, pa
     sections = tuple(sections_of(template if template.strip() else OWN))
     facts = {**statement.values, "message": flowing(statement.message)}
     written, faults = [], []
+    lacking: list[str] = []
     findings: list[Finding] = []
     for number, section in enumerate(sections):
         answer = next((text for form, text in answers.items() if _fits(form, section)), None)
@@ -85,16 +88,26 @@ def body_of(project: UpstreamProject, statement: Statement, *, template: str, pa
             written.append(ticked)
             continue
         text = fill_in(answer, **facts).strip()
-        faults += [] if text else [f"{path}:{section.line}: {section.title}: {_missing(answer, statement)}"]
+        if not text:
+            empty = _empty(answer, statement)
+            lacking += [MISSING[name] for name in empty if name in MISSING]
+            faults.append(f"{path}:{section.line}: {section.title}: {_missing(empty)}")
         written.append(replace(section, text=text))
     if faults:
         raise InputError(
             "the text of the pull request lacks answers",
             details="\n".join(faults),
-            hint="write what is missing; an answer's own text is in patches/upstream.toml, [projects.X.answers]",
+            hint="; ".join([*dict.fromkeys(lacking), OTHERWISE]),
         )
     text = "\n\n".join(part for part in map(_text, written) if part)
     return Body(text=f"{text}\n", findings=tuple(findings))
+
+
+def unanswered(project: UpstreamProject, statement: Statement) -> set[str]:
+    """The facts without which an answer of the project's would be empty, if upstream's text asks for it."""
+    answers = project.answers.values() if project.template else OWN_ANSWERS.values()
+    empty = (answer for answer in answers if not fill_in(answer, **statement.values).strip())
+    return {name for answer in empty for name in _empty(answer, statement)}
 
 
 def sections_of(template: str) -> Iterator[Section]:
@@ -162,10 +175,14 @@ def _note(path: str, line: int, text: str, hint: str) -> Finding:
     return Finding(file=path, line=line, rule="template", text=text, hint=hint, level="note")
 
 
-def _missing(answer: str, statement: Statement) -> str:
-    """Which facts an empty answer lacks, and where they are written."""
+def _empty(answer: str, statement: Statement) -> list[str]:
+    """Which facts an empty answer lacks."""
     asked = {"ai_disclosure" if name == "ai_tool" else name for name in names_in(answer)}
-    empty = sorted(name for name in asked if not statement.values[name])
+    return sorted(name for name in asked if not statement.values[name])
+
+
+def _missing(empty: Sequence[str]) -> str:
+    """Facts that are missing, and where they are written."""
     named = [f"{name} in {'the mail of the patch' if name in IN_MAIL else 'patch.toml'}" for name in empty]
     return f"{' or '.join(named) or 'its answer'} is empty"
 

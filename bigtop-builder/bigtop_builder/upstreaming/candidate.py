@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A patch of the queue that is to go upstream: which diff it is, and what is said of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 from bigtop_builder.errors import InputError
 from bigtop_builder.patches.mail import Mail, read_mail
 from bigtop_builder.patches.queue import FACTS, Entry, Patch, load_entry, release_order
 from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.run import run
-from bigtop_builder.statement import Statement
+from bigtop_builder.statement import MISSING, Statement
 from bigtop_builder.templates import names_in
 from bigtop_builder.upkeep.recipes import recipes_of
-from bigtop_builder.upstreaming.forms import branch_of, statement_of
+from bigtop_builder.upstreaming.ahead import Ahead
+from bigtop_builder.upstreaming.body import unanswered
+from bigtop_builder.upstreaming.forms import branch_of, require_ticket, statement_of
 from bigtop_builder.workspace import Project
-
-MISSING: Final = {
-    "tested": "tested: how it was tested",
-    "why": "why: what it is needed for",
-    "ai_disclosure": "ai_disclosure: 'No', or 'Generated-by: NAME VERSION' of the generative AI tool",
-}
-"""What is to be written, by fact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +30,7 @@ class Candidate:
         mail: That, read.
         statement: What is said of it.
         branch: Name of its branch.
+        ahead: Where a diff for upstream's branch alone is kept.
     """
 
     upstream: UpstreamProject
@@ -42,6 +38,7 @@ class Candidate:
     mail: Mail
     statement: Statement
     branch: str
+    ahead: Ahead
 
     @classmethod
     def of(cls, patch_id: str, release: str, project: Project) -> Self:
@@ -62,7 +59,8 @@ class Candidate:
         with naming(patch):
             statement = said_of(upstream, patch, mail)
             branch = branch_for(patch, statement)
-        return cls(upstream=upstream, patch=patch, mail=mail, statement=statement, branch=branch)
+        ahead = Ahead.of(entry, (recipe.release for recipe, _ in recipes_of(project)))
+        return cls(upstream=upstream, patch=patch, mail=mail, statement=statement, branch=branch, ahead=ahead)
 
 
 def patch_for(entry: Entry, release: str, project: Project) -> Patch:
@@ -100,18 +98,31 @@ def said_of(project: UpstreamProject, patch: Patch, mail: Mail) -> Statement:
 
     Raises:
         InputError: It has no ticket or one of another project, or lacks what the project asks for: whether generative
-            AI was used, and what the steps on the ticket name.
+            AI was used, and what the steps on the ticket name. What its answers lack is told with that.
     """
-    facts = patch.facts
-    statement = statement_of(project, mail, facts)
+    statement = statement_of(project, mail, patch.facts)
+    faults: list[InputError] = []
+    try:
+        require_ticket(project, statement.ticket)
+    except InputError as error:
+        faults.append(error)
     asked = {name for step in project.steps for name in names_in(step)} & {"tested", "why"}
     asked |= {"ai_disclosure"} if project.ai_trailer else set()
-    if missing := sorted(name for name in asked if not statement.values[name]):
-        raise InputError(
-            f"{', '.join(missing)} {'are' if missing[1:] else 'is'} empty, and {project.place.name} asks for that",
-            hint="; ".join(MISSING[name] for name in missing),
-        )
+    missing = {name for name in asked if not statement.values[name]}
+    if faults or missing:  # whether the others are asked for is known once upstream's own text is read
+        missing |= unanswered(project, statement) & {*MISSING}
+    if missing:
+        faults.append(_lacking(project, sorted(missing)))
+    if faults:
+        raise InputError("; ".join(one.brief for one in faults), hint="; ".join(one.hint for one in faults))
     return statement
+
+
+def _lacking(project: UpstreamProject, missing: Sequence[str]) -> InputError:
+    return InputError(
+        f"{', '.join(missing)} {'are' if missing[1:] else 'is'} empty, and {project.place.name} asks for that",
+        hint="; ".join(MISSING[name] for name in missing),
+    )
 
 
 @contextmanager

@@ -42,12 +42,9 @@ def statement_of(project: UpstreamProject, mail: Mail, facts: PatchFacts) -> Sta
         project: Where it goes.
         mail: The patch as the queue keeps it.
         facts: Its `patch.toml`.
-
-    Raises:
-        InputError: It has no ticket, or one of another project.
     """
     return Statement(
-        ticket=required_ticket(project, facts.ticket),
+        ticket=facts.ticket,
         ticket_url=project.ticket_url.format(ticket=facts.ticket),
         title=bare_title(mail.subject) or facts.title,
         message=mail.body,
@@ -58,8 +55,8 @@ def statement_of(project: UpstreamProject, mail: Mail, facts: PatchFacts) -> Sta
     )
 
 
-def required_ticket(project: UpstreamProject, ticket: str) -> str:
-    """The ticket, if the project has such.
+def require_ticket(project: UpstreamProject, ticket: str) -> None:
+    """Raise unless this is a ticket of the project's.
 
     Raises:
         InputError: There is none, or it is another project's.
@@ -76,7 +73,6 @@ def required_ticket(project: UpstreamProject, ticket: str) -> str:
             f"ticket {ticket!r} is none of {project.place.name}'s, which are {form}",
             hint="write the right one into patch.toml, or open one there",
         )
-    return ticket
 
 
 def bare_title(subject: str) -> str:

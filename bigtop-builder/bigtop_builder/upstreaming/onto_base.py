@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A patch on the newest commit of upstream's base branch: whether upstream has it already, and the patch rebased."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from bigtop_builder.download import shown
 from bigtop_builder.errors import CheckFailed, TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
@@ -19,6 +21,7 @@ from bigtop_builder.upkeep.commit import diff_of
 from bigtop_builder.upkeep.conflict import Conflict, conflicts, refusals
 from bigtop_builder.upkeep.threeway import Carried, Outcome, carry
 from bigtop_builder.upkeep.trace import Trace, remember, trace
+from bigtop_builder.upstreaming.ahead import Ahead
 from bigtop_builder.workspace import Workspace
 
 
@@ -77,8 +80,14 @@ def base_of(project: UpstreamProject, settings: Settings) -> Iterator[Base]:
         yield Base(project=project, mirror=mirror, commit=commit, index=index, seen=seen)
 
 
-def rebased(base: Base, patch: Patch, settings: Settings) -> Rebased:
+def rebased(base: Base, patch: Patch, settings: Settings, *, ahead: Ahead) -> Rebased:
     """Put a patch on the base branch.
+
+    Args:
+        base: The branch.
+        patch: The patch.
+        settings: Site settings.
+        ahead: Where a diff for the branch alone is kept; the way out of a conflict names it.
 
     Raises:
         CheckFailed: Upstream has it already, or it conflicts; commit or place is told.
@@ -98,17 +107,39 @@ def rebased(base: Base, patch: Patch, settings: Settings) -> Rebased:
         raise _is_there(base, patch, told)
     if done.tree is None:
         found = _conflicts(base, patch, done)
-        hint = (
-            f"bigtop-builder patch edit RELEASE {patch.target} makes a work tree to mend it in; where "
-            f"{base.project.base} needs another diff than the releases: docs/upstreaming.md, Prepare"
-        )
         lines = (line for one in found for line in one.told())
-        raise CheckFailed(f"{patch.id} conflicts with {base.name}", details="\n".join(lines), hint=hint)
+        raise CheckFailed(
+            f"{patch.id} conflicts with {base.name}",
+            details="\n".join(lines),
+            hint=_way_out(base, patch, ahead),
+        )
     return Rebased(
         applied=done.outcome,
         tree=done.tree,
         diff=diff_of(base.index, base.commit, done.tree),
         findings=tuple(_notes(past, patch)),
+    )
+
+
+def _way_out(base: Base, patch: Patch, ahead: Ahead) -> str:
+    """How a conflict is settled on the branch itself: what a release builds stays as it is."""
+    if ahead.is_there and ahead.path != patch.path:
+        return (
+            f"{ahead.path.name} is for what comes next: run the same command with --release {ahead.release}"
+        )
+    place, here = base.project, base.mirror
+    folder = f"{place.place.name.rpartition('/')[2]}-{place.base}"
+    tree = (
+        f"git clone --quiet --branch {shlex.quote(place.base)} {shlex.quote(shown(here.url))} {folder}"
+        if here.url
+        else f"git -C {shlex.quote(str(here.path))} worktree add --detach $PWD/{folder} {base.commit}"
+    )
+    old, new = (shlex.quote(str(path.absolute())) for path in (patch.path, ahead.path))
+    apart = f", after {ahead.in_the_way} was renamed so that its range ends before {ahead.release}"
+    return (
+        f"{tree} && git -C {folder} am --3way {old}; mend it there, git add and git am --continue; keep that diff "
+        f"for {ahead.release}, which comes next{apart if ahead.in_the_way else ''}: git -C {folder} format-patch -1 "
+        f"--full-index --binary --stdout > {new}; then run the same command with --release {ahead.release}"
     )
 
 

@@ -109,7 +109,7 @@ def _proposed(draft: _Draft, *, with_commands: bool, settings: Settings) -> tupl
     """The proposal, and the patch's mail."""
     base, one = draft.base, draft.candidate
     project, patch, statement = one.upstream, one.patch, one.statement
-    placed = rebased(base, patch, settings)
+    placed = rebased(base, patch, settings, ahead=one.ahead)
     files = parse_diff(placed.diff, source=patch.id)
     with naming(patch):
         title = title_of(project, statement, components_of(project, one.mail.subject, _paths(files)))

@@ -14,15 +14,17 @@ from bigtop_builder.git_index import Index
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.patches.facts import PatchFacts, Upstream, with_facts
 from bigtop_builder.patches.queue import FACTS, Entry, load_entry
-from bigtop_builder.projects import load_projects
+from bigtop_builder.projects import UpstreamProject, load_projects
 from bigtop_builder.schema import counted
 from bigtop_builder.settings import Settings
 from bigtop_builder.upkeep.change import changing
 from bigtop_builder.upstreaming.github import GitHub
+from bigtop_builder.upstreaming.jira import read_ticket
+from bigtop_builder.upstreaming.outcome import SHORT
 from bigtop_builder.upstreaming.prepare import Prepared
 from bigtop_builder.upstreaming.proposal import Kept, Proposal
 from bigtop_builder.upstreaming.sending import Record, Sending, Submitted, another
-from bigtop_builder.upstreaming.token import require_token
+from bigtop_builder.upstreaming.token import MANUAL, find_token, require_token
 from bigtop_builder.workspace import Project, Workspace
 
 
@@ -41,37 +43,53 @@ def submit(
         prepared: The proposal.
         send: Do it. Else nothing is written, here or there; what is there is read all the same.
         attached: The user has attached the patch to its ticket.
-        despite: Send it though checks found errors.
+        despite: Send it though checks found errors, and whatever its ticket is.
         project: Has the queue.
         settings: Site settings.
 
     Raises:
         InputError: Its state in `patch.toml` says that it is not to be sent.
-        CheckFailed: Checks found errors, or somebody else pushed, closed or merged it.
+        CheckFailed: Checks found errors, its ticket does not exist, or somebody else pushed, closed or merged it.
         UpstreamError: GitHub cannot be asked, or refuses.
     """
     proposal = prepared.proposal
     entry = load_entry(project.patches, proposal.patch)
     _require_open(proposal, entry.facts)
     _require_fit(proposal, send=send, attached=attached, despite=despite)
+    upstream = load_projects(project.patches).of(entry.target)
+    if not (entry.facts.upstream.url or despite):
+        _require_ticket(proposal, upstream, settings)
     record = partial(_record, proposal.patch, project)
     if proposal.by_ticket:
         return _by_ticket(proposal, record, facts=entry.facts, done=send and attached)
-    with _sending(proposal, entry, record, send=send, project=project, settings=settings) as sending:
-        if not send and proposal.errors:
-            sending.notes.append(
-                f"checks found {counted(len(proposal.errors), 'error')}, which upstream prepare shows: --yes alone "
-                "sends nothing"
-            )
+    if not send and not find_token(upstream.place.host, settings):
+        return _as_nobody(proposal, entry.facts, upstream, settings)
+    with _sending(
+        proposal, entry, upstream, record, send=send, project=project, settings=settings
+    ) as sending:
+        sending.notes.extend([] if send else _doubts(proposal))
         return sending.run()
+
+
+def _doubts(proposal: Proposal) -> list[str]:
+    """What keeps a proposal that is only looked at from being sent."""
+    errors = counted(len(proposal.errors), "error")
+    told = f"checks found {errors}, which upstream prepare shows: --yes alone sends nothing"
+    return [told] if proposal.errors else []
 
 
 @contextmanager
 def _sending(
-    proposal: Proposal, entry: Entry, record: Record, *, send: bool, project: Project, settings: Settings
+    proposal: Proposal,
+    entry: Entry,
+    upstream: UpstreamProject,
+    record: Record,
+    *,
+    send: bool,
+    project: Project,
+    settings: Settings,
 ) -> Iterator[Sending]:
     """A proposal with the doors open that it leaves by: the token's GitHub, and the clone that has its commit."""
-    upstream = load_projects(project.patches).of(entry.target)
     token = require_token(upstream.place.host, settings)
     workspace = Workspace(settings.cache_dir)
     mirror = Mirror.ensure(upstream.repository, proposal.base_commit, workspace=workspace, settings=settings)
@@ -93,13 +111,45 @@ def _sending(
         )
 
 
+def _as_nobody(
+    proposal: Proposal, facts: PatchFacts, upstream: UpstreamProject, settings: Settings
+) -> Submitted:
+    """What would be done, as far as it can be known without a token: not whose fork it is, and what that has.
+
+    Raises:
+        UpstreamError: GitHub cannot be asked, or there is no such repository.
+    """
+    host = upstream.place.host
+    with GitHub(host, settings=settings) as github:
+        name = github.repository(upstream.place.name).full_name
+    owner, there = facts.upstream.branch.partition(":")[0], facts.upstream.url
+    fork = f"the fork of {owner}" if owner else f"your fork of {name}"
+    opened = f"bring {there} up to date" if there else f"open a pull request to {name}, {proposal.base}"
+    note = (
+        f"there is no token for {host}: what the fork and its pull requests have already is not looked at, and --yes "
+        f"sends nothing; {MANUAL}"
+    )
+    return Submitted(
+        patch=proposal.patch,
+        steps=(
+            f"push {proposal.commit[:SHORT]} to {proposal.branch} of {fork}",
+            f"{opened}: {proposal.title}",
+        ),
+        notes=(*_doubts(proposal), note),
+        url=there,
+        sent=False,
+    )
+
+
 def _by_ticket(proposal: Proposal, record: Record, *, facts: PatchFacts, done: bool) -> Submitted:
     """What a person does; once they say that they have, the ticket is where it stands."""
     if done:
         record({"state": "ticket", "url": proposal.ticket_url})
-    notes = () if done else ("run it with --yes --attached once the patch is attached",)
-    url = proposal.ticket_url if done or facts.upstream.state == "ticket" else ""
-    return Submitted(patch=proposal.patch, steps=proposal.steps, notes=notes, url=url, sent=done)
+        told = f"record in {FACTS} that {proposal.attachment} is attached to {proposal.ticket}"
+        return Submitted(patch=proposal.patch, steps=(told,), notes=(), url=proposal.ticket_url, sent=True)
+    notes = ("run it with --yes --attached once the patch is attached",)
+    url = proposal.ticket_url if facts.upstream.state == "ticket" else ""
+    return Submitted(patch=proposal.patch, steps=proposal.steps, notes=notes, url=url, sent=False)
 
 
 def _require_open(proposal: Proposal, facts: PatchFacts) -> None:
@@ -139,6 +189,18 @@ def _require_fit(proposal: Proposal, *, send: bool, attached: bool, despite: boo
         raise InputError(
             f"{proposal.patch} is sent as a pull request: there is nothing to attach",
             hint="leave --attached out",
+        )
+
+
+def _require_ticket(proposal: Proposal, upstream: UpstreamProject, settings: Settings) -> None:
+    """Raise if the tracker says that there is no such ticket; where it says nothing, that stops nobody."""
+    if not upstream.jira:
+        return
+    ticket = read_ticket(proposal.ticket, jira=upstream.jira, settings=settings)
+    if ticket.exists is False:
+        raise CheckFailed(
+            f"{proposal.patch}: {ticket.unread}",
+            hint=f"open it there and write its id into {FACTS}; if only you can see it, --despite-findings",
         )
 
 
