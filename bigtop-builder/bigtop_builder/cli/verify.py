@@ -66,9 +66,12 @@ def verify(
     it as it is.
     """
     if twice:
-        if suite:
-            raise click.UsageError("--rebuild compares builds, and looks at no --suite")
-        _rebuild(context, release_name, components, builder, as_json=as_json)
+        others = {"suite": suite, "repo": folder, "smoke": smoke, "jobs": jobs, "keep-going": keep_going}
+        if unfit := [f"--{name}" for name, value in others.items() if value]:
+            raise click.UsageError(
+                f"--rebuild builds one component after the other and compares; it takes no {', '.join(unfit)}"
+            )
+        _rebuild(context, release_name, components, builder, offline=offline, as_json=as_json)
         return
     if folder and not suite:
         raise click.UsageError("--repo says where --suite is looked up: give both")
@@ -101,13 +104,19 @@ def verify(
 
 
 def _rebuild(
-    context: click.Context, name: str, components: tuple[str, ...], builder: str, *, as_json: bool
+    context: click.Context,
+    name: str,
+    components: tuple[str, ...],
+    builder: str,
+    *,
+    offline: bool,
+    as_json: bool,
 ) -> None:
     """`verify --rebuild`."""
     from bigtop_builder.rebuild import rebuild
 
     require_output(context, name)
-    road = surveyed(context, name, builder, components)
+    road = surveyed(context, name, builder, components, offline=offline)
     with Place(road) as place:
         made = build_release(road, road.plan(components), place, Manner(checked=True, lays_out=False))
         found = rebuild(road, made, place, components)
