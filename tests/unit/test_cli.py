@@ -233,6 +233,18 @@ def test_smokes_of_a_recipe_that_has_none_are_refused_before_anything_is_built(
     assert not list((project.root / "build").glob("**/*.deb"))
 
 
+def test_smokes_that_all_need_what_is_left_out_are_refused_before_anything_is_built(
+    call: Call, project: Project
+) -> None:
+    with (project.recipes / "1.0.0.toml").open("a") as recipe:
+        recipe.write('\n[[smoke]]\nname = "greet"\npackages = ["salute"]\nrun = "true"\nexpect = "x"\n')
+    done = call("verify", "1.0.0", "--smoke", "-c", "bigtop-utils")
+    assert done.status == 2
+    assert "1.0.0.toml can run: each needs a component that -c leaves out" in done.err
+    assert "choose salute too" in done.err
+    assert not list((project.root / "build").glob("**/*.deb"))
+
+
 def test_a_plan_as_json_is_json_alone(call: Call) -> None:
     value = json.loads(call("plan", "1.0.0", "--json").out)
     assert (value["release"], value["target"]) == ("1.0.0", "deb12")

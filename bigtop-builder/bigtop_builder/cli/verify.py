@@ -13,9 +13,11 @@ from bigtop_builder.cli.place import repo_option
 from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_output, surveyed
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.place import Place
+from bigtop_builder.plan import Plan
 from bigtop_builder.release import verify_release
 from bigtop_builder.schema import counted
 from bigtop_builder.smoke import smoke_release
+from bigtop_builder.survey import Survey
 from bigtop_builder.verify.verdict import Verdict
 
 
@@ -78,14 +80,12 @@ def verify(
     previous = archive_with(context, suite, folder).packages_of(suite, copies_of(context)) if suite else []
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)
-    if smoke and not road.recipe.smoke:
-        raise InputError(
-            f"--smoke: {road.path} has no [[smoke]], so there is nothing to run",
-            hint="leave --smoke out, or write one: recipes/3.0.1-git.toml and docs/formats.md show how",
-        )
+    plan = road.plan(components)
+    if smoke:
+        _require_smokes(road, plan, alone=not suite)
     manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
-        made = build_release(road, road.plan(components), place, manner)
+        made = build_release(road, plan, place, manner)
         verdict = verify_release(road, made, place, previous)
         smoked = smoke_release(road, made, place, previous) if smoke else None
     told = verdict_text(verdict, road.output.verdict)
@@ -101,6 +101,22 @@ def verify(
         told += "".join(f"\n{one.outcome} smoke {one.subject}: {one.detail}" for one in smoked.findings)
         told += f"\n{road.output.smoke}"
     answer(value, as_json=as_json, text=told)
+
+
+def _require_smokes(road: Survey, plan: Plan, *, alone: bool) -> None:
+    """Refuse to go on where no smoke can run; with a suite, its packages stand in for components left out."""
+    if not road.recipe.smoke:
+        raise InputError(
+            f"--smoke: {road.path} has no [[smoke]], so there is nothing to run",
+            hint="leave --smoke out, or write one: recipes/3.0.1-git.toml and docs/formats.md show how",
+        )
+    lacking = {package: name for name in plan.unselected for package in road.tree.packages_of(name)}
+    wanting = [{lacking[name] for name in one.packages if name in lacking} for one in road.recipe.smoke]
+    if alone and all(wanting):
+        raise InputError(
+            f"--smoke: no smoke of {road.path} can run: each needs a component that -c leaves out",
+            hint=f"choose {', '.join(sorted(set.union(*wanting)))} too, or leave -c or --smoke out",
+        )
 
 
 def _rebuild(
