@@ -497,6 +497,17 @@ def test_every_command_about_a_repository_names_it_and_what_changes_one_takes_a_
     assert words in {"repo init", *READING} or "--why" in options
 
 
+def test_gc_without_a_project_of_ones_own_removes_nothing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The locks that came with the tool name none of the results that somebody's own project needs."""
+    monkeypatch.delenv("BIGTOP_BUILDER_PROJECT", raising=False)
+    monkeypatch.chdir(tmp_path.anchor)
+    done = call("cache", "gc", "--days", "0", at=None)
+    assert done.status == 2
+    assert "no project is named, and there is none around /" in done.err
+
+
 def test_gc_drops_old_answers_of_github_and_says_how_large_the_rest_is(call: Call, tmp_path: Path) -> None:
     answers, downloads = tmp_path / "cache/github", tmp_path / "cache/downloads"
     for folder in (answers, downloads):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from bigtop_builder.cli.context import answer, json_option, setting_up
+from bigtop_builder.cli.context import answer, is_own, json_option, setting_up
+from bigtop_builder.errors import InputError
 from bigtop_builder.local_results import LocalResults
 from bigtop_builder.lock import Lock
 from bigtop_builder.schema import counted
@@ -43,6 +44,12 @@ def gc(context: click.Context, days: int, *, dry_run: bool, as_json: bool) -> No
     which something is missing is built again.
     """
     project, settings = setting_up(context)
+    if not is_own(context):
+        raise InputError(
+            f"cache gc: no project is named, and there is none around {Path.cwd()}",
+            details="The locks of your project say which results must stay.",
+            hint="run it in the project's folder, or name that with --project or BIGTOP_BUILDER_PROJECT",
+        )
     locks = [Lock.from_toml(path) for path in sorted(project.recipes.glob("*.lock"))]
     named = {step for lock in locks for steps in lock.components.values() for step in steps}
     workspace, since = Workspace(settings.cache_dir), time.time() - days * DAY

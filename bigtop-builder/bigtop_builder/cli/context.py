@@ -14,7 +14,7 @@ import click
 from bigtop_builder.log import configure
 from bigtop_builder.openpgp import PASSPHRASE_VARIABLE
 from bigtop_builder.settings import Settings, load_settings
-from bigtop_builder.workspace import Project, find_project, project_at
+from bigtop_builder.workspace import Project, bundled_project, find_project, project_at
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,13 @@ def setting_up(context: click.Context, *, told: bool = True) -> tuple[Project, S
         options["set up"] = project, load_settings(options["settings"])
     ready: tuple[Project, Settings] = options["set up"]
     return ready
+
+
+def is_own(context: click.Context) -> bool:
+    """Whether the project is one that the user means: named, or around this folder; not what came with the tool."""
+    project = setting_up(context)[0]
+    named = context.find_root().obj["project"] or Path.cwd().is_relative_to(project.root)
+    return bool(named) or project != bundled_project()
 
 
 def answer(value: Any, *, as_json: bool, text: str) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from bigtop_builder.cli.context import setting_up
+from bigtop_builder.cli.context import is_own, setting_up
 from bigtop_builder.fleet.definition import Fleet, load_fleet
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.workspace import Project, bundled_project
+from bigtop_builder.workspace import Project
 
 fleet_option = click.option(
     "--fleet",
@@ -35,12 +35,8 @@ def fleet_of(context: click.Context, definition: Path | None) -> tuple[Fleet, Pa
     Raises:
         InputError: It is malformed, or does not fit.
     """
-    project = setting_up(context)[0]
-    file = definition or project.fleet
-    named = definition or context.find_root().obj["project"] or Path.cwd().is_relative_to(project.root)
-    if not named and project == bundled_project():
-        return Fleet(format=1), file
-    return load_fleet(file), file
+    file = definition or setting_up(context)[0].fleet
+    return (load_fleet(file) if definition or is_own(context) else Fleet(format=1)), file
 
 
 def recipes_of(project: Project, releases: tuple[str, ...]) -> Iterator[Recipe]:
