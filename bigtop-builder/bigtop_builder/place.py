@@ -9,6 +9,8 @@ from typing import Self
 
 from bigtop_builder.container import Engine
 from bigtop_builder.engine_images import BuiltImage, ensure_image
+from bigtop_builder.errors import EnvironmentMissing
+from bigtop_builder.folder_lock import locked
 from bigtop_builder.image import ImageSpec, builder_image, target_image
 from bigtop_builder.log import log_lines
 from bigtop_builder.manifest import ImageRecord
@@ -24,7 +26,8 @@ log = logging.getLogger(__name__)
 class Place:
     """Where builds and install checks happen: containers, or this host and a chroot.
 
-    A context manager. The engine is connected to when it is first needed, so what needs none starts none.
+    A context manager, which keeps other runs from the release's output folder: what lies there is of one run. The
+    engine is connected to when it is first needed, so what needs none starts none.
     """
 
     def __init__(self, survey: Survey) -> None:
@@ -32,6 +35,15 @@ class Place:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
+        folder = self._survey.output.root
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open.enter_context(locked(folder, wait=False))
+        except BlockingIOError as error:
+            raise EnvironmentMissing(
+                f"{folder}: another run is at work on this release",
+                hint="wait until it has ended; a copy of the project has an output folder of its own",
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,7 @@ from bigtop_builder.attestations import NONE
 from bigtop_builder.building import Manner, Packages, build_release
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
-from bigtop_builder.errors import BuilderError, BuildError
+from bigtop_builder.errors import BuilderError, BuildError, EnvironmentMissing
 from bigtop_builder.place import Place
 from bigtop_builder.release import manifest_of
 from bigtop_builder.result import LOG
@@ -135,6 +135,17 @@ def said(road: Survey) -> list[Path]:
 
 def debs(road: Survey) -> list[str]:
     return sorted(path.name.partition("_")[0] for path in road.output.debs.iterdir())
+
+
+def test_a_second_run_over_a_release_is_refused_while_the_first_is_at_work(
+    built: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    refused = pytest.raises(EnvironmentMissing, match="another run is at work on this release")
+    with Place(built), refused, Place(built):
+        pass
+    with Place(built) as place:
+        assert build_release(built, built.plan(), place).folder == built.output.debs
 
 
 def test_what_was_said_of_packages_stays_as_long_as_they_do(
