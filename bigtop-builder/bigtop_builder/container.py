@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from bigtop_builder import docker_sdk
-from bigtop_builder.docker_sdk import told
+from bigtop_builder.docker_sdk import printed, told
 from bigtop_builder.errors import BuilderError
 from bigtop_builder.interrupt import finish, sigterm_unwinds
 from bigtop_builder.owner import Owner
@@ -277,10 +277,8 @@ class Container(CommandRunner):
         wrapped = ["sh", "-c", LIMITED if keep else f"{LIMITED} 2>&1", "sh", *argv]
         made = api.exec_create(self.name, wrapped, environment=dict(env), workdir=cwd, user="0:0")
         kept: tuple[list[bytes], list[bytes]] = ([], [])
-        stream = api.exec_start(made["Id"], stream=True, demux=True)
-        with closing(stream._response):  # type: ignore[attr-defined]  # noqa: SLF001
-            # docker-py 7 leaves its socket open
-            for line in _lines(_pieces(stream, kept if keep else None)):
+        with closing(printed(self._client, made["Id"])) as pieces:
+            for line in _lines(_pieces(pieces, kept if keep else None)):
                 transcript(line)
         stdout, stderr = (b"".join(part) for part in kept)
         return Completed(argv=tuple(argv), returncode=self._status(made["Id"]), stdout=stdout, stderr=stderr)
@@ -305,13 +303,13 @@ class Container(CommandRunner):
 
 
 def _pieces(
-    stream: Iterable[tuple[bytes | None, bytes | None]], kept: tuple[list[bytes], list[bytes]] | None
+    stream: Iterable[tuple[bytes, bytes]], kept: tuple[list[bytes], list[bytes]] | None
 ) -> Iterator[bytes]:
     for out, err in stream:
         if kept:
-            kept[0].append(out or b"")
-            kept[1].append(err or b"")
-        yield (out or b"") + (err or b"")
+            kept[0].append(out)
+            kept[1].append(err)
+        yield out + err
 
 
 def _watched(pieces: Iterable[bytes], failed: list[OSError]) -> Iterator[bytes]:

@@ -6,8 +6,9 @@ It is imported where it is used: that takes 0.1 s, which commands without contai
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from bigtop_builder.errors import BuilderError, EnvironmentMissing
@@ -19,6 +20,8 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 300
 """How long the engine may keep silent, running commands excepted: removing much data takes a while."""
+FRAME = struct.Struct(">BxxxL")
+STDERR = 2
 INSTEAD = "or do without: --builder host"
 
 
@@ -39,6 +42,24 @@ def connect() -> "DockerClient":
         raise _unreachable(where, error) from error
     client.api.timeout = ANSWER_SECONDS
     return client
+
+
+def printed(client: "DockerClient", execution: str) -> Generator[tuple[bytes, bytes], None, None]:
+    """Start a command that was made (`exec_create`), and yield what it prints: pieces of stdout and of stderr.
+
+    Frames are those of the Docker Engine API, ContainerAttach, "Stream format". The SDK's own reader takes them from
+    the socket and loses what came in one piece with the answer's header: all that a quick command printed.
+    """
+    stream = client.api.exec_start(execution, stream=True, demux=True)
+    response = stream._response  # type: ignore[attr-defined]  # noqa: SLF001  # docker-py 7 leaves its socket open
+    with closing(response):
+        reader = response.raw._fp.fp  # noqa: SLF001  # what http.client read the header with, and more
+        # a build may be silent for long
+        client.api._disable_socket_timeout(getattr(reader, "raw", reader))  # type: ignore[attr-defined]  # noqa: SLF001
+        while len(header := reader.read(FRAME.size)) == FRAME.size:
+            kind, size = FRAME.unpack(header)
+            data = reader.read(size)
+            yield (b"", data) if kind == STDERR else (data, b"")
 
 
 @contextmanager
