@@ -84,7 +84,7 @@ class ResultCache(LocalResults):
             os.utime(self.folder(step, stamp))  # `trim` keeps what was used of late
         if result and hashed and not self._whole(result):
             result = None
-        return result or self._fetch(step, stamp)
+        return result or self._asked(lambda depot: self._fetch(depot, step, stamp))
 
     def put(self, made: Path, result: Result) -> Result:
         """Take over a folder that holds the files of a result, and return the result that then stands.
@@ -149,7 +149,6 @@ class ResultCache(LocalResults):
         try:
             return Result.from_json(data, source=f"{depot.name}/{record}")
         except InputError:
-            self._refused.add(record)
             return None
 
     def _keep(self, made: Path, result: Result, depot: Depot | None) -> Result:
@@ -183,21 +182,19 @@ class ResultCache(LocalResults):
                 log.warning("%s; going on without %s", error.brief, depot.name)
             return None
 
-    def _fetch(self, step: str, stamp: str) -> Result | None:
-        """Bring a result from the depot, without what is here already; None if it has none that is whole."""
+    def _fetch(self, depot: Depot, step: str, stamp: str) -> Result | None:
+        """Bring a result from a depot, without what is here already; None if it has none that is whole.
 
-        def fetch(depot: Depot) -> Result | None:
-            data = depot.read(_record(step, stamp))
-            if data is None:
-                return None
-            try:
-                return self._brought(depot, data, step, stamp)
-            except (CheckFailed, InputError) as error:
-                log.warning("%s: not taken: %s", depot.name, error.brief)
-                self._refused.add(_record(step, stamp))
-                return None
-
-        return self._asked(fetch)
+        Raises:
+            BuilderError: It cannot be read now, so nobody knows whether it is whole.
+        """
+        if (data := depot.read(_record(step, stamp))) is None:
+            return None
+        try:
+            return self._brought(depot, data, step, stamp)
+        except (CheckFailed, InputError) as error:
+            log.warning("%s: not taken: %s", depot.name, error.brief)
+            return None
 
     def _brought(self, depot: Depot, data: bytes, step: str, stamp: str) -> Result:
         name = f"{depot.name}/{_record(step, stamp)}"
@@ -224,19 +221,23 @@ class ResultCache(LocalResults):
             raise CheckFailed(f"{depot.name}/{file.object} ({file.file}) {what}")
 
     def _share(self, depot: Depot, made: Path, result: Result) -> Result | None:
-        """Bring a result into the depot, its record last; the one that stands there, if another came first."""
+        """Bring a result into the depot, its record last; the one that stands there, if another came first.
+
+        Raises:
+            BuilderError: The depot is away, or what stands there cannot be read now: that is left as it is.
+        """
         record = _record(result.step, result.stamp)
         for file in result.files:
             path = file.object
             if path in self._refused or depot.size(path) != file.size:
                 depot.put(path, made / file.file, file.sha256)
         data = result.to_json().encode()
-        if record not in self._refused and depot.claim(record, data):
+        if depot.claim(record, data):
             return None
-        stands = None if record in self._refused else self._fetch(result.step, result.stamp)
-        if stands is None:
-            depot.write(record, data)
-        return stands
+        if stands := self._fetch(depot, result.step, result.stamp):
+            return stands
+        depot.write(record, data)
+        return None
 
 
 def _record(step: str, stamp: str) -> str:

@@ -178,6 +178,36 @@ def test_a_build_is_kept_if_the_one_that_stands_cannot_be_stored_here(
     assert f"{shared} has another build of it" in caplog.text
 
 
+class Slow(FolderDepot):
+    """Gives small files in time, and large ones never."""
+
+    def bring(self, path: str, into: Path) -> bool:
+        raise EnvironmentMissing(f"{path}: no answer for {into.name}", hint="")
+
+
+def test_a_result_that_stands_and_cannot_be_read_now_is_not_overwritten(
+    theirs: ResultCache, tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = put(theirs, payload="their bytes\n")
+    cache = ResultCache(tmp_path / "ours", Slow(shared))
+    built = put(cache, payload="our bytes\n")
+    assert cache.get(STEP, STAMP) == built, "an hour's build is not lost"
+    assert (shared / RECORD).read_text() == first.to_json()
+    ResultCache(cache.root, FolderDepot(shared)).share_late([STEP])
+    assert f"{shared} has another build of it" in caplog.text
+
+
+def test_a_result_that_another_machine_mended_meanwhile_stands(
+    ours: ResultCache, theirs: ResultCache, shared: Path
+) -> None:
+    put(theirs)
+    (shared / RECORD).write_text("{")
+    assert ours.obtain(STEP, STAMP, hashed=False) is None
+    mended = put(ResultCache(ours.root.with_name("third"), FolderDepot(shared)), payload="third's bytes\n")
+    assert put(ours, payload="our bytes\n") == mended
+    assert (shared / RECORD).read_text() == mended.to_json()
+
+
 def test_what_was_built_while_the_depot_was_away_is_brought_later(
     ours: ResultCache, theirs: ResultCache, shared: Path
 ) -> None:
