@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, TypeVar
 
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
@@ -63,11 +64,12 @@ class ResultCache(LocalResults):
         super().__init__(root)
         self.depot = depot
         self._refused: set[str] = set()
+        self._lock = Lock()
 
     def remote(self, step: str, stamp: str) -> str:
         """Name of the depot if it has a result of the step."""
-        found = self._asked(lambda depot: depot.size(_record(step, stamp)))
-        return self.depot.name if self.depot and found is not None else ""
+        record = _record(step, stamp)
+        return self._asked(lambda depot: depot.name if depot.size(record) is not None else "") or ""
 
     def obtain(self, step: str, stamp: str, *, hashed: bool) -> Result | None:
         """The result of a step, out of the folder or the depot, for use; None if it must be built.
@@ -82,18 +84,23 @@ class ResultCache(LocalResults):
             os.utime(self.folder(step, stamp))  # `trim` keeps what was used of late
         if result and hashed and not self._whole(result):
             result = None
-        return result or self._fetch(step, stamp)
+        return result or self._asked(lambda depot: self._fetch(depot, step, stamp))
 
     def put(self, made: Path, result: Result) -> Result:
         """Take over a folder that holds the files of a result, and return the result that then stands.
 
         If another build of this step and stamp ended first, here or on a machine with the same depot, its result
         stands and this one is dropped: their inputs are the same, and what was handed out must not change. A
-        broken one is replaced.
+        broken one is replaced. Whatever goes wrong about the depot, what was built is kept here.
         """
-        if stands := self._asked(lambda depot: self._share(depot, made, result)):
-            return stands
-        return self._keep(made, result)
+        try:
+            shared = self._asked(lambda depot: (depot, self._share(depot, made, result)))
+        except OSError as error:  # of this machine: no room for the result that stands there, say
+            told = f"{result.component} {result.version}-{result.stamp}"
+            log.warning("%s: kept here, the shared cache may have another build of it: %s", told, error)
+            shared = None
+        depot, stands = shared or (None, None)
+        return stands or self._keep(made, result, depot)
 
     def share_late(self, steps: Iterable[str]) -> None:
         """Bring into the depot what it lacks of the results of these steps.
@@ -104,10 +111,11 @@ class ResultCache(LocalResults):
         Args:
             steps: Ids.
         """
-        steps = steps if self.depot else ()
+        if (depot := self.depot) is None:
+            return
         folders = [folder for step in steps for folder in sorted(self.root.glob(f"{step}/*/"))]
         for folder in folders:
-            result = None if self._mark(folder).exists() else self.get(folder.parent.name, folder.name)
+            result = None if _mark(folder, depot).exists() else self.get(folder.parent.name, folder.name)
             if result and not self._share_late(result):
                 return
 
@@ -127,7 +135,7 @@ class ResultCache(LocalResults):
                 if not self._whole(result) or self._share(depot, folder, result):
                     return True
                 log.info("%s: to %s, which had none of it", told, depot.name)
-            self._mark(folder).touch()
+            _mark(folder, depot).touch()
         except (BuilderError, OSError) as error:
             log.debug("%s: %s", told, error)
             return False
@@ -141,19 +149,14 @@ class ResultCache(LocalResults):
         try:
             return Result.from_json(data, source=f"{depot.name}/{record}")
         except InputError:
-            self._refused.add(record)
             return None
 
-    def _keep(self, made: Path, result: Result) -> Result:
-        """Take over what the depot, if there is one, has too."""
+    def _keep(self, made: Path, result: Result, depot: Depot | None) -> Result:
+        """Take over a result, which the depot, if one is given, has too."""
         taken = self._take(made, result)
-        if self.depot and taken.files == result.files:
-            self._mark(self.folder(result.step, result.stamp)).touch()
+        if depot and taken.files == result.files:
+            _mark(self.folder(result.step, result.stamp), depot).touch()
         return taken
-
-    def _mark(self, folder: Path) -> Path:
-        """The file that says that the depot has the result of a folder, or keeps another one."""
-        return folder / f"{SHARED}{digest(self.depot.name if self.depot else '')[:16]}"
 
     def _whole(self, result: Result) -> bool:
         """Hash the files of a result. One that is not what it was when it was built is told, and dropped."""
@@ -168,30 +171,30 @@ class ResultCache(LocalResults):
 
     def _asked(self, ask: Callable[[Depot], Answer]) -> Answer | None:
         """What a depot answers; None where there is none. One that fails is told once, and not asked again."""
-        if self.depot is None:
+        if (depot := self.depot) is None:
             return None
         try:
-            return ask(self.depot)
+            return ask(depot)
         except BuilderError as error:
-            log.warning("%s; going on without %s", error.brief, self.depot.name)
-            self.depot = None
+            with self._lock:  # other threads ask it too
+                told, self.depot = self.depot is None, None
+            if not told:
+                log.warning("%s; going on without %s", error.brief, depot.name)
             return None
 
-    def _fetch(self, step: str, stamp: str) -> Result | None:
-        """Bring a result from the depot, without what is here already; None if it has none that is whole."""
+    def _fetch(self, depot: Depot, step: str, stamp: str) -> Result | None:
+        """Bring a result from a depot, without what is here already; None if it has none that is whole.
 
-        def fetch(depot: Depot) -> Result | None:
-            data = depot.read(_record(step, stamp))
-            if data is None:
-                return None
-            try:
-                return self._brought(depot, data, step, stamp)
-            except (CheckFailed, InputError) as error:
-                log.warning("%s: not taken: %s", depot.name, error.brief)
-                self._refused.add(_record(step, stamp))
-                return None
-
-        return self._asked(fetch)
+        Raises:
+            BuilderError: It cannot be read now, so nobody knows whether it is whole.
+        """
+        if (data := depot.read(_record(step, stamp))) is None:
+            return None
+        try:
+            return self._brought(depot, data, step, stamp)
+        except (CheckFailed, InputError) as error:
+            log.warning("%s: not taken: %s", depot.name, error.brief)
+            return None
 
     def _brought(self, depot: Depot, data: bytes, step: str, stamp: str) -> Result:
         name = f"{depot.name}/{_record(step, stamp)}"
@@ -204,7 +207,7 @@ class ResultCache(LocalResults):
         with self.making() as made:
             for file in result.files:
                 self._bring(depot, file, made / file.file)
-            return self._keep(made, result)
+            return self._keep(made, result, depot)
 
     def _bring(self, depot: Depot, file: ResultFile, into: Path) -> None:
         if self._holds(file):
@@ -218,23 +221,32 @@ class ResultCache(LocalResults):
             raise CheckFailed(f"{depot.name}/{file.object} ({file.file}) {what}")
 
     def _share(self, depot: Depot, made: Path, result: Result) -> Result | None:
-        """Bring a result into the depot, its record last; the one that stands there, if another came first."""
+        """Bring a result into the depot, its record last; the one that stands there, if another came first.
+
+        Raises:
+            BuilderError: The depot is away, or what stands there cannot be read now: that is left as it is.
+        """
         record = _record(result.step, result.stamp)
         for file in result.files:
             path = file.object
             if path in self._refused or depot.size(path) != file.size:
                 depot.put(path, made / file.file, file.sha256)
         data = result.to_json().encode()
-        if record not in self._refused and depot.claim(record, data):
+        if depot.claim(record, data):
             return None
-        stands = None if record in self._refused else self._fetch(result.step, result.stamp)
-        if stands is None:
-            depot.write(record, data)
-        return stands
+        if stands := self._fetch(depot, result.step, result.stamp):
+            return stands
+        depot.write(record, data)
+        return None
 
 
 def _record(step: str, stamp: str) -> str:
     return f"results/{step}/{stamp}/{RESULT}"
+
+
+def _mark(folder: Path, depot: Depot) -> Path:
+    """The file that says that a depot has the result of a folder, or keeps another one."""
+    return folder / f"{SHARED}{digest(depot.name)[:16]}"
 
 
 def _plain(name: str) -> bool:

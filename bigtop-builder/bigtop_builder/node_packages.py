@@ -76,9 +76,13 @@ def _is_its_name(content: Path) -> bool:
 
 def _members(metadata: Path) -> Mapping[str, str]:
     """Name -> sha1 of the files in a package's tarball; empty if that is not what its metadata says."""
-    remote = _json(metadata.read_text(errors="replace")).get("remote") or {}
+    remote = _json(metadata.read_text(errors="replace")).get("remote")
     tarball = metadata.with_name(TARBALL)
-    if not str(remote.get("reference", "")).startswith("http") or not tarball.is_file():
+    if (
+        not isinstance(remote, dict)
+        or not str(remote.get("reference", "")).startswith("http")
+        or not tarball.is_file()
+    ):
         return {}
     algorithm, _, value = str(remote.get("integrity", "")).split(" ")[0].partition("-")
     wanted = _hex(value) if algorithm in HASHES else str(remote.get("hash", ""))

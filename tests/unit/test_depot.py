@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one machine built another one takes from the depot, if it is what was built; and goes on without one."""
 
+import errno
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import EnvironmentMissing, InputError
 from bigtop_builder.result import RESULT, sha256_of
 from results import DEB, OTHER, STAMP, STEP, put
 
@@ -127,6 +130,82 @@ def test_a_depot_that_is_gone_is_told_once_and_done_without(
     assert ours.obtain(STEP, STAMP, hashed=True) == result
     assert caplog.text.count("going on without") == 1
     assert not shared.exists()
+
+
+class LostToAll(FolderDepot):
+    """Fails when as many threads as there are have asked it."""
+
+    together = Barrier(4)
+
+    def read(self, path: str) -> bytes | None:  # noqa: ARG002
+        self.together.wait(timeout=30)
+        raise EnvironmentMissing("connection reset", hint="")
+
+    def size(self, path: str) -> int | None:
+        self.read(path)
+        return None
+
+
+def test_a_depot_that_is_lost_to_several_threads_at_once_costs_no_build_and_is_told_once(
+    tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = ResultCache(tmp_path / "ours", LostToAll(shared))
+    steps = [letter * 64 for letter in "cdef"]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(cache.obtain, step, STAMP, hashed=True) for step in steps[:2]]
+        built = [pool.submit(put, cache, step=step) for step in steps[2:]]
+        assert [one.result() for one in asked] == [None, None]
+        assert [one.result() for one in built] == [cache.get(step, STAMP) for step in steps[2:]]
+    assert caplog.text.count("going on without") == 1
+
+
+class TooLarge(FolderDepot):
+    """What it has is too large for this machine's disk."""
+
+    def bring(self, path: str, into: Path) -> bool:  # noqa: ARG002
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_build_is_kept_if_the_one_that_stands_cannot_be_stored_here(
+    theirs: ResultCache, tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(theirs, payload="their bytes\n")
+    cache = ResultCache(tmp_path / "ours", TooLarge(shared))
+    built = put(cache, payload="our bytes\n")
+    assert cache.get(STEP, STAMP) == built
+    assert "No space left" in caplog.text
+    cache.share_late([STEP])
+    assert f"{shared} has another build of it" in caplog.text
+
+
+class Slow(FolderDepot):
+    """Gives small files in time, and large ones never."""
+
+    def bring(self, path: str, into: Path) -> bool:
+        raise EnvironmentMissing(f"{path}: no answer for {into.name}", hint="")
+
+
+def test_a_result_that_stands_and_cannot_be_read_now_is_not_overwritten(
+    theirs: ResultCache, tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = put(theirs, payload="their bytes\n")
+    cache = ResultCache(tmp_path / "ours", Slow(shared))
+    built = put(cache, payload="our bytes\n")
+    assert cache.get(STEP, STAMP) == built, "an hour's build is not lost"
+    assert (shared / RECORD).read_text() == first.to_json()
+    ResultCache(cache.root, FolderDepot(shared)).share_late([STEP])
+    assert f"{shared} has another build of it" in caplog.text
+
+
+def test_a_result_that_another_machine_mended_meanwhile_stands(
+    ours: ResultCache, theirs: ResultCache, shared: Path
+) -> None:
+    put(theirs)
+    (shared / RECORD).write_text("{")
+    assert ours.obtain(STEP, STAMP, hashed=False) is None
+    mended = put(ResultCache(ours.root.with_name("third"), FolderDepot(shared)), payload="third's bytes\n")
+    assert put(ours, payload="our bytes\n") == mended
+    assert (shared / RECORD).read_text() == mended.to_json()
 
 
 def test_what_was_built_while_the_depot_was_away_is_brought_later(

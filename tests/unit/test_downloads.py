@@ -2,15 +2,30 @@
 """Downloads travel from build to build if they are what their server said; what a build made never does."""
 
 import hashlib
+import os
+import shutil
 import tarfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from maven_repository import REMOTE, artifact
 
-from bigtop_builder.downloads import GRADLE, MAVEN, Downloads, downloaded_by_gradle, downloaded_by_maven
+from bigtop_builder.downloads import (
+    GRADLE,
+    MAVEN,
+    SEEDED,
+    Downloads,
+    downloaded_by_gradle,
+    downloaded_by_maven,
+    mark_seeded,
+)
+from bigtop_builder.executor.component import _keep_maven
+from bigtop_builder.handover import HANDOVER
+from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
 
 SITE = "bigtop-builder"
@@ -231,3 +246,41 @@ def test_builds_at_once_are_seeded_and_harvested_without_harm(downloads: Downloa
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(8)))
+
+
+class Folder:
+    """A folder of this machine as a room."""
+
+    def __init__(self, root: Path) -> None:
+        self.workdir = str(root)
+
+    def run(self, argv: list[str], **_: object) -> None:
+        run(argv, cwd=Path(self.workdir))
+
+    def get(self, path: str, into: Path) -> None:
+        shutil.copy(path, into)
+
+
+@pytest.mark.parametrize("harm", ["file", "error"])
+def test_a_build_that_ended_well_is_not_lost_with_its_downloads(
+    downloads: Downloads,
+    tmp_path: Path,
+    harm: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "room").mkdir()
+    room: Any = Folder(tmp_path / "room")
+    step: Any = SimpleNamespace(name="salute", after=())
+    mark_seeded(room)
+    os.utime(tmp_path / "room" / SEEDED, (0, 0))  # all that follows is newer, however coarse the clock
+    artifact(tmp_path / "room" / MAVEN, "bigtop/salute/1/salute-1.jar", "jar", "")
+    if harm == "file":
+        downloads.root.parent.write_text("a file where a folder is wanted")
+    else:
+        monkeypatch.setattr(downloads, "_take", lambda *_: {}["odd"])
+        artifact(tmp_path / "room" / MAVEN, LOG4J, "jar", SITE)
+    _keep_maven(room, step, tmp_path / "made", downloads=downloads, epoch=0)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [HANDOVER]
+    assert "salute: built, but what it downloaded is not kept" in caplog.text

@@ -91,7 +91,7 @@ def test_what_yarn_fetched_is_taken_whole(tmp_path: Path, old: bool) -> None:
     assert taken == [METADATA, TARBALL, "lib/a.js", "package.json"]
 
 
-@pytest.mark.parametrize("damage", ["file", "more", "less", "tarball", "metadata", "cut off"])
+@pytest.mark.parametrize("damage", ["file", "more", "less", "tarball", "metadata", "remote", "cut off"])
 def test_of_yarn_what_differs_from_its_tarball_is_not_taken(tmp_path: Path, damage: str) -> None:
     folder = yarn(tmp_path)
     match damage:
@@ -105,6 +105,8 @@ def test_of_yarn_what_differs_from_its_tarball_is_not_taken(tmp_path: Path, dama
             (folder / TARBALL).write_bytes(b"another")
         case "metadata":
             (folder / METADATA).write_text("[]")
+        case "remote":
+            (folder / METADATA).write_text('{"remote": "text"}')
         case "cut off":
             (folder / TARBALL).unlink()
     assert downloaded_by_yarn(tmp_path) == []

@@ -217,7 +217,12 @@ def _salvage(room: Room, step: Step, made: Path, *, downloads: Downloads) -> Non
 
 
 def _keep_maven(room: Room, step: Step, made: Path, *, downloads: Downloads, epoch: int) -> None:
+    """Make the hand-over, which is part of the result, and keep what was downloaded, without which it is as good."""
     with tempfile.TemporaryDirectory(dir=made, prefix=".new-") as folder:
         bring_new(room, Path(folder))
         pack(Path(folder) / MAVEN, made / HANDOVER, epoch=epoch)
-        downloads.harvest(Path(folder), step.name, step.after)
+        try:
+            downloads.harvest(Path(folder), step.name, step.after)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it costs no build that ended well
+            what = f"{type(error).__name__}: {error}"
+            log.warning("%s: built, but what it downloaded is not kept: %s", step.name, what)
