@@ -56,11 +56,12 @@ def sources(
     Of a suite it is the snapshot that it points to now: hosts stay with it when the suite goes on.
     """
     state = Repository.open(place_of(context, folder)).state
-    now, back = offers_of(state, wanted, rollback_to, b"".join(kept_keys(state).values()))
+    public = b"".join(kept_keys(state).values())
+    now, back = offers_of(state, wanted, rollback_to, public)
     made = Sources(
         upgrade=now,
         rollback=back,
-        trust=trust_of(state, now, *([back] if back else [])),
+        trust=trust_of(state, public, now, *([back] if back else [])),
         url=(url or _url(context, folder)).rstrip("/"),
     )
     files = made.files()
