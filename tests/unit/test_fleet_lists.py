@@ -149,3 +149,10 @@ def test_a_package_that_apt_would_remove_or_purge_too_is_refused(tmp_path: Path,
     assert done.returncode == 1
     assert "apt would remove tool too" in done.complaint
     assert "asked:" not in done.text
+
+
+def test_a_way_back_that_only_removes_is_good_shell(tmp_path: Path) -> None:
+    done = on_host(tmp_path, Way(packages={}, removes=("shiny",)), apt="Remv shiny [2]\\n")
+    assert (done.returncode, done.complaint) == (0, "")
+    assert done.text.endswith(" install shiny-")
+    run(["shellcheck", tmp_path / "out/worker/rollback"])
