@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.cli import cli
+from bigtop_builder.errors import CheckFailed, InputError, SigningError
 from bigtop_builder.fleet.offer import offer_of
 from bigtop_builder.fleet.trust import trust_of
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
+from bigtop_builder.openpgp.armor import unverified_text
 from bigtop_builder.repository.keyring_package import KeyringPackage, build
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.run import run
@@ -111,3 +114,35 @@ def test_without_a_signed_package_there_is_nothing_to_trust(ours: Repository) ->
         other = strange.export_public([strange.new_key("Eve", "eve@x.example")], armor=False)
     with pytest.raises(InputError, match="has no package ours-archive-keyring"):
         trust_of(ours.state, other, offer_of(ours.state, "stable", b""))
+
+
+def fleet(tmp_path: Path, command: str, *words: str) -> Result:
+    given = ["fleet", command, "stable", "--repo", f"{tmp_path}/srv", "--output", f"{tmp_path}/out", *words]
+    return CliRunner().invoke(cli, given, env={"BIGTOP_BUILDER_KEYS_DIR": f"{tmp_path}/keys"})
+
+
+@pytest.mark.usefixtures("ours")
+def test_what_the_key_stores_keys_have_signed_is_given_to_hosts(tmp_path: Path) -> None:
+    done = fleet(tmp_path, "sources", "--url", "https://x.example")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / f"out/ours-archive-keyring_{OURS}_all.deb").read_bytes()
+
+
+@pytest.mark.parametrize(("command", "words"), [("sources", ["--url", "https://x.example"]), ("lists", [])])
+def test_what_a_stranger_signed_is_refused_though_his_key_lies_in_the_repository(
+    ours: Repository, tmp_path: Path, public: bytes, command: str, words: list[str]
+) -> None:
+    in_release = tmp_path / "srv/dists" / offer_of(ours.state, "stable", public).suite / "InRelease"
+    with Keyring() as strange:
+        stranger = strange.new_key("Eve", "eve@x.example")
+        key = strange.export_public([stranger], armor=False)
+        signed = strange.clearsign(unverified_text(in_release.read_bytes()), [stranger])
+    (tmp_path / f"srv/state/keys/{stranger}.gpg").write_bytes(key)
+    in_release.unlink()
+    in_release.write_bytes(signed)
+    done = fleet(tmp_path, command, *words)
+    assert isinstance(done.exception, SigningError), done.output
+    assert (
+        "hosts would refuse it" not in done.exception.brief
+    )  # it is refused here, whatever package hosts have
+    assert not (tmp_path / "out").exists()
