@@ -148,7 +148,7 @@ def test_a_repository_on_s3_gives_hosts_the_same(
             there.add("stable", [read_deb(deb)], keyring=keyring)
         now, back = offers_of(there.state, "stable", "", keys)
         assert back
-        trust = trust_of(there.state, now, back)
+        trust = trust_of(there.state, keys, now, back)
         files = Sources(upgrade=now, rollback=back, trust=trust, url="http://x.example").files()
         side = _side(there.state, "upgrade", now, "amd64")
         made[place] = files, {name: text for name, text in side.items() if not name.endswith("InRelease")}

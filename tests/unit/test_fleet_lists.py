@@ -2,6 +2,7 @@
 """Lists of packages: how apt's answers are read, and what the commands are."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.fleet.lists import RoleLists, Wanted, Way, files_of, lists_of
 from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.resolver import Resolver, planned
-from bigtop_builder.run import run
+from bigtop_builder.run import Completed, run
 from bigtop_builder.verify.simulate import Simulated
 
 SAID = """Reading package lists...
@@ -125,3 +126,33 @@ def test_commands_and_lists_say_the_same_and_are_good_shell(tmp_path: Path) -> N
     assert said["roles"]["worker"]["rollback"]["removes"] == ["shiny"]
     lay_out(files, tmp_path / "out", record="lists.json")
     run(["shellcheck", tmp_path / "out/worker/upgrade", tmp_path / "out/worker/rollback"])
+
+
+def on_host(tmp_path: Path, way: Way, *, apt: str) -> Completed:
+    """Run a way back where apt-get -s prints some lines, and every package is installed."""
+    files = files_of([RoleLists(role="worker", upgrade=way, rollback=way)], offer(NEW), offer(OLD), "deb12")
+    lay_out(files, tmp_path / "out", record="lists.json")
+    said = f'case " $* " in *" -s "*) printf "{apt}" ;; *) echo "asked: $*" ;; esac'
+    for name, line in {"apt-get": said, "grep": "exit 0", "dpkg-query": "exit 0"}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{line}\n")
+        program.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    return run([tmp_path / "out/worker/rollback"], env={"PATH": path}, check=False)
+
+
+@pytest.mark.parametrize("word", ["Remv", "Purg"])
+def test_a_package_that_apt_would_remove_or_purge_too_is_refused(tmp_path: Path, word: str) -> None:
+    way = Way(packages={"zookeeper": "1"}, removes=("shiny",))
+    done = on_host(tmp_path, way, apt=f"{word} shiny [2]\\n{word} tool:amd64 [1]\\n")
+    assert done.returncode == 1
+    assert "apt would remove tool too" in done.complaint
+    assert "asked:" not in done.text
+
+
+def test_a_way_back_that_only_removes_is_good_shell(tmp_path: Path) -> None:
+    done = on_host(tmp_path, Way(packages={}, removes=("shiny",)), apt="Remv shiny [2]\\n")
+    assert (done.returncode, done.complaint) == (0, "")
+    assert done.text.endswith(" install shiny-")
+    run(["shellcheck", tmp_path / "out/worker/rollback"])

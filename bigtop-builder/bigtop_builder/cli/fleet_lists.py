@@ -9,7 +9,7 @@ import click
 from bigtop_builder.cli.context import answer, builder_option, json_option, setting_up
 from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
 from bigtop_builder.cli.fleet_sources import output_option, rollback_option
-from bigtop_builder.cli.place import Command, Where, place_of, repo_option
+from bigtop_builder.cli.place import Command, Where, repo_option, trusted
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.definition import Fleet, roles_in
 from bigtop_builder.fleet.lists import ROLLBACK, UPGRADE, RoleLists, Wanted, files_of, lists_of
@@ -19,8 +19,6 @@ from bigtop_builder.fleet.resolver import Resolver
 from bigtop_builder.place import target_rooms
 from bigtop_builder.recipe import Recipe, load_recipe
 from bigtop_builder.repository.attested import release_manifest
-from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.state import State
 from bigtop_builder.schema import counted, nearest
 
@@ -66,8 +64,8 @@ def lists(
     apt itself says which they are, on a clean system of the target distribution, and tries both ways.
     """
     project, settings = setting_up(context, told=folder is None)
-    state = Repository.open(place_of(context, folder)).state
-    now, back = offers_of(state, wanted, rollback_to, b"".join(kept_keys(state).values()))
+    state, public = trusted(context, folder)
+    now, back = offers_of(state, wanted, rollback_to, public)
     recipes = list(recipes_of(project, _releases(state, now)))
     recipe = load_recipe(recipe_name, project.recipes)[0] if recipe_name else _target(recipes)
     architecture = recipe.target.architecture

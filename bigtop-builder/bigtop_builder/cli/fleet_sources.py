@@ -6,14 +6,12 @@ from pathlib import Path
 import click
 
 from bigtop_builder.cli.context import answer, json_option
-from bigtop_builder.cli.place import Command, Where, archive_of, place_of, repo_option
+from bigtop_builder.cli.place import Command, Where, archive_of, repo_option, trusted
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.emitted import Sources
 from bigtop_builder.fleet.offer import offers_of
 from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.trust import trust_of
-from bigtop_builder.repository.authentic import kept_keys
-from bigtop_builder.repository.publish import Repository
 
 rollback_option = click.option(
     "--rollback-to",
@@ -55,12 +53,12 @@ def sources(
 
     Of a suite it is the snapshot that it points to now: hosts stay with it when the suite goes on.
     """
-    state = Repository.open(place_of(context, folder)).state
-    now, back = offers_of(state, wanted, rollback_to, b"".join(kept_keys(state).values()))
+    state, public = trusted(context, folder)
+    now, back = offers_of(state, wanted, rollback_to, public)
     made = Sources(
         upgrade=now,
         rollback=back,
-        trust=trust_of(state, now, *([back] if back else [])),
+        trust=trust_of(state, public, now, *([back] if back else [])),
         url=(url or _url(context, folder)).rstrip("/"),
     )
     files = made.files()

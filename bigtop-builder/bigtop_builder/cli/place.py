@@ -13,8 +13,10 @@ import click
 from bigtop_builder.cli.context import answer, passphrase, setting_up
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
+from bigtop_builder.repository.authentic import public_keys
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.published import Published
+from bigtop_builder.repository.state import State
 
 if TYPE_CHECKING:
     from bigtop_builder.publishing import Archive
@@ -138,6 +140,18 @@ def signing(
             if suite in definition.suites:
                 repository.define(suite, definition.settings_of(suite))
         yield repository, keyring
+
+
+def trusted(context: click.Context, folder: Where | None) -> tuple[State, bytes]:
+    """The state of the repository, and its public keys, binary, as the key store here has them.
+
+    Never those that lie in the repository: whoever can write there can put a key of his own beside them.
+
+    Raises:
+        SigningError: A key of the repository is not in the key store.
+    """
+    with signing(context, folder) as (repository, keyring):
+        return repository.state, public_keys(repository.state, keyring)
 
 
 def tell(published: Published, *, as_json: bool) -> None:
