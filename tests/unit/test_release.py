@@ -57,6 +57,12 @@ def test_the_manifest_names_recipe_lock_and_patches_as_they_were_planned_from(
     assert [patch.id for patch in manifest.tree.patches] == list(road.recipe.patches)
 
 
+@pytest.fixture(autouse=True)
+def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in the cache needs none."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+
+
 @pytest.fixture
 def built(project: Project, settings: Settings, tmp_path: Path) -> Survey:
     """The miniature, all of it in the cache and in a depot."""
@@ -72,9 +78,8 @@ def built(project: Project, settings: Settings, tmp_path: Path) -> Survey:
 
 
 def test_what_was_built_is_laid_out_without_an_engine(
-    built: Survey, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    built: Survey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
     with Place(built) as place, caplog.at_level("INFO"):
         packages = build_release(built, built.plan(), place)
     assert sorted(path.name for path in packages.folder.iterdir()) == [
@@ -87,10 +92,7 @@ def test_what_was_built_is_laid_out_without_an_engine(
 
 
 @pytest.mark.parametrize("where", ["cache", "output"])
-def test_an_altered_package_is_found_before_it_is_verified_or_published(
-    built: Survey, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_an_altered_package_is_found_before_it_is_verified_or_published(built: Survey, where: str) -> None:
     with Place(built) as place:
         laid_out = build_release(built, built.plan(), place).folder / "salute_1_all.deb"
         step = next(step for step in built.plan().steps if step.name == "salute")
@@ -106,10 +108,7 @@ def test_an_altered_package_is_found_before_it_is_verified_or_published(
 
 
 @pytest.mark.parametrize("laid_out", [True, False])
-def test_a_build_hands_out_no_package_that_was_altered_in_the_cache(
-    built: Survey, monkeypatch: pytest.MonkeyPatch, *, laid_out: bool
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_a_build_hands_out_no_package_that_was_altered_in_the_cache(built: Survey, *, laid_out: bool) -> None:
     step = next(step for step in built.plan().steps if step.name == "salute")
     with Place(built) as place:
         if laid_out:
@@ -137,10 +136,7 @@ def debs(road: Survey) -> list[str]:
     return sorted(path.name.partition("_")[0] for path in road.output.debs.iterdir())
 
 
-def test_a_second_run_over_a_release_is_refused_while_the_first_is_at_work(
-    built: Survey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_a_second_run_over_a_release_is_refused_while_the_first_is_at_work(built: Survey) -> None:
     refused = pytest.raises(EnvironmentMissing, match="another run is at work on this release")
     with Place(built), refused, Place(built):
         pass
@@ -148,10 +144,7 @@ def test_a_second_run_over_a_release_is_refused_while_the_first_is_at_work(
         assert build_release(built, built.plan(), place).folder == built.output.debs
 
 
-def test_what_was_said_of_packages_stays_as_long_as_they_do(
-    built: Survey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_what_was_said_of_packages_stays_as_long_as_they_do(built: Survey) -> None:
     with Place(built) as place:
         build_release(built, built.plan(), place)
         files = said(built)
@@ -163,10 +156,7 @@ def test_what_was_said_of_packages_stays_as_long_as_they_do(
         assert not any(file.exists() for file in files)
 
 
-def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(
-    built: Survey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(built: Survey) -> None:
     with Place(built) as place:
         build_release(built, built.plan(), place)
         files = said(built)
@@ -179,10 +169,7 @@ def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(
     assert not any(file.exists() for file in files)
 
 
-def test_a_run_that_lays_nothing_out_leaves_what_stands_there(
-    built: Survey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+def test_a_run_that_lays_nothing_out_leaves_what_stands_there(built: Survey) -> None:
     with Place(built) as place:
         build_release(built, built.plan(), place)
         files = said(built)
@@ -192,9 +179,8 @@ def test_a_run_that_lays_nothing_out_leaves_what_stands_there(
 
 
 def test_what_was_built_before_a_depot_was_named_goes_there_with_the_next_build(
-    built: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Survey, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
     (tmp_path / "later").mkdir()
     depot = FolderDepot(tmp_path / "later")
     ours = replace(built, cache=ResultCache(built.cache.root, depot))

@@ -55,7 +55,7 @@ def setting_up(context: click.Context, *, told: bool = True) -> tuple[Project, S
         configure(verbose=options["verbose"])
         named: Path | None = options["project"]
         project = project_at(named, f"--project {named}") if named else find_project()
-        if told and not named and not Path.cwd().is_relative_to(project.root):
+        if told and not _is_meant(named, project):
             log.info("project: %s", project.root)
         options["set up"] = project, load_settings(options["settings"])
     ready: tuple[Project, Settings] = options["set up"]
@@ -65,8 +65,11 @@ def setting_up(context: click.Context, *, told: bool = True) -> tuple[Project, S
 def is_own(context: click.Context) -> bool:
     """Whether the project is one that the user means: named, or around this folder; not what came with the tool."""
     project = setting_up(context)[0]
-    named = context.find_root().obj["project"] or Path.cwd().is_relative_to(project.root)
-    return bool(named) or project != bundled_project()
+    return _is_meant(context.find_root().obj["project"], project) or project != bundled_project()
+
+
+def _is_meant(named: Path | None, project: Project) -> bool:
+    return bool(named) or Path.cwd().is_relative_to(project.root)
 
 
 def answer(value: Any, *, as_json: bool, text: str) -> None:
