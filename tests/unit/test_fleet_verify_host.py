@@ -23,6 +23,7 @@ from bigtop_builder.fleet.verify_host import (
     Root,
     Unable,
     dpkg_status,
+    own_name,
     status_of,
     sum_of,
     tables,
@@ -202,6 +203,21 @@ def test_newer_keys_than_the_releases_are_told_and_pass(tmp_path: Path) -> None:
     root = host(tmp_path, {})
     for name, level in {"test-archive-keyring": "note", "tool": "error"}.items():
         assert levels(root, package(name, "2"), entry(name, "1")) == {("package", name, level)}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("127.0.0.1 localhost.localdomain localhost worker07", "worker07"),
+        ("127.0.1.1 worker07.example.org worker07", "worker07.example.org"),
+        ("10.0.0.7 worker07 worker07.example.org", "worker07.example.org"),
+        ("10.0.0.7 # worker07.example.org", "worker07"),
+        ("10.0.0.7 nfs.example.org worker07", "worker07"),
+    ],
+)
+def test_a_host_has_its_own_name_and_no_alias(tmp_path: Path, line: str, expected: str) -> None:
+    root = host(tmp_path, {"etc/hostname": "worker07\n", "etc/hosts": f"::1 localhost.x\n{line}\n"})
+    assert own_name(root) == expected
 
 
 @pytest.mark.parametrize(

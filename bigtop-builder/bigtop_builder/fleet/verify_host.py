@@ -54,10 +54,9 @@ HOPS = 40
 """Links followed before a path counts as a loop, as the kernel does it (path_resolution(7))."""
 PATIENCE = 300
 """Seconds that a program of the host may take."""
-GOOD = re.compile(r"^\[GNUPG:\] GOODSIG .*^\[GNUPG:\] VALIDSIG ", re.MULTILINE | re.DOTALL)
-EXPIRED = re.compile(
-    r"^\[GNUPG:\] EXPKEYSIG .*^\[GNUPG:\] VALIDSIG [^\n]* ([0-9A-F]{40})$", re.MULTILINE | re.DOTALL
-)
+SIGNED = r"^\[GNUPG:\] {} .*^\[GNUPG:\] VALIDSIG [^\n]* ([0-9A-F]{{40}})$"
+GOOD = re.compile(SIGNED.format("GOODSIG"), re.MULTILINE | re.DOTALL)
+EXPIRED = re.compile(SIGNED.format("EXPKEYSIG"), re.MULTILINE | re.DOTALL)
 FIELDS = frozenset({"Package", "Status", "Version", "Architecture", "Source", "Maintainer", "Conffiles"})
 """Fields of dpkg's status that are kept."""
 MANIFEST = {
@@ -272,13 +271,15 @@ class Checked:
     Attributes:
         good: Whether a key of the keyring has signed the text.
         text: The text, of a clear-signed one what was signed of it.
-        expired: Fingerprint of the key, if it has expired since.
+        signer: Fingerprint of the key that has.
+        expired: Whether that key has expired since.
         said: What the program said.
     """
 
     good: bool
     text: bytes
-    expired: str = ""
+    signer: str = ""
+    expired: bool = False
     said: str = ""
 
 
@@ -308,19 +309,18 @@ def check_signature(data: bytes, keyring: str, signature: bytes | None = None) -
         text = data if signature is not None else output.read_bytes() if output.exists() else b""
     said = done.stderr.decode(errors="replace").strip()
     if program == "sqv":
-        return Checked(done.returncode == 0, text, said=said)
-    bad = "[GNUPG:] BADSIG" in said
-    groups = said.split("[GNUPG:] NEWSIG")[1:]
-    once = next((match[1] for group in groups if (match := EXPIRED.search(group))), "")
-    good = not bad and any(map(GOOD.search, groups))
+        key = re.search(rb"^[0-9A-F]{40,64}$", done.stdout, re.MULTILINE)
+        return Checked(done.returncode == 0, text, key[0].decode() if key else "", said=said)
     told = "\n".join(line for line in said.splitlines() if not line.startswith("[GNUPG:]"))
-    return Checked(good or bool(once and not bad), text, "" if good or bad else once, told)
+    if "[GNUPG:] BADSIG" in said:
+        return Checked(good=False, text=text, said=told)
+    groups = said.split("[GNUPG:] NEWSIG")[1:]
+    now, once = ([match[1] for group in groups if (match := like.search(group))] for like in (GOOD, EXPIRED))
+    return Checked(bool(now or once), text, (*now, *once, "")[0], expired=bool(once and not now), said=told)
 
 
-def trusted(
-    path: Path, data: bytes, keyring: str, signature: bytes | None = None
-) -> tuple[bytes, list[Finding]]:
-    """A text that a key of the keyring has signed, and what there is to say of the key.
+def trusted(path: Path, data: bytes, keyring: str, signature: bytes | None = None) -> Checked:
+    """A text that a key of the keyring has signed.
 
     Raises:
         Unable: None has.
@@ -332,17 +332,18 @@ def trusted(
             f"{path} has no good signature by a key of {keyring}\n{checked.said}".rstrip(),
             "fetch it anew with its signature; if the repository's keys changed, install its new keyring package",
         )
-    return checked.text, [expired(path.name, checked.expired)] if checked.expired else []
+    return checked
 
 
-def expired(subject: str, key: str) -> Finding:
+def expired(subject: str, checked: Checked) -> Iterator[Finding]:
     """A key that is over."""
-    return error(
-        "key",
-        subject,
-        detail=f"it is signed by the key {key}, which has expired",
-        way_out="install the repository's new keyring package: apt refuses what an expired key has signed",
-    )
+    if checked.expired:
+        yield error(
+            "key",
+            subject,
+            detail=f"it is signed by the key {checked.signer}, which has expired",
+            way_out="install the repository's new keyring package: apt refuses what an expired key has signed",
+        )
 
 
 def given(path: Path) -> bytes:
@@ -407,6 +408,7 @@ class Release:
     fields: Mapping[str, Any]
     sha256: str
     keyring: str
+    signer: str = ""
 
     @cached_property
     def packages(self) -> dict[str, list[dict[str, Any]]]:
@@ -452,15 +454,15 @@ def load(asked: Asked, root: Root) -> tuple[Release, list[Finding]]:
             "install the repository's keyring package, or give --keyring",
         )
     signature = asked.signature or asked.manifest.with_name(f"{asked.manifest.name}.asc")
-    _, findings = trusted(asked.manifest, data, keyring, given(signature))
+    checked = trusted(asked.manifest, data, keyring, given(signature))
     for number, one in enumerate(fields["packages"]):
         check_shape(f"{asked.manifest}: package {number}", one, PACKAGE)
     for role in asked.roles:
         if role not in fields["roles"]:
             known = ", ".join(sorted(fields["roles"])) or "none"
             raise Unable(WRONG_USE, f"role {role!r} is not in the manifest", f"roles are: {known}")
-    release = Release(fields, hashlib.sha256(data).hexdigest(), keyring)
-    return release, [*findings, *withdrawn(asked, release)]
+    release = Release(fields, hashlib.sha256(data).hexdigest(), keyring, checked.signer)
+    return release, [*expired(asked.manifest.name, checked), *withdrawn(asked, release)]
 
 
 def withdrawn(asked: Asked, release: Release) -> Iterator[Finding]:
@@ -472,9 +474,9 @@ def withdrawn(asked: Asked, release: Release) -> Iterator[Finding]:
     if release.fields["withdrawn"]:
         yield out_of_use(release, release.fields["withdrawn"])
     if asked.withdrawn:
-        text, findings = trusted(asked.withdrawn, given(asked.withdrawn), release.keyring)
-        yield from findings
-        for notice in parsed(asked.withdrawn, text, {"withdrawn": list})["withdrawn"]:
+        checked = trusted(asked.withdrawn, given(asked.withdrawn), release.keyring)
+        yield from expired(asked.withdrawn.name, checked)
+        for notice in parsed(asked.withdrawn, checked.text, {"withdrawn": list})["withdrawn"]:
             check_shape(str(asked.withdrawn), notice, {"snapshot": str, "when": str, "who": str, "why": str})
             if notice["snapshot"] == release.snapshot:
                 yield out_of_use(release, "{why} ({who}, {when})".format_map(notice))
@@ -948,8 +950,7 @@ def suite_fields(path: str, release: Release, found: Offered) -> dict[str, str]:
             )
         )
         return {}
-    if checked.expired:
-        found.findings.append(expired(Path(path).name, checked.expired))
+    found.findings += expired(Path(path).name, checked)
     wanted = ("Suite", "Codename", "Date", "Valid-Until", "X-Snapshot", "X-Withdrawn")
     return next(stanzas(checked.text.decode(errors="replace"), wanted), {})
 
@@ -1164,6 +1165,8 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
         "time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "snapshot": release.snapshot,
         "manifest": release.sha256,
+        "origin": release.origin,
+        "signer": release.signer,
         "roles": sorted(set(asked.roles)),
         "findings": [
             asdict(one)
@@ -1179,6 +1182,7 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
         },
         "seconds": round(time.monotonic() - begun, 3),
         "quick": asked.quick,
+        "guard": asked.guard,
     }
 
 
@@ -1206,10 +1210,9 @@ def own_name(root: Root) -> str:
     with suppress(OSError):
         name = name if root.folder == "/" else root.read("/etc/hostname").decode().strip()
     with suppress(OSError):
-        for line in root.read("/etc/hosts").decode(errors="replace").splitlines():
-            words = line.partition("#")[0].split()[1:]
-            if name in words and "." in words[0]:
-                return words[0]
+        words = re.sub(r"#.*", "", root.read("/etc/hosts").decode(errors="replace")).split()
+        # Of a line, only what begins with the name is the name: `localhost.localdomain localhost worker1` is usual.
+        return next((one for one in words if one.partition(".")[0] == name and one != name), name)
     return name
 
 
@@ -1224,7 +1227,9 @@ def table_of(report: Mapping[str, Any]) -> str:
     columns = ("level", "check", "subject", "detail")
     rows = [[" ".join(one[name].split("\n")) for name in columns] for one in report["findings"]]
     widths = [max(map(len, column)) for column in zip(*rows)] if rows else []
-    lines = [f"{report['host']}: {len(report['packages'])} packages, snapshot {report['snapshot'][:16]}"]
+    signer = report["signer"] or "a key of the keyring"
+    about = f"snapshot {report['snapshot'][:16]} of {report['origin']}, signed by {signer}"
+    lines = [f"{report['host']}: {len(report['packages'])} packages, {about}"]
     ways: Counter[str] = Counter()
     for row, one in zip(rows, report["findings"]):
         lines.append("  ".join(map(str.ljust, row, [*widths[:3], 0])))
