@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigtop_builder.cli import cli
-from bigtop_builder.fleet import verify_host
+from bigtop_builder.fleet import emitted, facts, verify_host
 from bigtop_builder.fleet.host_report import HostFinding
 from bigtop_builder.fleet.verify_host import (
     Contents,
@@ -23,12 +23,15 @@ from bigtop_builder.fleet.verify_host import (
     Root,
     Unable,
     dpkg_status,
+    guard,
     own_name,
     status_of,
     sum_of,
     tables,
 )
+from bigtop_builder.repository.keyring_package import package_name
 from bigtop_builder.run import run
+from bigtop_builder.templates import render
 
 PROGRAM = Path(verify_host.__file__)
 STATUS = """Package: tool
@@ -113,6 +116,21 @@ def test_the_checks_that_it_makes_are_those_of_the_format() -> None:
         and isinstance(node.args[0], ast.Constant)
     }
     assert made == set(HostFinding.model_fields["check"].annotation.__args__)  # type: ignore[union-attr]
+
+
+@given(origin=st.text(max_size=30) | st.text("aZ0 .-_", max_size=10))
+def test_the_keyring_packages_name_is_the_one_that_is_published(origin: str) -> None:
+    assert Release({"origin": origin}, "", "").trust == package_name(origin)
+
+
+def test_what_hosts_get_and_what_is_looked_for_there_has_the_same_names() -> None:
+    assert verify_host.MARK.decode() == emitted.MARK
+    assert emitted.POLICY == verify_host.GUARD
+    assert set(verify_host.SCRIPTS) == facts.SCRIPTS
+    for way in ("on", "off"):
+        script = render(f"fleet/guard-{way}.sh.j2", mark=emitted.MARK)
+        assert f"\npolicy={verify_host.GUARD}\naside=$policy.before-guard\n" in script
+    assert verify_host.ASIDE == f"{verify_host.GUARD}.before-guard"
 
 
 def host(folder: Path, files: Mapping[str, str | bytes]) -> Root:
@@ -203,6 +221,55 @@ def test_newer_keys_than_the_releases_are_told_and_pass(tmp_path: Path) -> None:
     root = host(tmp_path, {})
     for name, level in {"test-archive-keyring": "note", "tool": "error"}.items():
         assert levels(root, package(name, "2"), entry(name, "1")) == {("package", name, level)}
+
+
+OURS = f"#!/bin/sh\n# {verify_host.MARK.decode()}: nothing starts\nexit 101\n"
+POLICIES: dict[str, tuple[str, bool, set[str], set[str]]] = {
+    # text, whether it is executable, what is found if the guard is to be off, and if it is to be on
+    "none": ("", True, set(), {"it is off"}),
+    "ours": (OURS, True, {"it is on"}, set()),
+    "ours, which invoke-rc.d passes over": (OURS, False, {"it is on"}, {"it is not executable"}),
+    "made by hand": ("#!/bin/sh\nexit 101\n", True, {"it is on"}, set()),
+    "with more care": ("#!/bin/sh\nset -e\n\n  exit 101 # until noon\n", True, {"it is on"}, set()),
+    "in one line": ("#!/bin/sh\n:\nexit 101;", True, {"it is on"}, set()),
+    "for one service": ('#!/bin/sh\n[ "$1" != nginx ] || exit 101\n', True, {"note"}, {"it is off"}),
+    "for all but one": ('#!/bin/sh\n[ "$1" != ssh ] || exit 0\nexit 101\n', True, {"note"}, {"it is off"}),
+}
+
+
+@pytest.mark.parametrize("case", POLICIES)
+def test_a_guard_is_known_by_what_it_does(tmp_path: Path, case: str) -> None:
+    text, runs, off, on = POLICIES[case]
+    root = host(tmp_path, {"usr/sbin/policy-rc.d": text} if text else {})
+    if text:
+        (tmp_path / "usr/sbin/policy-rc.d").chmod(0o755 if runs else 0o644)
+    for expected, found in {"off": off, "on": on}.items():
+        said = list(guard(root, expected))
+        assert {one.detail.partition(":")[0] if one.level == "error" else "note" for one in said} == found
+
+
+LOST: dict[str, dict[str, str | bytes]] = {
+    "between dpkg-divert and mv": {
+        "usr/sbin/policy-rc.d.before-guard": "#!/bin/sh\nexit 0\n",
+        "var/lib/dpkg/diversions": f"{verify_host.GUARD}\n{verify_host.ASIDE}\n:\n",
+    },
+    "on a host without a policy": {
+        "var/lib/dpkg/diversions": f"{verify_host.GUARD}\n{verify_host.ASIDE}\n:\n"
+    },
+    "by rm, and the diversion too": {"usr/sbin/policy-rc.d.before-guard": "x"},
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_a_policy_of_the_hosts_own_that_was_left_aside_fails(tmp_path: Path, case: str) -> None:
+    root = host(tmp_path, LOST[case])
+    (found,) = guard(root, "off")
+    assert (found.check, found.subject, found.level) == ("guard", verify_host.ASIDE, "error")
+    policy = tmp_path / "usr/sbin/policy-rc.d"
+    policy.parent.mkdir(parents=True, exist_ok=True)
+    policy.write_text(OURS)
+    policy.chmod(0o755)
+    assert list(guard(root, "on")) == []
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ INFO = "/var/lib/dpkg/info"
 GUARD = "/usr/sbin/policy-rc.d"
 MARK = b"bigtop-builder guard"
 """Stands in the guard that `fleet sources` makes."""
+ASIDE = f"{GUARD}.before-guard"
+"""Where `guard-on` puts a policy-rc.d of the host's own."""
 KEYRINGS = "/usr/share/keyrings"
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 UPHELD = 1000
@@ -208,6 +210,18 @@ class Root:
         # These are many, and to make a Path of each takes longer than to open it.
         with open(self._real(name, 0), "rb") as file:  # noqa: PTH123
             return file.read()
+
+    def mode(self, name: str) -> int:
+        """Mode of a file of the host, links followed.
+
+        Raises:
+            OSError: It is not there.
+        """
+        return os.stat(self._real(name, 0)).st_mode  # noqa: PTH116  # as above
+
+    def has(self, name: str) -> bool:
+        """Whether there is something of a name, be it a link to nothing."""
+        return os.path.lexists(self.at(name))
 
     def names(self, folder: str) -> list[str]:
         """Names in a folder of the host, sorted; none if it is not there."""
@@ -737,12 +751,7 @@ class Contents:
 
     @cached_property
     def _diversions(self) -> dict[str, tuple[str, str]]:
-        """Path -> package that has diverted it, and where to. Three lines each; `:` is the admin."""
-        try:
-            lines = self.root.read("/var/lib/dpkg/diversions").decode(errors="surrogateescape").splitlines()
-        except OSError:
-            return {}
-        return {path: (by, target) for path, target, by in zip(lines[::3], lines[1::3], lines[2::3])}
+        return diversions(self.root)
 
     def _left_out(self, path: str) -> bool:
         """Whether dpkg was told not to install a file: the last pattern that fits counts (dpkg(1))."""
@@ -761,6 +770,15 @@ class Contents:
                     r"^\s*path-(exclude|include)\s*=?\s*[\"']?(.+?)[\"']?\s*$", text, re.MULTILINE
                 )
         return found[::-1]
+
+
+def diversions(root: Root) -> dict[str, tuple[str, str]]:
+    """Path -> package that has diverted it, and where to. Three lines each; `:` is the admin (dpkg-divert(1))."""
+    try:
+        lines = root.read("/var/lib/dpkg/diversions").decode(errors="surrogateescape").splitlines()
+    except OSError:
+        return {}
+    return {path: (by, target) for path, target, by in zip(lines[::3], lines[1::3], lines[2::3])}
 
 
 def sum_of(line: str) -> tuple[str, str]:
@@ -1119,23 +1137,34 @@ def extra(packages: Iterable[Installed], found: Offered, release: Release, apt: 
 def guard(root: Root, expected: str) -> Iterator[Finding]:
     """How policy-rc.d stands, which keeps services from starting while packages are installed (invoke-rc.d(8))."""
     try:
-        text = root.read(GUARD)
+        text, runs = root.read(GUARD), bool(root.mode(GUARD) & 0o111)
     except FileNotFoundError:
-        text = b""
+        text, runs = b"", False
     except OSError as failed:
         yield unread(GUARD, GUARD, failed)
         return
     ours = MARK in text
-    # One that was made by hand for an upgrade, too: all that it does is to forbid.
-    on = ours or [line for line in text.split(b"\n") if line.strip() and line[:1] != b"#"] == [b"exit 101"]
+    on = ours or forbids(text)
     if on and expected == "off":
         way = "guard-off, which `fleet sources` has made" if ours else f"rm {GUARD}"
         yield error("guard", GUARD, detail="it is on: no package starts a service", way_out=way)
-    elif not on and expected == "on":
+    elif expected == "on" and not (on and runs):
+        why = "it is not executable" if on else "it is off"
         way = "guard-on, which `fleet sources` has made"
-        yield error("guard", GUARD, detail="it is off: packages start their services", way_out=way)
+        way = f"guard-off, then {way}" if ours else way
+        yield error("guard", GUARD, detail=f"{why}: packages start their services", way_out=way)
     elif text and not on:
         yield note("guard", GUARD, detail="the host has one of its own")
+    if not ours and (root.has(ASIDE) or diversions(root).get(GUARD, ("", ""))[1] == ASIDE):
+        detail = "guard-on or guard-off was broken off: here lies, or will lie, a policy of the host's own"
+        yield error("guard", ASIDE, detail=detail, way_out="guard-off, which `fleet sources` has made")
+
+
+def forbids(policy: bytes) -> bool:
+    """Whether a policy-rc.d does nothing but to forbid: one that was made by hand for an upgrade."""
+    lines = [re.sub(rb"(^|\s)#.*", b"", line).strip(b" \t\r;") for line in policy.split(b"\n")]
+    *others, last = list(filter(None, lines)) or [b""]
+    return last == b"exit 101" and not any(re.search(rb"\b(exit|exec|return)\b", line) for line in others)
 
 
 def verify(asked: Asked, now: datetime) -> dict[str, Any]:
