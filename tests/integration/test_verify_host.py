@@ -42,7 +42,9 @@ def packages(folder: Path) -> list[Path]:
             "usr/bin/tool": "#!/bin/sh\n",
             "usr/share/tool/data": "data\n",
             "usr/share/tool/more": "more\n",
+            "usr/share/doc/tool/changelog": "news\n",
         },
+        links={"usr/share/tool/link": "data"},
         conffiles={CONFIG: "a = 1\n"},
         scripts={"postinst": "true"},
     )
@@ -171,11 +173,39 @@ def guarded(root: Path, text: str = "exit 101\n") -> None:
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
 
 
+def diverted(root: Path, path: str = "usr/share/tool/data", by: str = ":") -> None:
+    """Puts another file in the place of one, as a patch in the night does it."""
+    (root / path).rename(root / f"{path}.distrib")
+    (root / path).write_text("patched\n")
+    (root / "var/lib/dpkg/diversions").write_text(f"/{path}\n/{path}.distrib\n{by}\n")
+
+
+def excluded(root: Path, path: str = "usr/share/tool/more") -> None:
+    (root / path).unlink()
+    (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
+    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(
+        "path-exclude=/usr/share/*\npath-include=/usr/share/tool/x\n"
+    )
+
+
+TAKER = {"Replaces": "tool", "Maintainer": "X <x@x>"}
 INFO = "var/lib/dpkg/info"
 DAMAGES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]]]] = {
     "a file is altered": (lambda root: (root / "usr/bin/tool").write_text("x"), {("file", "tool")}),
     "a file is gone": (lambda root: (root / "usr/bin/tool").unlink(), {("file", "tool")}),
     "a file is a link": (linked, {("file", "tool")}),
+    "a link is gone": (lambda root: (root / "usr/share/tool/link").unlink(), {("file", "tool")}),
+    "a file is diverted by hand": (diverted, {("file", "tool")}),
+    "a file is diverted by a stranger": (partial(diverted, by="stranger"), {("file", "tool")}),
+    "a stranger has taken a file over": (
+        another("taker", files={"usr/bin/tool": "new\n"}, fields=TAKER),
+        {("file", "tool")},
+    ),
+    "a file is left out on purpose": (excluded, {("file", "tool")}),
+    "the list of files is lost": (
+        lambda root: (root / INFO / "tool.list").unlink(),
+        {("package", "tool")},
+    ),
     "a script is altered": (
         lambda root: (root / INFO / "tool.postinst").write_text("x"),
         {("package", "tool")},
@@ -285,19 +315,43 @@ def test_the_guard_may_be_asked_for(site: Site) -> None:
     assert site.findings(status=0) == [("note", "guard", "/usr/sbin/policy-rc.d")]
 
 
-def test_files_that_were_diverted_left_out_or_taken_over_are_where_dpkg_has_them(site: Site) -> None:
-    root = site.host
-    (root / "usr/share/tool/data").rename(root / "usr/share/tool/data.distrib")
-    (root / "var/lib/dpkg/diversions").write_text("/usr/share/tool/data\n/usr/share/tool/data.distrib\n:\n")
-    (root / "usr/share/tool/more").unlink()
-    (root / "etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
-    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(
-        "path-exclude=/usr/share/tool/*\npath-include=/usr/share/tool/x\n"
-    )
-    another("taker", files={"usr/bin/tool": "new\n"}, fields={"Replaces": "tool", "Maintainer": "X <x@x>"})(
-        root
-    )
-    assert site.findings(status=0) == []
+CHANGELOG = "usr/share/doc/tool/changelog"
+HARMLESS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "documentation is diverted": (
+        partial(diverted, path=CHANGELOG),
+        f"/{CHANGELOG} is diverted by hand: the package's own lies at /{CHANGELOG}.distrib",
+    ),
+    "one package of the release stands in for another one": (
+        partial(diverted, by="daemon"),
+        "/usr/share/tool/data is diverted by daemon: the package's own lies at /usr/share/tool/data.distrib",
+    ),
+    "documentation is left out": (
+        partial(excluded, path=CHANGELOG),
+        f"path-exclude has left out /{CHANGELOG}",
+    ),
+    "documentation was taken over": (
+        another("taker", files={CHANGELOG: "new\n"}, fields=TAKER),
+        f"/{CHANGELOG} is taker's now, and not compared",
+    ),
+    "configuration is diverted": (
+        partial(diverted, path=CONFIG),
+        f"/{CONFIG} is diverted by hand: the package's own lies at /{CONFIG}.distrib",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_stands_elsewhere_and_runs_nothing_is_told(site: Site, case: str) -> None:
+    act, expected = HARMLESS[case]
+    act(site.host)
+    said = site.report(status=0)["findings"]
+    assert [f["detail"] for f in said if f["check"] == "file"] == [expected]
+
+
+def test_a_diverted_file_is_compared_where_dpkg_has_it(site: Site) -> None:
+    diverted(site.host, by="daemon")
+    (site.host / "usr/share/tool/data.distrib").write_text("x")
+    assert {(level, check) for level, check, _ in site.findings()} == {("note", "file"), ("error", "file")}
 
 
 def test_links_are_followed_inside_the_root(site: Site) -> None:
@@ -500,7 +554,7 @@ def test_what_a_user_may_not_read_is_named_and_keeps_the_host_from_passing(open_
     done = run([*nobody, *argv], check=False, cwd=Path("/"))
     assert done.returncode == 3, done.text + done.complaint
     assert "/usr/bin/tool: Permission denied" in done.text
-    assert f"/{CONFIG} cannot be read: Permission denied" in done.text
+    assert f"/{CONFIG}: Permission denied" in done.text
     assert "way out: run verify-host as root" in done.text
 
 
@@ -607,8 +661,8 @@ def _judge(room: Room, desk: Desk) -> None:
     sh("rm /var/lib/dpkg/updates/0001 /usr/share/tool/more")
     assert errors() == [("file", "tool")]
     sh("echo path-exclude=/usr/share/tool/more > /etc/dpkg/dpkg.cfg.d/slim")
-    assert errors(0) == []
-    sh("echo x >> /usr/share/tool/data")
+    assert errors() == [("file", "tool")]
+    sh("rm /etc/dpkg/dpkg.cfg.d/slim; apt-get -q -y install --reinstall tool; echo x >> /usr/share/tool/data")
     assert errors() == [("file", "tool")]
     sh("apt-mark hold tool")
     assert errors() == [("file", "tool"), ("held", "tool")]

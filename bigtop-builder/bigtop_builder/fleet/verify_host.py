@@ -16,6 +16,7 @@ import argparse
 import errno
 import fnmatch
 import hashlib
+import io
 import json
 import os
 import re
@@ -52,6 +53,14 @@ UPHELD = 1000
 READERS = 2
 """Threads that read files: a disk has something to do while one hashes, and the host keeps its other cores."""
 PIECE = 1 << 20
+BESIDE = re.compile(r"/usr/share/(doc|doc-base|info|lintian|locale|man)/")
+"""Where files lie that no program runs by: that they are elsewhere is told only."""
+PASSING = re.compile(r"/(run|tmp|var/(cache|lock|run|tmp))/")
+"""Where a host may lose what a package ships: with a reboot, or to make room (FHS 3.0, 3.15, 5.5, 5.15)."""
+ABSENT = (FileNotFoundError, NotADirectoryError)
+MISSING = "is missing"
+FEW = 3
+"""Names of a finding that has many."""
 HOPS = 40
 """Links followed before a path counts as a loop, as the kernel does it (path_resolution(7))."""
 PATIENCE = 300
@@ -186,6 +195,11 @@ class Installed:
         """Whether there is more of it than its configuration."""
         return self.status.rpartition(" ")[2] not in {"not-installed", "config-files"}
 
+    @property
+    def again(self) -> str:
+        """The command that brings its files back."""
+        return f"apt-get install --reinstall {self.name}={self.version}"
+
 
 @dataclass
 class Root:
@@ -205,11 +219,26 @@ class Root:
         """Content of a file of the host, links followed.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is no regular file.
         """
-        # These are many, and to make a Path of each takes longer than to open it.
-        with open(self._real(name, 0), "rb") as file:  # noqa: PTH123
+        with self.open(name) as file:
             return file.read()
+
+    def open(self, name: str) -> io.FileIO:
+        """A file of the host, links followed.
+
+        Raises:
+            OSError: It cannot be read; IrregularError: it is no regular file.
+        """
+        return opened(self._real(name, 0))
+
+    def lstat(self, name: str) -> os.stat_result:
+        """What a name of the host stands for; if it is a link, that is not followed.
+
+        Raises:
+            OSError: It is not there, or cannot be seen.
+        """
+        return os.lstat(raw(self.at(name)))
 
     def mode(self, name: str) -> int:
         """Mode of a file of the host, links followed.
@@ -217,7 +246,7 @@ class Root:
         Raises:
             OSError: It is not there.
         """
-        return os.stat(self._real(name, 0)).st_mode  # noqa: PTH116  # as above
+        return os.stat(raw(self._real(name, 0))).st_mode  # noqa: PTH116  # these are many: a Path of each costs more
 
     def has(self, name: str) -> bool:
         """Whether there is something of a name, be it a link to nothing."""
@@ -243,6 +272,33 @@ class Root:
                 place = self._real(os.path.normpath(os.path.join(above or "/", target)), hops + 1)  # noqa: PTH118
             self._known[name] = place
         return self._known[name]
+
+
+class IrregularError(OSError):
+    """What is no regular file: to read it could take for ever."""
+
+
+def raw(path: str) -> bytes:
+    """A path as the kernel has it, whatever the locale: dpkg's files are read as UTF-8, other bytes escaped."""
+    return path.encode(errors="surrogateescape")
+
+
+def shown(text: str) -> str:
+    r"""Text that may hold bytes of a path that is no UTF-8, in characters: these as `\xff`."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def opened(place: str) -> io.FileIO:
+    """A regular file. A FIFO does not keep us waiting.
+
+    Raises:
+        OSError: It cannot be read; IrregularError: it is none.
+    """
+    number = os.open(raw(place), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return io.FileIO(number)
+    os.close(number)
+    raise IrregularError(errno.EINVAL, "it is no regular file", place)
 
 
 def ran(argv: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -624,23 +680,43 @@ class Contents:
             yield from self._identity(one, entry, sums)
             yield from self._scripts(one, entry)
             yield from self._conffiles(one, entry)
-        if isinstance(sums, bytes) and not self.quick:
-            yield from self._files(one, sums)
+        yield from self._places(one, sums if isinstance(sums, bytes) else b"")
 
     def _info(self, one: Installed, kind: str) -> bytes | OSError | None:
         """A control file that dpkg has kept; None if there is none (dpkg has two names for it)."""
         for name in (one.name, f"{one.name}:{one.architecture}"):
-            with suppress(FileNotFoundError):
-                try:
-                    return self.root.read(f"{INFO}/{name}.{kind}")
-                except PermissionError as failed:
-                    return failed
+            found = self._kept(f"{name}.{kind}")
+            if not isinstance(found, FileNotFoundError):
+                return found
         return None
+
+    def _kept(self, name: str) -> bytes | OSError:
+        try:
+            return self.root.read(f"{INFO}/{name}")
+        except OSError as failed:
+            return failed
+
+    def _places(self, one: Installed, sums: bytes) -> Iterator[Finding]:
+        """What became of a package's files on the disk."""
+        found = self._info(one, "list")
+        if isinstance(found, OSError):
+            yield unread(one.name, f"{INFO}/{one.name}.list", found)
+        elif found is None:
+            yield error("package", one.name, detail="dpkg has lost the list of its files", way_out=one.again)
+        listed = found.decode(errors="surrogateescape").split("\n") if isinstance(found, bytes) else []
+        yield from self._aside(one, listed)
+        if not self.quick:
+            expected = dict(map(sum_of, sums.decode(errors="surrogateescape").splitlines()))
+            for path in {*one.conffiles, *one.obsolete}:
+                expected.pop(
+                    path, None
+                )  # some packages have them there: what the admin did is told, not failed
+            yield from self._files(one, expected, frozenset(listed))
+            yield from self._links(one, [path for path in listed if path not in {"", "/.", *expected}])
 
     def _identity(
         self, one: Installed, entry: Mapping[str, Any], sums: bytes | OSError | None
     ) -> Iterator[Finding]:
-        again = f"apt-get install --reinstall {one.name}={one.version}"
         expected = entry["md5sums"]
         if isinstance(sums, OSError):
             yield unread(one.name, f"{INFO}/{one.name}.md5sums", sums)
@@ -649,13 +725,13 @@ class Contents:
                 "package", one.name, detail="it was built without md5sums: its version alone is compared"
             )
         elif sums is None:
-            yield error("package", one.name, detail="dpkg has lost its md5sums", way_out=again)
+            yield error("package", one.name, detail="dpkg has lost its md5sums", way_out=one.again)
         elif self.sums[one.name] != expected:
             detail = (
                 f"{one.version} is another build than the manifest's: its md5sums have sha256 "
                 f"{self.sums[one.name][:16]}, not {expected[:16]}"
             )
-            yield error("package", one.name, detail=detail, way_out=again)
+            yield error("package", one.name, detail=detail, way_out=one.again)
 
     def _scripts(self, one: Installed, entry: Mapping[str, Any]) -> Iterator[Finding]:
         expected: Mapping[str, str] = entry["scripts"]
@@ -677,72 +753,118 @@ class Contents:
                     "package",
                     one.name,
                     detail=f"its {script} script {what}",
-                    way_out=f"apt-get install --reinstall {one.name}={one.version}",
+                    way_out=one.again,
                 )
 
     def _conffiles(self, one: Installed, entry: Mapping[str, Any]) -> Iterator[Finding]:
-        for path, shipped in sorted(entry["conffiles"].items()):
-            known = one.conffiles.get(path)
-            if known != shipped:
+        known = {shown(path): (path, digest) for path, digest in one.conffiles.items()}
+        for name, shipped in sorted(entry["conffiles"].items()):
+            path, digest = known.get(name, (name, "none"))
+            if digest != shipped:
                 yield error(
                     "package",
                     one.name,
-                    detail=f"dpkg knows conffile {path} with MD5 {known or 'none'}, the manifest with {shipped}",
-                    way_out=f"apt-get install --reinstall {one.name}={one.version}",
+                    detail=f"dpkg knows conffile {name} with MD5 {digest}, the manifest with {shipped}",
+                    way_out=one.again,
                 )
-            try:
-                has = md5(self.root.read(path))
-            except FileNotFoundError:
-                yield note("conffile", one.name, detail=f"{path} is deleted")
-            except OSError as failed:
-                yield note("conffile", one.name, detail=f"{path} cannot be read: {failed.strerror}")
-            else:
-                if has != shipped:
-                    yield note("conffile", one.name, detail=f"{path} is altered: MD5 {has}")
+            yield from self._conffile(one.name, path, shipped)
         for path in one.obsolete:
             yield note("conffile", one.name, detail=f"{path} is left of an earlier version")
 
-    def _files(self, one: Installed, sums: bytes) -> Iterator[Finding]:
-        expected = dict(map(sum_of, sums.decode(errors="surrogateescape").splitlines()))
+    def _conffile(self, package: str, path: str, shipped: str) -> Iterator[Finding]:
+        """What became of a configuration file."""
+        try:
+            has = md5_of(self.root.open(self._diverted(package, path)))
+        except ABSENT:
+            yield note("conffile", package, detail=f"{path} is deleted")
+        except IrregularError:
+            yield note("conffile", package, detail=f"{path} is no regular file any more")
+        except OSError as failed:
+            yield unread(package, path, failed)
+        else:
+            if has != shipped:
+                yield note("conffile", package, detail=f"{path} is altered: MD5 {has}")
+
+    def _files(
+        self, one: Installed, expected: Mapping[str, str], listed: frozenset[str]
+    ) -> Iterator[Finding]:
+        """Files of md5sums."""
         with ThreadPoolExecutor(READERS) as pool:
-            for path, what in zip(expected, pool.map(partial(self._file, one.name), expected.items())):
-                if what and not self._elsewhere(one, path):
-                    again = f"apt-get install --reinstall {one.name}={one.version}"
-                    yield (
-                        unread(one.name, path, what)
-                        if isinstance(what, OSError)
-                        else error("file", one.name, detail=f"{path} {what}", way_out=again)
-                    )
+            said = dict(zip(expected, pool.map(partial(self._file, one.name), expected.items())))
+        wrong = {path: what for path, what in said.items() if what}
+        takers = self._takers(path for path in wrong if listed and path not in listed)
+        left_out = []
+        for path, what in wrong.items():
+            if path in takers:
+                yield self._instead(one, path, takers[path], f"is {takers[path]}'s now, and not compared")
+            elif isinstance(what, OSError):
+                yield unread(one.name, path, what)
+            elif what == MISSING and self._left_out(path):
+                left_out.append(path)
+            else:
+                yield error("file", one.name, detail=f"{path} {what}", way_out=one.again)
+        yield from excluded(one, left_out)
 
     def _file(self, package: str, known: tuple[str, str]) -> OSError | str:
         """What is wrong with a file; empty if nothing is."""
         path, expected = known
         try:
-            place = self.root.at(self._diverted(package, path))
-            if not stat.S_ISREG(os.lstat(place).st_mode):
+            place = self._diverted(package, path)
+            if not stat.S_ISREG(self.root.lstat(place).st_mode):
                 return "is no regular file any more"
-            return "" if md5_of(place) == expected else "is altered"
-        except FileNotFoundError:
-            return "" if self._left_out(path) else "is missing"
+            return "" if md5_of(opened(self.root.at(place))) == expected else "is altered"
+        except ABSENT:
+            return MISSING
         except OSError as failed:
             return failed
 
-    def _elsewhere(self, one: Installed, path: str) -> bool:
-        """Whether another package has taken a file over (Debian policy, 7.6.1): dpkg then leaves it out of .list."""
-        listed = self._info(one, "list")
-        if not isinstance(listed, bytes) or os.fsencode(path) in listed.split(b"\n"):
-            return False
-        return os.fsencode(path) in self._listed
+    def _links(self, one: Installed, paths: Iterable[str]) -> Iterator[Finding]:
+        """What else dpkg holds for the package's: links and folders. Only that they are there is known."""
+        left_out = []
+        for path in paths:
+            if path in one.conffiles or path in one.obsolete or PASSING.match(path):
+                continue
+            try:
+                self.root.lstat(self._diverted(one.name, path))
+            except ABSENT:
+                if self._left_out(path):
+                    left_out.append(path)
+                else:
+                    yield error("file", one.name, detail=f"{path} {MISSING}", way_out=one.again)
+            except OSError as failed:
+                yield unread(one.name, path, failed)
+        yield from excluded(one, left_out)
 
-    @cached_property
-    def _listed(self) -> frozenset[bytes]:
-        """All files of all packages."""
-        found: set[bytes] = set()
-        for name in self.root.names(INFO):
+    def _aside(self, one: Installed, listed: Iterable[str]) -> Iterator[Finding]:
+        """Files in whose place something else stands, by dpkg-divert(1)."""
+        for path in listed:
+            by, target = self._diversions.get(path, (one.name, ""))
+            if by != one.name:
+                who = "by hand" if by == ":" else f"by {by}"
+                yield self._instead(one, path, by, f"is diverted {who}: the package's own lies at {target}")
+
+    def _instead(self, one: Installed, path: str, by: str, what: str) -> Finding:
+        """A file in whose place another one stands: right if that is the release's, or no program runs by it."""
+        detail = f"{path} {what}"
+        if by in self.release.packages or BESIDE.match(path) or path in one.conffiles:
+            return note("file", one.name, detail=detail)
+        way = (
+            f"dpkg-divert --rename --remove {path}"
+            if by == ":"
+            else f"apt-get remove {by}, or see what it is for"
+        )
+        return error("file", one.name, detail=detail, way_out=way)
+
+    def _takers(self, paths: Iterable[str]) -> dict[str, str]:
+        """Path -> package that took it over (Debian policy, 7.6.1): dpkg then has it in that one's list alone."""
+        wanted = set(map(raw, paths))
+        found: dict[str, str] = {}
+        for name in self.root.names(INFO) if wanted else ():
             if name.endswith(".list"):
                 with suppress(OSError):
-                    found.update(self.root.read(f"{INFO}/{name}").split(b"\n"))
-        return frozenset(found)
+                    for path in wanted.intersection(self.root.read(f"{INFO}/{name}").split(b"\n")):
+                        found[path.decode(errors="surrogateescape")] = name[: -len(".list")].partition(":")[0]
+        return found
 
     def _diverted(self, package: str, path: str) -> str:
         """Where dpkg has put a file (dpkg-divert(1))."""
@@ -789,15 +911,24 @@ def sum_of(line: str) -> tuple[str, str]:
     return f"/{path}", digest
 
 
-def md5(data: bytes) -> str:
-    """MD5 of what is small."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def excluded(one: Installed, paths: Sequence[str]) -> Iterator[Finding]:
+    """Files that the admin has told dpkg to leave out."""
+    for beside in (True, False):
+        if some := sorted(path for path in paths if bool(BESIDE.match(path)) is beside):
+            names = ", ".join(some[:FEW]) + (f" and {len(some) - FEW} more" if len(some) > FEW else "")
+            detail = f"path-exclude has left out {names}"
+            way = f"take path-exclude out of /etc/dpkg, then {one.again}"
+            yield (
+                note("file", one.name, detail=detail)
+                if beside
+                else error("file", one.name, detail=detail, way_out=way)
+            )
 
 
-def md5_of(place: str) -> str:
-    """MD5 of a file, read once."""
+def md5_of(file: io.FileIO) -> str:
+    """MD5 of a file, which is read once, in pieces, and closed."""
     digest = hashlib.md5(usedforsecurity=False)
-    with open(place, "rb", buffering=0) as file:  # noqa: PTH123  # as in Root.read
+    with file:
         while piece := file.read(PIECE):
             digest.update(piece)
     return digest.hexdigest()
@@ -1190,7 +1321,7 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
     known = [one for one in packages if one.name in release.packages and one.version]
     return {
         "format": 1,
-        "host": asked.host or own_name(root),
+        "host": shown(asked.host or own_name(root)),
         "time": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "snapshot": release.snapshot,
         "manifest": release.sha256,
@@ -1198,13 +1329,13 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
         "signer": release.signer,
         "roles": sorted(set(asked.roles)),
         "findings": [
-            asdict(one)
+            {name: shown(value) for name, value in asdict(one).items()}
             for one in sorted(set(findings), key=lambda f: (f.level, f.check, f.subject, f.detail))
         ],
         "packages": {
-            one.name: {
-                "version": one.version,
-                "state": one.status,
+            shown(one.name): {
+                "version": shown(one.version),
+                "state": shown(one.status),
                 "sha256_md5sums": contents.sums.get(one.name, ""),
             }
             for one in sorted(known, key=lambda one: one.name)
