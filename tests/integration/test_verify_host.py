@@ -139,6 +139,12 @@ def edit(path: Path, before: str, after: str) -> None:
     path.write_text(text.replace(before, after, 1))
 
 
+def cut(path: Path, first: str) -> None:
+    """Take a paragraph out that begins so."""
+    kept = [one for one in path.read_text().split("\n\n") if not one.startswith(first)]
+    path.write_text("\n\n".join(kept))
+
+
 def state(before: str, after: str) -> Callable[[Path], None]:
     """Alters the state of the package `tool`."""
     return lambda root: edit(
@@ -148,7 +154,8 @@ def state(before: str, after: str) -> Callable[[Path], None]:
 
 def dpkg(root: Path, *words: object) -> None:
     forced = ("not-root", "unsafe-io", "script-chrootless", "downgrade", "confold", "bad-path", "depends")
-    run(["dpkg", f"--root={root}", *(f"--force-{one}" for one in forced), "--log=/dev/null", *words])
+    options = [f"--force-{one}" for one in (*forced, "conflicts")]
+    run(["dpkg", f"--root={root}", *options, "--log=/dev/null", *words])
 
 
 def another(name: str = "tool", **how: Any) -> Callable[[Path], None]:
@@ -240,6 +247,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], set[tuple[str, str]]]] = {
     "a package of a role is not there": (
         lambda root: dpkg(root, "--remove", "daemon"),
         {("missing", "daemon")},
+    ),
+    "a package that another one needs is not there": (
+        lambda root: dpkg(root, "--remove", "tool"),
+        {("state", "daemon")},
+    ),
+    "what is installed conflicts": (
+        another("enemy", fields={"Conflicts": "tool", "Maintainer": "X <x@x>"}),
+        {("state", "apt")},
+    ),
+    "the status lacks a package": (
+        lambda root: cut(root / "var/lib/dpkg/status", "Package: daemon\n"),
+        {("state", "dpkg"), ("missing", "daemon")},
     ),
     "a package of the source is left": (
         another("tool-old", fields={"Source": "tool"}),
@@ -512,7 +531,7 @@ def test_a_host_without_the_keyring_and_a_role_that_is_not_there_are_named(site:
 def test_dpkgs_status_cut_off_anywhere_never_passes(site: Site) -> None:
     status = site.host / "var/lib/dpkg/status"
     whole = status.read_bytes()
-    asked = verify_host.Asked(manifest=site.manifest, root=site.host, roles=("server", "client"), quick=True)
+    asked = verify_host.Asked(manifest=site.manifest, root=site.host, quick=True)
     for at in (*range(0, len(whole) - 1, 97), len(whole) - 1):
         status.write_bytes(whole[:at])
         assert verify_host.act(asked) == (1 if whole[:at].endswith(b"\n\n") else 3), at
@@ -525,6 +544,7 @@ def test_dpkgs_status_cut_off_anywhere_never_passes(site: Site) -> None:
 def test_a_host_that_has_nothing_of_the_release_does_not_pass(site: Site) -> None:
     status = "Package: other\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n"
     (site.host / "var/lib/dpkg/status").write_text(status)
+    shutil.rmtree(site.host / INFO)
     assert site.findings("--quick") == [("error", "missing", "Test")]
 
 

@@ -66,6 +66,9 @@ HOPS = 40
 PATIENCE = 300
 """Seconds that a program of the host may take."""
 SIGNED = r"^\[GNUPG:\] {} .*^\[GNUPG:\] VALIDSIG [^\n]* ([0-9A-F]{{40}})$"
+DAMAGED = "see whether the disk is full, then bring it back from status-old or /var/backups/dpkg.status.*"
+"""What mends dpkg's status."""
+MEND = "apt-get --fix-broken install"
 GOOD = re.compile(SIGNED.format("GOODSIG"), re.MULTILINE | re.DOTALL)
 EXPIRED = re.compile(SIGNED.format("EXPKEYSIG"), re.MULTILINE | re.DOTALL)
 FIELDS = frozenset({"Package", "Status", "Version", "Architecture", "Source", "Maintainer", "Conffiles"})
@@ -570,17 +573,16 @@ def dpkg_status(root: Root) -> list[Installed]:
         text = root.read(name).decode(errors="surrogateescape")
     except OSError as failed:
         raise Unable(UNREAD, f"{root.at(name)}: {failed.strerror}", "is this a Debian system?") from failed
-    damaged = "see whether the disk is full, then bring it back from status-old or /var/backups/dpkg.status.*"
     if not text.endswith("\n\n"):  # dpkg ends each paragraph with an empty line
         last = next(
             (line for line in reversed(text.split("\n")) if line.startswith("Package:")), "no package"
         )
-        raise Unable(UNREAD, f"{root.at(name)} is cut off or empty ({last})", damaged)
+        raise Unable(UNREAD, f"{root.at(name)} is cut off or empty ({last})", DAMAGED)
     found = []
     for fields in stanzas(text, FIELDS):
         if "Package" not in fields or len(fields.get("Status", "").split()) != 3:  # noqa: PLR2004  # want, flag, state
             raise Unable(
-                UNREAD, f"{root.at(name)} has a paragraph without package or status: {fields}", damaged
+                UNREAD, f"{root.at(name)} has a paragraph without package or status: {fields}", DAMAGED
             )
         found.append(package_of(fields))
     return found
@@ -601,6 +603,32 @@ def package_of(fields: Mapping[str, str]) -> Installed:
         conffiles={" ".join(words[:-1]).strip(): words[-1] for words in kept},
         obsolete=tuple(words[0].strip() for words in lines if words[-1] in flags),
     )
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names of many."""
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+
+
+def lost(packages: Iterable[Installed], root: Root) -> Iterator[Finding]:
+    """Packages that dpkg's status has lost, cut off between two of them: the lists of their files are there."""
+    known = {one.name for one in packages}
+    listed = {name[: -len(".list")].partition(":")[0] for name in root.names(INFO) if name.endswith(".list")}
+    if gone := sorted(listed - known):
+        detail = f"its status lacks {some(gone)}, and it has a list of their files"
+        yield error("state", "dpkg", detail=detail, way_out=DAMAGED)
+
+
+def unmet(apt: Apt, release: Release) -> Iterator[Finding]:
+    """Packages that lack what they depend on, as apt sees it (apt-get(8), check): a role's closure has a hole."""
+    others = []
+    for name, what in apt.unmet().items():
+        if name in release.packages:
+            yield error("state", name, detail=f"it lacks what it needs: {what}", way_out=MEND)
+        else:
+            others.append(f"{name} ({what})")
+    if others:
+        yield error("state", "apt", detail=f"these lack what they need: {some(others)}", way_out=MEND)
 
 
 def states(packages: Iterable[Installed], root: Root, release: Release) -> Iterator[Finding]:
@@ -914,9 +942,8 @@ def sum_of(line: str) -> tuple[str, str]:
 def excluded(one: Installed, paths: Sequence[str]) -> Iterator[Finding]:
     """Files that the admin has told dpkg to leave out."""
     for beside in (True, False):
-        if some := sorted(path for path in paths if bool(BESIDE.match(path)) is beside):
-            names = ", ".join(some[:FEW]) + (f" and {len(some) - FEW} more" if len(some) > FEW else "")
-            detail = f"path-exclude has left out {names}"
+        if which := sorted(path for path in paths if bool(BESIDE.match(path)) is beside):
+            detail = f"path-exclude has left out {some(which)}"
             way = f"take path-exclude out of /etc/dpkg, then {one.again}"
             yield (
                 note("file", one.name, detail=detail)
@@ -1018,6 +1045,27 @@ class Apt:
         """
         words = sorted(names)
         return tables(self._said("apt-cache", "policy", *words)) if words else {}
+
+    def unmet(self) -> dict[str, str]:
+        """Installed packages that lack what they depend on -> what that is. Sources and their lists do not matter.
+
+        Raises:
+            Unable: Apt cannot tell.
+        """
+        nothing = ["Etc::sourcelist=/dev/null", "Etc::sourceparts=/dev/null"]
+        nothing += [f"State::lists={self.scratch}/lists", "Cache::pkgcache=", "Cache::srcpkgcache="]
+        options = [word for one in nothing for word in ("-o", f"Dir::{one}")]
+        done = ran(["apt-get", "check", "-o", "Debug::NoLocking=true", *options], self._env)
+        said = done.stdout.decode(errors="replace")
+        found = {}
+        for name, what in re.findall(r"^ (\S+) : (.+(?:\n {2,}.+)*)", said, re.MULTILINE):
+            needed = [line.strip() for line in what.split("\n")]
+            found[name] = ", ".join(one for one in needed if not one.startswith(("Recommends:", "Suggests:")))
+        complaint = done.stderr.decode(errors="replace").strip()
+        # What is to be installed again is told by its state.
+        if done.returncode != 0 and not found and "needs to be reinstalled" not in complaint:
+            raise Unable(UNREAD, f"apt-get check failed\n{complaint}".rstrip(), "mend apt on this host first")
+        return found
 
     @staticmethod
     def index(path: str) -> bytes:
@@ -1314,9 +1362,12 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
     contents = Contents(root, release, asked.quick)
     findings += guard(root, asked.guard)
     findings += states(packages, root, release)
+    findings += lost(packages, root)
     findings += absent(packages, release, asked.roles)
     with tempfile.TemporaryDirectory(prefix="verify-host-") as scratch:
-        findings += sources(asked, Apt(root, scratch), packages, release, now)
+        apt = Apt(root, scratch)
+        findings += heeding(unmet(apt, release))
+        findings += heeding(sources(asked, apt, packages, release, now))
     findings += contents.findings(packages)
     known = [one for one in packages if one.name in release.packages and one.version]
     return {
@@ -1346,22 +1397,30 @@ def verify(asked: Asked, now: datetime) -> dict[str, Any]:
     }
 
 
+def heeding(found: Iterable[Finding]) -> Iterator[Finding]:
+    """What apt says; if it cannot be asked, that."""
+    try:
+        yield from found
+    except Unable as failed:
+        yield error("unreadable", "apt", detail=failed.brief, way_out=failed.way_out)
+
+
 def sources(
     asked: Asked, apt: Apt, packages: Sequence[Installed], release: Release, now: datetime
-) -> list[Finding]:
-    """What apt says of the release's packages that are installed or meant to be."""
-    try:
-        found = offered(apt, release)
-        said = list(lists(found, release, asked.max_age, now))
-        if found.suites:
-            there = {one.name for one in packages if one.present}
-            wanted = {name for role in asked.roles for name in release.fields["roles"][role]}
-            table = apt.policy((there | wanted) & set(release.packages))
-            said += candidates(packages, table, found, release)
-        said += extra(packages, found, release, apt)
-    except Unable as failed:
-        return [error("unreadable", "apt", detail=failed.brief, way_out=failed.way_out)]
-    return said
+) -> Iterator[Finding]:
+    """What apt says of the release's packages that are installed or meant to be.
+
+    Raises:
+        Unable: Apt cannot be asked.
+    """
+    found = offered(apt, release)
+    yield from lists(found, release, asked.max_age, now)
+    if found.suites:
+        there = {one.name for one in packages if one.present}
+        wanted = {name for role in asked.roles for name in release.fields["roles"][role]}
+        table = apt.policy((there | wanted) & set(release.packages))
+        yield from candidates(packages, table, found, release)
+    yield from extra(packages, found, release, apt)
 
 
 def own_name(root: Root) -> str:
