@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -389,11 +390,16 @@ def test_links_are_followed_inside_the_root(site: Site) -> None:
 def elsewhere(site: Site) -> Callable[..., None]:
     """Gives the host another source, with a package `tool` of its own."""
 
-    def act(**how: Any) -> None:
+    def act(release: str = "", name: str = "tool", **how: Any) -> None:
         folder = site.host.parent / "flat"
         folder.mkdir()
-        make_deb(folder, "tool", **how)
+        make_deb(folder, name, **how)
         (folder / "Packages").write_bytes(run(["dpkg-scanpackages", "."], cwd=folder).stdout)
+        if release:
+            digest = hashlib.sha256((folder / "Packages").read_bytes()).hexdigest()
+            size = (folder / "Packages").stat().st_size
+            text = f"{release}Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {digest} {size} Packages\n"
+            (folder / "Release").write_text(text)
         source = site.host / "etc/apt/sources.list.d/flat.list"
         source.write_text(f"deb [trusted=yes] file:{folder} ./\n")
         edit(site.host / "apt.conf", f'Dir "{site.desk.home}/host"', f'Dir "{site.host}"')
@@ -439,11 +445,42 @@ def test_lists_that_were_altered_are_not_believed(site: Site) -> None:
 
 
 def test_lists_and_keys_get_old(site: Site) -> None:
-    assert site.findings("--max-age", "1", status=0) == []
-    assert ("error", "lists", "stable") in site.findings("--max-age", "1", ahead="+2d")
-    late = site.findings(ahead="+3y")
+    assert site.findings(ahead="+29d", status=0) == []
+    assert site.findings(ahead="+31d") == [("error", "lists", "apt")]
+    assert site.findings("--max-age", "0", ahead="+31d", status=0) == []
+    assert site.findings("--max-age", "1", ahead="+2d") == [("error", "lists", "apt")]
+    late = site.findings("--max-age", "0", ahead="+3y")
     assert {check for _, check, _ in late} == {"key"}
     assert len(late) == 2, "of the manifest and of the suite"
+
+
+SOURCE = "etc/apt/sources.list.d/test.sources"
+WEAK: dict[str, Callable[[Path], str]] = {
+    "Trusted": lambda root: (root / SOURCE).read_text() + "Trusted: yes\n",
+    "no Signed-By": lambda root: re.sub(
+        "^Signed-By: .*\n", "", (root / SOURCE).read_text(), flags=re.MULTILINE
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WEAK)
+def test_a_source_for_which_others_may_sign_is_told(site: Site, case: str) -> None:
+    (site.host / SOURCE).write_text(WEAK[case](site.host))
+    assert site.findings() == [("error", "origin", "apt")]
+
+
+def test_another_repository_of_the_same_origin_is_told(site: Site, elsewhere: Callable[..., None]) -> None:
+    elsewhere(release="Origin: Test\nLabel: Other\n", name="stranger")
+    said = [f["detail"] for f in site.report(status=0)["findings"] if f["check"] == "origin"]
+    (detail,) = said
+    assert detail.endswith("is of the same origin, and not of this repository: its label is 'Other'")
+
+
+def test_the_origin_may_be_asked_for_and_the_signer_is_told(site: Site) -> None:
+    assert "is of origin 'Test', not 'Other'" in site.held("--origin", "Other", status=2).complaint
+    report = site.report("--origin", "Test", status=0)
+    assert (report["origin"], report["signer"]) == ("Test", site.desk.old)
+    assert f" of Test, signed by {site.desk.old}\n" in site.held(status=0).text
 
 
 def test_another_snapshot_in_the_lists_is_told(site: Site, tmp_path: Path) -> None:

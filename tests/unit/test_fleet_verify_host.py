@@ -30,6 +30,7 @@ from bigtop_builder.fleet.verify_host import (
     own_name,
     raw,
     shown,
+    source_options,
     status_of,
     sum_of,
     tables,
@@ -368,6 +369,36 @@ def test_a_policy_of_the_hosts_own_that_was_left_aside_fails(tmp_path: Path, cas
 def test_a_host_has_its_own_name_and_no_alias(tmp_path: Path, line: str, expected: str) -> None:
     root = host(tmp_path, {"etc/hostname": "worker07\n", "etc/hosts": f"::1 localhost.x\n{line}\n"})
     assert own_name(root) == expected
+
+
+ONE_LINE = (
+    "# deb [trusted=yes] http://x\ndeb [ Signed-By=/k.gpg trusted=yes ] http://y [z] main\ndeb http://z x\n"
+)
+DEB822 = """# of the site
+
+Types: deb
+# Trusted: yes
+URIs: http://x
+Signed-By:
+ -----BEGIN
+
+Types: deb
+Trusted:  Yes
+"""
+
+
+def test_options_of_a_source_are_found_as_apt_counts_sources() -> None:
+    assert source_options(ONE_LINE, 1, paragraphs=False) == "signed-by=/k.gpg\ntrusted=yes"
+    assert source_options(ONE_LINE, 2, paragraphs=False) == ""
+    assert source_options(DEB822, 0, paragraphs=True).startswith("types: deb\nuris: http://x\nsigned-by:\n")
+    assert source_options(DEB822, 1, paragraphs=True) == "types: deb\ntrusted:  yes"
+    assert source_options(DEB822, 2, paragraphs=True) == ""
+
+
+@given(text=st.text(max_size=80), number=st.integers(0, 5))
+def test_no_file_of_sources_is_too_odd(text: str, number: int) -> None:
+    for paragraphs in (True, False):
+        source_options(text, number, paragraphs=paragraphs)
 
 
 @pytest.mark.parametrize(

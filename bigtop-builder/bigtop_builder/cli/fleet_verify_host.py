@@ -53,7 +53,15 @@ file_option = click.Path(dir_okay=False, path_type=Path)
     help="How policy-rc.d is to stand, which keeps packages from starting services.",
 )
 @click.option(
-    "--max-age", type=click.IntRange(min=0), default=0, metavar="DAYS", help="When apt's lists are stale."
+    "--max-age",
+    type=click.IntRange(min=0),
+    default=program.AGE,
+    show_default=True,
+    metavar="DAYS",
+    help="Days without `apt-get update` from which apt's lists are stale; 0 for never.",
+)
+@click.option(
+    "--origin", default="", help="Origin that MANIFEST must have [default: any; it names the keyring]."
 )
 @click.option("--host", default="", help="Name of the host in the report [default: its own].")
 @click.option("--quick", is_flag=True, help="Leave out the content of files.")

@@ -63,6 +63,8 @@ FEW = 3
 """Names of a finding that has many."""
 HOPS = 40
 """Links followed before a path counts as a loop, as the kernel does it (path_resolution(7))."""
+AGE = 30
+"""Days that a host may go without `apt-get update`: until then it knows no withdrawal and no new key."""
 PATIENCE = 300
 """Seconds that a program of the host may take."""
 SIGNED = r"^\[GNUPG:\] {} .*^\[GNUPG:\] VALIDSIG [^\n]* ([0-9A-F]{{40}})$"
@@ -121,7 +123,8 @@ class Asked:
         root: Folder that the host lies in.
         withdrawn: The repository's signed list of withdrawn snapshots.
         guard: `on` or `off`: how policy-rc.d is meant to stand.
-        max_age: Days after which apt's list of the suite counts as stale; 0 for never.
+        max_age: Days after the last `apt-get update` from which apt's lists count as stale; 0 for never.
+        origin: Origin that the manifest must have [whatever it says, which chooses the keyring].
         host: Name of the host [its own].
         quick: Leave out the content of files.
         as_json: Print JSON.
@@ -134,7 +137,8 @@ class Asked:
     root: Path = Path("/")
     withdrawn: Path | None = None
     guard: str = "off"
-    max_age: int = 0
+    max_age: int = AGE
+    origin: str = ""
     host: str = ""
     quick: bool = False
     as_json: bool = False
@@ -519,6 +523,9 @@ def load(asked: Asked, root: Root) -> tuple[Release, list[Finding]]:
     """
     data = given(asked.manifest)
     fields = parsed(asked.manifest, data, MANIFEST)
+    if asked.origin not in {"", fields["origin"]}:
+        brief = f"{asked.manifest} is of origin {fields['origin']!r}, not {asked.origin!r}"
+        raise Unable(WRONG_USE, brief, "take the manifest of that repository")
     keyring = str(asked.keyring or root.at(f"{KEYRINGS}/{slug(fields['origin'])}-archive-keyring.gpg"))
     if not os.access(keyring, os.R_OK):
         raise Unable(
@@ -1033,9 +1040,16 @@ class Apt:
         Raises:
             Unable: Apt refuses.
         """
-        wanted = ("MetaKey", "Description", "Filename", "Origin", "Label")
+        wanted = ("MetaKey", "Description", "Filename", "Origin", "Label", "Sourcesentry")
         said = self._said("apt-get", "indextargets", "Created-By: Packages")
         return [one for one in stanzas(said, wanted) if {"MetaKey", "Description", "Filename"} <= set(one)]
+
+    def updated(self) -> datetime | None:
+        """When apt has last asked for lists: it makes its files in this folder. None if it never did."""
+        with suppress(OSError):
+            seconds = self.root.lstat("/var/lib/apt/lists/partial").st_mtime
+            return datetime.fromtimestamp(seconds, timezone.utc)
+        return None
 
     def policy(self, names: Iterable[str]) -> dict[str, Table]:
         """What apt would install.
@@ -1104,9 +1118,17 @@ def offered(apt: Apt, release: Release) -> Offered:
     """Read those of apt's lists whose InRelease a key of the keyring has signed."""
     found = Offered()
     label = release.fields["label"]
+    entries = set()
     for target in apt.targets():
-        if target.get("Origin") != release.origin or (label and target.get("Label") != label):
+        if target.get("Origin") != release.origin:
             continue
+        if label and target.get("Label") != label:
+            detail = (
+                f"{target['Description']} is of the same origin, and not of this repository: its label is "
+            )
+            found.findings.append(note("origin", "apt", detail=f"{detail}{target.get('Label')!r}"))
+            continue
+        entries.add(target.get("Sourcesentry", ""))
         path, key = target["Filename"], target["MetaKey"].replace("/", "_")
         in_release = f"{path.rpartition(key)[0]}InRelease"
         if in_release not in found.suites:
@@ -1115,7 +1137,44 @@ def offered(apt: Apt, release: Release) -> Offered:
             found.places.add(target["Description"])
             read_index(apt.index(path), target, found.suites[in_release], release, found)
     found.suites = {path: fields for path, fields in found.suites.items() if fields}
+    for entry in sorted(entries):
+        found.findings += weak(entry, release)
     return found
+
+
+def weak(entry: str, release: Release) -> Iterator[Finding]:
+    """A source for which more than the repository's keys may sign (sources.list(5)).
+
+    Args:
+        entry: Its file and, after a colon, its line, or the number of its paragraph.
+        release: The manifest.
+    """
+    path, _, number = entry.rpartition(":")
+    if not number.isdigit():
+        return
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as failed:
+        yield unread("apt", path, failed)
+        return
+    said = source_options(text, int(number) - 1, paragraphs=path.endswith(".sources"))
+    if re.search(r"^trusted[:=]\s*(yes|true|with|on|enable|1)$", said, re.MULTILINE):
+        detail = f"{path} says `trusted`: apt takes what nobody has signed"
+        yield error("origin", "apt", detail=detail, way_out=f"take that out of {path}, then apt-get update")
+    if not re.search(r"^signed-by[:=]", said, re.MULTILINE):
+        detail = f"{path} has no Signed-By: every key that apt trusts may sign for {release.origin}"
+        yield error("origin", "apt", detail=detail, way_out=f"Signed-By: {release.keyring} in {path}")
+
+
+def source_options(text: str, number: int, *, paragraphs: bool) -> str:
+    """Options of a source, a line each in small letters: `name=value`, or `name: value` where it is a paragraph."""
+    if paragraphs:
+        lines = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE).lower()
+        every = [one.strip("\n") for one in re.split(r"\n\s*\n", lines) if one.strip()]
+    else:
+        every = [re.sub(r"[^\[]*(\[([^\]]*)\])?.*", r"\2", line).strip() for line in text.lower().split("\n")]
+        every = [re.sub(r"\s+", "\n", one) for one in every]
+    return "\n".join(line.rstrip() for line in every[number].split("\n")) if number < len(every) else ""
 
 
 def check_suite(path: str, keyring: str) -> Checked:
@@ -1184,8 +1243,16 @@ def moment(text: str) -> datetime:
     return when.replace(tzinfo=when.tzinfo or timezone.utc)
 
 
-def lists(found: Offered, release: Release, max_age: int, now: datetime) -> Iterator[Finding]:
-    """Lists of the repository that are stale, or of another snapshot."""
+def stale(apt: Apt, max_age: int, now: datetime) -> Iterator[Finding]:
+    """Lists that nobody has asked for in a while."""
+    when = apt.updated()
+    if max_age and when and when < now - timedelta(days=max_age):
+        detail = f"apt-get update has last run on {when.date()}, more than {max_age} days ago"
+        yield error("lists", "apt", detail=detail, way_out="apt-get update")
+
+
+def lists(found: Offered, release: Release, now: datetime) -> Iterator[Finding]:
+    """Lists of the repository that are over, or of another snapshot."""
     yield from found.findings
     update = "apt-get update"
     if not found.suites:
@@ -1211,9 +1278,6 @@ def lists(found: Offered, release: Release, max_age: int, now: datetime) -> Iter
             yield error(
                 "lists", suite, detail=f"its list was valid until {one['Valid-Until']}", way_out=update
             )
-        if max_age and moment(one.get("Date", "")) < now - timedelta(days=max_age):
-            detail = f"its list is of {one.get('Date')}, more than {max_age} days ago"
-            yield error("lists", suite, detail=detail, way_out=update)
 
 
 def candidates(
@@ -1414,7 +1478,8 @@ def sources(
         Unable: Apt cannot be asked.
     """
     found = offered(apt, release)
-    yield from lists(found, release, asked.max_age, now)
+    yield from lists(found, release, now)
+    yield from stale(apt, asked.max_age, now)
     if found.suites:
         there = {one.name for one in packages if one.present}
         wanted = {name for role in asked.roles for name in release.fields["roles"][role]}
@@ -1510,7 +1575,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--guard", choices=("off", "on"), default="off", help="how policy-rc.d is to stand [off]"
     )
-    parser.add_argument("--max-age", type=int, default=0, help="days after which lists are stale [0: never]")
+    parser.add_argument("--origin", default="", help="origin that the manifest must have")
+    parser.add_argument(
+        "--max-age", type=int, default=AGE, help=f"days without apt-get update that may be; 0: any [{AGE}]"
+    )
     parser.add_argument("--host", default="", help="name of the host in the report [its own]")
     parser.add_argument("--quick", action="store_true", help="leave out the content of files")
     parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
