@@ -21,14 +21,15 @@ from rooms import containers, debian
 
 from apt_host import AptHost
 from bigtop_builder.container import Engine
-from bigtop_builder.fleet import verify_host
+from bigtop_builder.fleet.host_program import program
+from bigtop_builder.fleet.verify_host.asked import Asked
+from bigtop_builder.fleet.verify_host.command import act
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.room import Room
 from bigtop_builder.run import Completed, run
 from bigtop_builder.tarstream import pack
 from verify_debs import VERSION, make_deb
 
-PROGRAM = Path(verify_host.__file__)
 CONFIG = "etc/tool/tool.conf"
 FLEET = 'format = 1\n[roles.server]\npackages = ["daemon"]\n[roles.client]\npackages = ["tool"]\n'
 
@@ -59,10 +60,12 @@ class Site:
     Attributes:
         desk: Where the keeper works.
         host: The host.
+        program: The file that hosts get.
     """
 
     desk: Desk
     host: Path
+    program: Path
 
     @property
     def manifest(self) -> Path:
@@ -70,7 +73,7 @@ class Site:
 
     def held(self, *words: object, ahead: str = "", status: int | None = None) -> Completed:
         """Run the program by itself."""
-        argv = [sys.executable, PROGRAM, self.manifest, "--root", self.host, *map(str, words)]
+        argv = [sys.executable, self.program, self.manifest, "--root", self.host, *map(str, words)]
         done = run([*(["faketime", "-f", ahead] if ahead else []), *argv], check=False)
         assert done.returncode == status if status is not None else done.returncode < 4, (
             done.text + done.complaint
@@ -104,7 +107,14 @@ def healthy(first_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Site:
         host = AptHost.make(desk.home / "host", desk.package())
         host.update()
         host.install("daemon")
-    return Site(desk, host.root)
+    return Site(desk, host.root, written(desk.home))
+
+
+def written(folder: Path) -> Path:
+    """The file that hosts get."""
+    target = folder / "verify-host"
+    target.write_bytes(program())
+    return target
 
 
 @pytest.fixture
@@ -546,16 +556,16 @@ def test_a_manifest_that_is_cut_off_or_altered_is_refused(site: Site, tmp_path: 
     text = site.manifest.read_bytes()
     other = tmp_path / "fleet-manifest.json"
     shutil.copy(f"{site.manifest}.asc", f"{other}.asc")
-    asked = verify_host.Asked(manifest=other, root=site.host)
+    asked = Asked(manifest=other, root=site.host)
     for at in (0, 1, len(text) // 2, len(text) - 2):
         other.write_bytes(text[:at])
-        assert verify_host.act(asked) == 2
+        assert act(asked) == 2
     other.write_bytes(text.replace(b"daemon", b"demons"))
-    done = run([sys.executable, PROGRAM, other, "--root", site.host], check=False)
+    done = run([sys.executable, site.program, other, "--root", site.host], check=False)
     assert (done.returncode, "has no good signature by a key of" in done.complaint) == (2, True)
     other.write_bytes(text)
     Path(f"{other}.asc").unlink()
-    done = run([sys.executable, PROGRAM, other, "--root", site.host], check=False)
+    done = run([sys.executable, site.program, other, "--root", site.host], check=False)
     assert (done.returncode, "fleet-manifest.json.asc: No such file" in done.complaint) == (2, True)
 
 
@@ -568,10 +578,10 @@ def test_a_host_without_the_keyring_and_a_role_that_is_not_there_are_named(site:
 def test_dpkgs_status_cut_off_anywhere_never_passes(site: Site) -> None:
     status = site.host / "var/lib/dpkg/status"
     whole = status.read_bytes()
-    asked = verify_host.Asked(manifest=site.manifest, root=site.host, quick=True)
+    asked = Asked(manifest=site.manifest, root=site.host, quick=True)
     for at in (*range(0, len(whole) - 1, 97), len(whole) - 1):
         status.write_bytes(whole[:at])
-        assert verify_host.act(asked) == (1 if whole[:at].endswith(b"\n\n") else 3), at
+        assert act(asked) == (1 if whole[:at].endswith(b"\n\n") else 3), at
     status.write_bytes(whole[: len(whole) // 2])
     done = site.held(status=3)
     assert "status is cut off or empty (Package: " in done.complaint
@@ -592,14 +602,14 @@ def open_site(site: Site) -> Iterator[Site]:
         Path(folder).chmod(0o755)
         host = shutil.copytree(site.host, Path(folder, "host"), symlinks=True)
         shutil.copytree(site.manifest.parent, Path(folder, "manifest"))
-        shutil.copy(PROGRAM, folder)
+        shutil.copy(site.program, folder)
         yield replace(site, host=host, desk=replace(site.desk, home=Path(folder)))
 
 
 def test_what_a_user_may_not_read_is_named_and_keeps_the_host_from_passing(open_site: Site) -> None:
     argv = [
         "/usr/bin/python3",  # one that any user may run
-        open_site.host.parent / PROGRAM.name,
+        open_site.host.parent / open_site.program.name,
         open_site.manifest,
         "--root",
         open_site.host,
@@ -644,11 +654,20 @@ def test_sixty_packages_take_three_seconds_and_fifty_megabytes_at_most(
         host = AptHost.make(desk.home / "host", desk.package())
         host.update()
         host.install("whole")
-    site = Site(desk, host.root)
+    site = Site(desk, host.root, written(desk.home))
     report = site.report("--quick", status=0)
     assert len(report["packages"]) == 60
     assert report["seconds"] < 3
-    argv = [sys.executable, "-c", MEASURED, "/usr/bin/python3", PROGRAM, site.manifest, "--root", host.root]
+    argv = [
+        sys.executable,
+        "-c",
+        MEASURED,
+        "/usr/bin/python3",
+        site.program,
+        site.manifest,
+        "--root",
+        host.root,
+    ]
     assert int(run(argv).text.splitlines()[-1]) < 50_000, "KiB, of it or a program that it runs"
 
 

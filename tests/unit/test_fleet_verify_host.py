@@ -9,6 +9,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
@@ -17,29 +18,23 @@ from hypothesis import strategies as st
 
 from bigtop_builder.cli import cli
 from bigtop_builder.fleet import emitted, facts, verify_host
+from bigtop_builder.fleet.host_program import MAIN, program
 from bigtop_builder.fleet.host_report import HostFinding
-from bigtop_builder.fleet.verify_host import (
-    Contents,
-    Finding,
-    Installed,
-    Release,
-    Root,
-    Unable,
-    dpkg_status,
-    guard,
-    own_name,
-    raw,
-    shown,
-    source_options,
-    status_of,
-    sum_of,
-    tables,
-)
+from bigtop_builder.fleet.verify_host.apt import tables
+from bigtop_builder.fleet.verify_host.command import arguments
+from bigtop_builder.fleet.verify_host.contents import SCRIPTS, Contents
+from bigtop_builder.fleet.verify_host.dpkg import Installed, dpkg_status, sum_of
+from bigtop_builder.fleet.verify_host.finding import Finding, Unable
+from bigtop_builder.fleet.verify_host.guard import ASIDE, GUARD, MARK, guard
+from bigtop_builder.fleet.verify_host.release import Release
+from bigtop_builder.fleet.verify_host.report import own_name, status_of
+from bigtop_builder.fleet.verify_host.root import Root, raw, shown
+from bigtop_builder.fleet.verify_host.source_entry import source_options
 from bigtop_builder.repository.keyring_package import package_name
 from bigtop_builder.run import run
 from bigtop_builder.templates import render
 
-PROGRAM = Path(verify_host.__file__)
+SOURCES = sorted(Path(verify_host.__file__).parent.glob("*.py"))
 STATUS = """Package: tool
 Status: install ok installed
 Maintainer: Ann Bee <ann@bee.example>
@@ -72,36 +67,49 @@ POLICY = """tool:
 """
 
 
-def test_the_program_is_one_file_of_the_standard_library_of_python_3_9() -> None:
-    tree = ast.parse(PROGRAM.read_text(), feature_version=(3, 9))
-    found = {
-        name.partition(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [one.name for one in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert found <= sys.stdlib_module_names
-    assert "bigtop_builder" not in found
+def imported(source: str) -> set[str]:
+    """Modules that a source imports, its own siblings as the empty name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source, feature_version=(3, 9))):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level < 2, "there is nothing above it on a host"
+            found.add("" if node.level else node.module or "")
+    return {name.partition(".")[0] for name in found}
 
 
-def test_the_program_is_written_out_as_it_is_and_runs_alone(tmp_path: Path) -> None:
-    target = tmp_path / "verify-host"
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_the_program_takes_the_standard_library_of_python_3_9_alone(source: Path) -> None:
+    assert imported(source.read_text()) - {""} <= sys.stdlib_module_names
+
+
+def test_the_program_is_one_file_that_is_the_same_each_time_and_runs_alone(tmp_path: Path) -> None:
+    target = tmp_path / "bin/verify-host"
     done = CliRunner().invoke(cli, ["fleet", "verify-host", "--write", str(target)])
     assert (done.exit_code, done.output) == (0, f"{target}\n")
-    assert target.read_bytes() == PROGRAM.read_bytes()
-    said = run([sys.executable, "-I", "-S", target, "--help"]).text
-    assert "--withdrawn" in said
+    assert target.read_bytes() == program()
+    assert "--withdrawn" in run([sys.executable, "-I", "-S", target, "--help"]).text
+    assert "--withdrawn" in run([target, "--help"]).text
+    with ZipFile(target) as archive:
+        assert archive.namelist() == [*(f"verify_host/{one.name}" for one in SOURCES), "__main__.py"]
+        assert {one.date_time[0] for one in archive.infolist()} == {1980}
+    assert MAIN.encode() in target.read_bytes(), "who is to run it as root can read it"
+
+
+def test_a_program_that_was_cut_off_on_its_way_does_not_run(tmp_path: Path) -> None:
+    target = tmp_path / "verify-host"
+    for part in (0.3, 0.7, 0.99):
+        target.write_bytes(program()[: int(len(program()) * part)])
+        done = run([sys.executable, target, "--help"], check=False)
+        assert done.returncode == 1
+        assert "--withdrawn" not in done.text
 
 
 def test_the_command_and_the_program_take_the_same_options() -> None:
     command = cli.get_command(None, "fleet").get_command(None, "verify-host")  # type: ignore[union-attr,arg-type]
     ours = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-    own = {option for action in verify_host.arguments()._actions for option in action.option_strings}
+    own = {option for action in arguments()._actions for option in action.option_strings}
     assert ours - {"--write"} == {one for one in own if one.startswith("--")} - {"--help"}
 
 
@@ -111,10 +119,10 @@ def test_without_manifest_it_says_what_to_name() -> None:
 
 
 def test_the_checks_that_it_makes_are_those_of_the_format() -> None:
-    tree = ast.parse(PROGRAM.read_text())
     made = {
         node.args[0].value
-        for node in ast.walk(tree)
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id in {"error", "note", "tell"}
@@ -130,13 +138,13 @@ def test_the_keyring_packages_name_is_the_one_that_is_published(origin: str) -> 
 
 
 def test_what_hosts_get_and_what_is_looked_for_there_has_the_same_names() -> None:
-    assert verify_host.MARK.decode() == emitted.MARK
-    assert emitted.POLICY == verify_host.GUARD
-    assert set(verify_host.SCRIPTS) == facts.SCRIPTS
+    assert MARK.decode() == emitted.MARK
+    assert emitted.POLICY == GUARD
+    assert set(SCRIPTS) == facts.SCRIPTS
     for way in ("on", "off"):
         script = render(f"fleet/guard-{way}.sh.j2", mark=emitted.MARK)
-        assert f"\npolicy={verify_host.GUARD}\naside=$policy.before-guard\n" in script
-    assert f"{verify_host.GUARD}.before-guard" == verify_host.ASIDE
+        assert f"\npolicy={GUARD}\naside=$policy.before-guard\n" in script
+    assert f"{GUARD}.before-guard" == ASIDE
 
 
 def host(folder: Path, files: Mapping[str, str | bytes]) -> Root:
@@ -307,7 +315,7 @@ def test_what_lies_below_a_folder_that_is_a_file_now_is_missing(tmp_path: Path) 
     assert [one.detail for one in findings(root, package(), known)] == ["/usr/tool/data is missing"]
 
 
-OURS = f"#!/bin/sh\n# {verify_host.MARK.decode()}: nothing starts\nexit 101\n"
+OURS = f"#!/bin/sh\n# {MARK.decode()}: nothing starts\nexit 101\n"
 POLICIES: dict[str, tuple[str, bool, set[str], set[str]]] = {
     # text, whether it is executable, what is found if the guard is to be off, and if it is to be on
     "none": ("", True, set(), {"it is off"}),
@@ -335,11 +343,9 @@ def test_a_guard_is_known_by_what_it_does(tmp_path: Path, case: str) -> None:
 LOST: dict[str, dict[str, str | bytes]] = {
     "between dpkg-divert and mv": {
         "usr/sbin/policy-rc.d.before-guard": "#!/bin/sh\nexit 0\n",
-        "var/lib/dpkg/diversions": f"{verify_host.GUARD}\n{verify_host.ASIDE}\n:\n",
+        "var/lib/dpkg/diversions": f"{GUARD}\n{ASIDE}\n:\n",
     },
-    "on a host without a policy": {
-        "var/lib/dpkg/diversions": f"{verify_host.GUARD}\n{verify_host.ASIDE}\n:\n"
-    },
+    "on a host without a policy": {"var/lib/dpkg/diversions": f"{GUARD}\n{ASIDE}\n:\n"},
     "by rm, and the diversion too": {"usr/sbin/policy-rc.d.before-guard": "x"},
 }
 
@@ -348,7 +354,7 @@ LOST: dict[str, dict[str, str | bytes]] = {
 def test_a_policy_of_the_hosts_own_that_was_left_aside_fails(tmp_path: Path, case: str) -> None:
     root = host(tmp_path, LOST[case])
     (found,) = guard(root, "off")
-    assert (found.check, found.subject, found.level) == ("guard", verify_host.ASIDE, "error")
+    assert (found.check, found.subject, found.level) == ("guard", ASIDE, "error")
     policy = tmp_path / "usr/sbin/policy-rc.d"
     policy.parent.mkdir(parents=True, exist_ok=True)
     policy.write_text(OURS)
