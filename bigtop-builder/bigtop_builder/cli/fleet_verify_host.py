@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from bigtop_builder.atomic import write_whole
 from bigtop_builder.cli.place import Command
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet import verify_host as program
+from bigtop_builder.fleet.host_program import program
+from bigtop_builder.fleet.verify_host.asked import AGE, Asked
+from bigtop_builder.fleet.verify_host.command import act
 
 file_option = click.Path(dir_okay=False, path_type=Path)
 
@@ -53,7 +54,15 @@ file_option = click.Path(dir_okay=False, path_type=Path)
     help="How policy-rc.d is to stand, which keeps packages from starting services.",
 )
 @click.option(
-    "--max-age", type=click.IntRange(min=0), default=0, metavar="DAYS", help="When apt's lists are stale."
+    "--max-age",
+    type=click.IntRange(min=0),
+    default=AGE,
+    show_default=True,
+    metavar="DAYS",
+    help="Days without `apt-get update` from which apt's lists are stale; 0 for never.",
+)
+@click.option(
+    "--origin", default="", help="Origin that MANIFEST must have [default: any; it names the keyring]."
 )
 @click.option("--host", default="", help="Name of the host in the report [default: its own].")
 @click.option("--quick", is_flag=True, help="Leave out the content of files.")
@@ -66,10 +75,11 @@ def verify_host(manifest: Path | None, target: Path | None, **how: Any) -> None:
     3 nothing differs and something could not be read.
     """
     if target:
-        write_whole(target, Path(program.__file__).read_text(encoding="utf-8"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(program())
         target.chmod(0o755)
         click.echo(target)
     elif manifest is None:
         raise InputError("no manifest is named", hint="name fleet-manifest.json, or give --write FILE")
     else:
-        sys.exit(program.act(program.Asked(manifest=manifest, **how)))
+        sys.exit(act(Asked(manifest=manifest, **how)))

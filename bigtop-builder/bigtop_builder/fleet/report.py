@@ -1,36 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many hosts' reports in one: which hosts are alike, and how the others differ."""
+"""Many hosts' reports in one: held to what is expected of the fleet, and why it does not pass."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.host_report import HostFinding, HostPackage, HostReport
+from bigtop_builder.fleet.host_groups import HostGroup, grouped
+from bigtop_builder.fleet.host_report import HostReport, printable
+from bigtop_builder.schema import counted, some
 
-NOTHING = HostPackage(version="", state="not there")
+AHEAD = timedelta(minutes=10)
+"""What a host's clock may be ahead of this one."""
+
+Roles = frozenset[str]
+Found = dict[str, list[tuple[Path, HostReport]]]
+"""Host -> its reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostGroup:
-    """Hosts that have the same packages and the same findings.
+class Expected:
+    """What reports are held to.
 
     Attributes:
-        hosts: Their names, sorted.
-        roles: Roles that all of them were asked for.
-        snapshot: Snapshot that they were held against.
-        errors: Findings that fail each of them.
-        findings: What was found on each.
-        differs: How they differ from the largest group with their roles, a line each; nothing for that one.
+        hosts: Host -> its roles, None if these are not known. If there are none, those count that have reports.
+        only: Leave other hosts' reports out; else they are told of.
+        manifest: Sha256 of the manifest; any, but the same for all, if empty.
+        snapshot: Snapshot of the manifest; any if empty.
+        since: Moment before which a report is too old.
+        full: Reports of `--quick`, and of `--guard on`, do not do.
     """
 
-    hosts: tuple[str, ...]
-    roles: tuple[str, ...]
-    snapshot: str
-    errors: int
-    findings: tuple[HostFinding, ...]
-    differs: tuple[str, ...]
+    hosts: Mapping[str, Roles | None] = field(default_factory=dict)
+    only: bool = False
+    manifest: str = ""
+    snapshot: str = ""
+    since: datetime | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +47,16 @@ class FleetReport:
     Attributes:
         groups: Hosts that are alike, most hosts first.
         manifests: Hashes of the manifests that they were held against: one, if all is well.
-        unread: File -> why no report is in it.
+        unread: File -> why it does not count.
+        missing: Hosts that are expected, and have no report that counts.
+        doubts: What is not as expected -> hosts.
     """
 
     groups: tuple[HostGroup, ...]
     manifests: tuple[str, ...]
     unread: Mapping[str, str]
+    missing: tuple[str, ...]
+    doubts: Mapping[str, tuple[str, ...]]
 
     @property
     def hosts(self) -> int:
@@ -55,7 +66,25 @@ class FleetReport:
     @property
     def passed(self) -> bool:
         """Whether each host is as one manifest says."""
-        return not self.unread and len(self.manifests) == 1 and not any(one.errors for one in self.groups)
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the fleet does not pass, a line each."""
+        return tuple(self._reasons())
+
+    def _reasons(self) -> Iterator[str]:
+        for one in self.groups:
+            if one.errors:
+                first = next(finding for finding in one.findings if finding.level == "error")
+                told = f"{first.check} {first.subject}: {first.detail}"
+                yield f"{some(one.hosts)}: {counted(one.errors, 'error')}, the first: {told}"
+        if self.missing:
+            yield f"no report of {', '.join(self.missing)}"
+        yield from (f"{', '.join(hosts)}: {doubt}" for doubt, hosts in self.doubts.items())
+        yield from (f"{file} does not count: {why}" for file, why in self.unread.items())
+        if len(self.manifests) != 1:
+            yield f"held against {counted(len(self.manifests), 'manifest')}, and not one"
 
 
 def files_of(places: Iterable[Path]) -> tuple[Path, ...]:
@@ -76,80 +105,151 @@ def files_of(places: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def report(files: Sequence[Path]) -> FleetReport:
-    """Group hosts by what they have; of a host with several reports the newest counts."""
-    newest: dict[str, HostReport] = {}
+def why_not_green(
+    places: Iterable[Path],
+    hosts: Mapping[str, Roles | None],
+    *,
+    since: datetime,
+    manifest: str = "",
+    snapshot: str = "",
+    now: datetime | None = None,
+) -> tuple[str, ...]:
+    """Why hosts cannot stand for a snapshot, a line each; nothing if every one of them passes, looked at in full.
+
+    Args:
+        places: Files of reports, and folders of them; other hosts' are left out.
+        hosts: Host -> its roles, None if these are not known.
+        since: Moment before which a report is too old.
+        manifest: Sha256 of the manifest that they must have been held against.
+        snapshot: Snapshot of that manifest; one of the two is needed.
+        now: The moment [this one].
+
+    Raises:
+        ValueError: Neither manifest nor snapshot is given.
+    """
+    if not manifest and not snapshot:
+        raise ValueError("neither manifest nor snapshot is given")
+    if not hosts:
+        return ("no host is named",)
+    expected = Expected(hosts=hosts, only=True, manifest=manifest, snapshot=snapshot, since=since, full=True)
+    try:
+        return report(files_of(places), expected, now=now).reasons
+    except InputError as error:
+        return (error.brief,)
+
+
+def report(
+    files: Sequence[Path], expected: Expected | None = None, *, now: datetime | None = None
+) -> FleetReport:
+    """Group hosts by what they have, and hold them to what is expected.
+
+    A file's name says whose it is, and the report must agree. Of files of one name, in several folders, the newest
+    report counts.
+
+    Args:
+        files: The reports.
+        expected: What they are held to; nothing if left out.
+        now: The moment [this one].
+    """
+    expected = expected or Expected()
+    found, unread = _read(files, expected)
+    newest = {host: _newest(reports) for host, reports in found.items() if not _rivals(reports)}
+    for reports in found.values():
+        unread |= _rivals(reports)
+    doubts: dict[str, list[str]] = {}
+    for host, one in sorted(newest.items()):
+        for doubt in _doubts(host, one, expected, now or datetime.now(UTC)):
+            doubts.setdefault(doubt, []).append(host)
+    return FleetReport(
+        groups=grouped(newest),
+        manifests=tuple(sorted({one.manifest for one in newest.values()})),
+        unread=unread,
+        missing=tuple(host for host in expected.hosts if host not in newest),
+        doubts={doubt: tuple(hosts) for doubt, hosts in doubts.items()},
+    )
+
+
+def _read(files: Sequence[Path], expected: Expected) -> tuple[Found, dict[str, str]]:
+    """Reports by host, and file -> why it does not count."""
+    found: Found = {}
     unread: dict[str, str] = {}
+    known: dict[str, list[str]] = {}
+    for host in expected.hosts:
+        known.setdefault(_label(host), []).append(host)
     for file in files:
         try:
             one = HostReport.from_json(file.read_bytes(), source=str(file))
         except (InputError, OSError) as error:
-            unread[str(file)] = _why(error)
+            unread[printable(str(file))] = _why(error)
             continue
-        if one.host not in newest or newest[one.host].time < one.time:
-            newest[one.host] = one
-    groups: dict[bytes, list[HostReport]] = {}
-    for host in sorted(newest):
-        groups.setdefault(_state(newest[host]), []).append(newest[host])
-    ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].host))
-    largest: dict[tuple[str, ...], HostReport] = {}
-    for group in ordered:
-        largest.setdefault(group[0].roles, group[0])
-    return FleetReport(
-        groups=tuple(_group(group, largest[group[0].roles]) for group in ordered),
-        manifests=tuple(sorted({one.manifest for one in newest.values()})),
-        unread=unread,
-    )
+        hosts = [
+            host
+            for host in known.get(_label(file.stem), ())
+            if _agree(host, file.stem) and _agree(host, one.host)
+        ]
+        if not _agree(file.stem, one.host) or len(hosts) > 1:
+            meant = " and ".join(hosts) if len(hosts) > 1 else file.stem
+            unread[printable(str(file))] = (
+                f"its name says {printable(meant)}, and the report is of {one.host}: name the file as the host, or "
+                f"give verify-host --host"
+            )
+        elif hosts or not expected.only:
+            name = hosts[0] if hosts else max(file.stem, one.host, key=len).casefold()
+            found.setdefault(name, []).append((file, one))
+    return found, unread
+
+
+def _label(host: str) -> str:
+    return host.partition(".")[0].casefold()
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two names are of one host: the same, or one without its domain."""
+    short, long = sorted((one.casefold(), other.casefold()), key=len)
+    return short == long or ("." not in short and short == _label(long))
+
+
+def _rivals(reports: Sequence[tuple[Path, HostReport]]) -> dict[str, str]:
+    """Files of one host of which nobody can say which is the older one -> why; none if all have one name."""
+    if len({file.stem.casefold() for file, _ in reports}) == 1:
+        return {}
+    every = " and ".join(printable(str(file)) for file, _ in reports)
+    return {
+        printable(str(file)): f"{every} are of one host: remove all but the one that is right"
+        for file, _ in reports
+    }
+
+
+def _newest(reports: Sequence[tuple[Path, HostReport]]) -> HostReport:
+    return max((one for _, one in reports), key=lambda one: one.time)
 
 
 def _why(error: InputError | OSError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return error.details.partition("\n")[0] or error.brief
+    return printable(error.details.partition("\n")[0] or error.brief)
 
 
-def _state(one: HostReport) -> bytes:
-    """What two hosts that are alike share: all but name, moment and duration."""
-    text = one.model_dump_json(exclude={"host", "time", "seconds"})
-    return hashlib.sha256(text.encode()).digest()
+def _doubts(host: str, one: HostReport, expected: Expected, now: datetime) -> Iterator[str]:
+    """What keeps a report from counting as one of what is expected."""
+    if expected.hosts and host not in expected.hosts:
+        yield "no host of the fleet"
+    roles = expected.hosts.get(host)
+    if roles is not None and roles != set(one.roles):
+        yield f"verified as {_listed(one.roles)}, and it is {_listed(roles)}"
+    if expected.manifest and one.manifest != expected.manifest:
+        yield f"held against the manifest {one.manifest[:16]}, and not {expected.manifest[:16]}"
+    if expected.snapshot and one.snapshot != expected.snapshot:
+        yield f"held against snapshot {one.snapshot[:16]}, and not {expected.snapshot[:16]}"
+    if expected.since and one.time < expected.since:
+        yield f"the report is from before {expected.since.isoformat()}"
+    if one.time > now + AHEAD:
+        yield f"the report is from the time to come: set the host's clock, or the one here ({now:%F %T} UTC)"
+    if expected.full and one.quick:
+        yield "the content of files was left out: verify-host without --quick"
+    if expected.full and one.guard == "on":
+        yield "the guard was meant to be on: guard-off, then verify-host without --guard on"
 
 
-def _group(group: Sequence[HostReport], largest: HostReport) -> HostGroup:
-    first = group[0]
-    return HostGroup(
-        hosts=tuple(one.host for one in group),
-        roles=first.roles,
-        snapshot=first.snapshot,
-        errors=first.errors,
-        findings=first.findings,
-        differs=tuple(_differences(first, largest)),
-    )
-
-
-def _differences(one: HostReport, other: HostReport) -> Iterator[str]:
-    """How a host differs from another one."""
-    if one.manifest != other.manifest:
-        yield f"was held against snapshot {one.snapshot[:16]}, not {other.snapshot[:16]}"
-    if one.quick != other.quick:
-        yield f"the content of files was {'left out' if one.quick else 'compared'}"
-    for name in sorted({*one.packages, *other.packages}):
-        here, there = one.packages.get(name, NOTHING), other.packages.get(name, NOTHING)
-        if here != there:
-            yield f"{name}: {_told(here, there)}, not {_told(there, here)}"
-    for finding in one.findings:
-        if finding not in other.findings:
-            yield f"{finding.level} {finding.check} {finding.subject}: {finding.detail}"
-    for finding in other.findings:
-        if finding not in one.findings:
-            yield f"has not: {finding.level} {finding.check} {finding.subject}: {finding.detail}"
-
-
-def _told(one: HostPackage, other: HostPackage) -> str:
-    """A package as far as it differs from another one."""
-    words = [
-        one.version if one.version != other.version else "",
-        one.state if one.state != other.state else "",
-        f"build {one.sha256_md5sums[:16] or 'unknown'}" if one.version == other.version != "" else "",
-    ]
-    same = one.sha256_md5sums == other.sha256_md5sums
-    return ", ".join(word for word in (words[:2] if same else words) if word) or "the same"
+def _listed(roles: Iterable[str]) -> str:
+    return " and ".join(sorted(roles)) or "a host without role"
