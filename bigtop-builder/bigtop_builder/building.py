@@ -18,6 +18,7 @@ from bigtop_builder.executor.material import Material, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.handover import HANDOVER
+from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.log import transfers
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
@@ -85,6 +86,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         BuildError: A build failed.
     """
     plan.require_ready()
+    note_lock(survey.workspace.lock_notes, survey.lock_path)
     survey.cache.share_late(step for steps in survey.lock.components.values() for step in steps)
     found = _found(survey, plan, checked=manner.checked)
     run = [

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError
-from bigtop_builder.hidden_folder import unfinished
+from bigtop_builder.hidden_folder import sweep, unfinished
 from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class LocalResults:
                 shutil.rmtree(made, ignore_errors=True)
 
     def trim(self, keep: Collection[str], *, since: float, dry: bool) -> tuple[list[str], int]:
-        """Remove results of this folder that nobody needs, and objects that are in no result then.
+        """Remove results of this folder that nobody needs, objects that are in no result then, and torn results.
 
         Args:
             keep: Step ids whose results stay.
@@ -80,6 +80,8 @@ class LocalResults:
             What goes, as `<component> <version>-<stamp>`, and how many bytes that frees.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        if not dry:
+            sweep(self.root)
         with FileLock(self.root / ".lock"):
             gone = [
                 folder

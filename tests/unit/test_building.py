@@ -9,6 +9,7 @@ import pytest
 from bigtop_builder.building import Packages, build_release
 from bigtop_builder.errors import BuildError
 from bigtop_builder.host import HostRooms
+from bigtop_builder.lock_notes import noted_locks
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Step
@@ -80,3 +81,10 @@ def test_the_log_of_a_build_that_failed_lies_where_its_error_says(road: Survey, 
     log = road.output.logs / "bigtop-utils.log"
     assert f"whole log: {log}" in failed.value.details
     assert log.read_text() == "building bigtop-utils\n"
+
+
+def test_a_build_notes_its_lock_so_that_its_results_stay(road: Survey, gradle: Gradle) -> None:
+    gradle(MAKES)
+    road.lock_path.write_text(road.lock.to_toml())
+    build(road, "bigtop-utils")
+    assert noted_locks(road.workspace.lock_notes) == [road.lock_path]

@@ -15,11 +15,15 @@ import pytest
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli import COMMANDS, cli
 from bigtop_builder.errors import CheckFailed
+from bigtop_builder.lock import Lock
+from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
 from local_patches import diff_of, list_patches, write_patch
+from results import STAMP, put
 
 DAY = 86400.0
 HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
@@ -506,6 +510,30 @@ def test_gc_without_a_project_of_ones_own_removes_nothing(
     done = call("cache", "gc", "--days", "0", at=None)
     assert done.status == 2
     assert "no project is named, and there is none around /" in done.err
+
+
+def test_gc_keeps_what_a_lock_names_be_it_another_projects_as_long_as_that_is_there(
+    call: Call, project: Project, tmp_path: Path
+) -> None:
+    results, other = ResultCache(tmp_path / "cache/results"), tmp_path / "other/1.0.0.lock"
+    names = {project.recipes / "1.0.0.lock": "a" * 64, other: "b" * 64}
+    for path, step in names.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(Lock(release="1", target="deb12").bumped({"salute": step}).to_toml())
+        put(results, step=step)
+    put(results, step="c" * 64)
+    note_lock(tmp_path / "cache/lock-notes", other)
+    gone = json.loads(call("cache", "gc", "--days", "0", "--json").out)["results"]
+    assert gone == ["salute 1.0.0-1+bt1.0.0.1~deb12"]
+    assert [bool(results.get(step, STAMP)) for step in ("a" * 64, "b" * 64, "c" * 64)] == [True, True, False]
+    other.write_text("format = 2\n")
+    refused = call("cache", "gc", "--days", "0")
+    assert (refused.status, results.get("b" * 64, STAMP) is None) == (2, False)
+    assert f"remove it and the file in {tmp_path}/cache/lock-notes that has its path" in refused.err
+    other.unlink()
+    assert call("cache", "gc", "--days", "0").status == 0
+    assert results.get("b" * 64, STAMP) is None
+    assert list((tmp_path / "cache/lock-notes").iterdir()) == []
 
 
 def test_gc_drops_old_answers_of_github_and_says_how_large_the_rest_is(call: Call, tmp_path: Path) -> None:
