@@ -85,7 +85,7 @@ class Tree:
         """The tree as an open tar file, each member dated with the commit, so that builds see no clock."""
         self.git.complete(self.id)
         commit = self.git.commit(self.id, message="tree", epoch=self.epoch)
-        with tempfile.TemporaryFile() as tar:
+        with tempfile.TemporaryFile(dir=self.git.objects) as tar:  # /tmp may be memory
             self.git("archive", "--format=tar", commit, stdout=tar)
             tar.seek(0)
             yield tar

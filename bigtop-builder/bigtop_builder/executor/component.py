@@ -136,8 +136,7 @@ def _furnish(
     room.run(["mkdir", "-p", f"{work}/dl", f"{room.workdir}/home"])
     with tree.archive() as tar:
         room.put(tar, work)
-    with downloads.seed(step.name, step.after) as tar:
-        room.put(tar, room.workdir)
+    room.put(downloads.seed(step.name, step.after), room.workdir)
     for handover in material.handovers:
         with handover.open("rb") as tar:
             room.put(tar, room.workdir)
