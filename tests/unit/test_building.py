@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds on this very machine, by a program that stands in for Gradle: what they keep, and what a run leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bigtop_builder.building import Packages, build_release
-from bigtop_builder.errors import BuildError
+from bigtop_builder.errors import BuildError, EnvironmentMissing
+from bigtop_builder.executor.failed import last_failure
 from bigtop_builder.host import HostRooms
 from bigtop_builder.lock_notes import noted_locks
 from bigtop_builder.manifest import ImageRecord
@@ -60,6 +62,10 @@ def build(road: Survey, *names: str) -> Packages:
         return build_release(road, road.plan(names), place)
 
 
+def logs(road: Survey) -> list[str]:
+    return sorted(path.name for path in road.output.logs.iterdir())
+
+
 def step(road: Survey, name: str) -> Step:
     return next(one for one in road.plan().steps if one.name == name)
 
@@ -88,3 +94,43 @@ def test_a_build_notes_its_lock_so_that_its_results_stay(road: Survey, gradle: G
     road.lock_path.write_text(road.lock.to_toml())
     build(road, "bigtop-utils")
     assert noted_locks(road.workspace.lock_notes) == [road.lock_path]
+
+
+def test_a_run_leaves_the_log_of_what_failed_and_is_not_in_its_plan(road: Survey, gradle: Gradle) -> None:
+    gradle(f"[ $name != salute ] || exit 3\n{MAKES}")
+    with pytest.raises(BuildError):
+        build(road, "salute")
+    build(road, "bigtop-utils")
+    assert logs(road) == ["bigtop-utils.log", "salute.failed.json", "salute.log"]
+    gradle(MAKES)
+    build(road, "salute")
+    assert logs(road) == ["bigtop-utils.log", "salute.log"]
+
+
+def test_what_fails_before_anything_is_built_leaves_what_another_run_left(
+    road: Survey, gradle: Gradle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradle("exit 3\n")
+    with pytest.raises(BuildError):
+        build(road, "bigtop-utils")
+    before = {name: (road.output.logs / name).read_bytes() for name in logs(road)}
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with pytest.raises(EnvironmentMissing), Place(road) as place:
+        build_release(road, road.plan(("bigtop-utils",)), place)
+    assert {name: (road.output.logs / name).read_bytes() for name in logs(road)} == before
+
+
+def test_a_build_that_could_not_begin_is_noted_as_failed(
+    road: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def refused(_rooms: HostRooms, **_wishes: object) -> Iterator[None]:
+        raise EnvironmentMissing("no container starts")
+        yield
+
+    monkeypatch.setattr(HostRooms, "open", refused)
+    with pytest.raises(EnvironmentMissing):
+        build(road, "bigtop-utils")
+    failed = last_failure(road.output.logs, step(road, "bigtop-utils"))
+    assert failed
+    assert failed.cause == "no container starts"

@@ -287,6 +287,7 @@ def test_a_jar_that_packaging_has_rewritten_is_known_by_its_classes(tmp_path: Pa
     fetched.write_bytes(jar({**manifest, "z.xml": b"<z/>"}))
     (tmp_path / "m2/broken-1.jar").write_bytes(b"rubbish")
     (tmp_path / "m2/odd\nname.jar").write_bytes(b"")
+    (tmp_path / "m2/gone.jar").symlink_to("nowhere.jar")
     (tmp_path / "m2" / os.fsdecode(b"b\xff.jar")).write_bytes(b"PK\5\6" + b"\xff" * 18)
     program = Path(fingerprint.__file__).read_text(encoding="utf-8")
     told = run(["python3", "-I", "-c", program, "m2", "none"], cwd=tmp_path).text.splitlines()

@@ -100,13 +100,20 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
 def _failed_value(road: Survey, step: Step) -> dict[str, Any] | None:
     if not (failed := _failure(road, step)):
         return None
-    return {"ended": failed.ended, "cause": failed.cause, "log": str(log_of(road.output.logs, step.name))}
+    return {"ended": failed.ended, "cause": failed.cause, "log": _log(road, step)}
 
 
 def _reason(road: Survey, step: Step) -> str:
     if not (failed := _failure(road, step)):
         return step.reason
-    return f"{step.reason}; failed {failed.ago}: {failed.cause}, log {log_of(road.output.logs, step.name)}"
+    where = f", log {_log(road, step)}" if _log(road, step) else ""
+    return f"{step.reason}; failed {failed.ago}: {failed.cause}{where}"
+
+
+def _log(road: Survey, step: Step) -> str:
+    """The log of a failed build; empty if it did not come so far as to have one."""
+    log = log_of(road.output.logs, step.name)
+    return str(log) if log.is_file() else ""
 
 
 def _failure(road: Survey, step: Step) -> Failed | None:
