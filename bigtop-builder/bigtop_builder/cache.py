@@ -202,8 +202,6 @@ class ResultCache(LocalResults):
         result = Result.from_json(data, source=name)
         if (result.step, result.stamp) != (step, stamp):
             raise CheckFailed(f"{name} is the record of {result.step}/{result.stamp}")
-        if bad := [file.file for file in result.files if not _plain(file.file)]:
-            raise CheckFailed(f"{name} names a file {bad[0]!r}")
         log.info("%s %s-%s: from %s", result.component, result.version, stamp, depot.name)
         with self.making() as made:
             for file in result.files:
@@ -248,8 +246,3 @@ def _record(step: str, stamp: str) -> str:
 def _mark(folder: Path, depot: Depot) -> Path:
     """The file that says that a depot has the result of a folder, or keeps another one."""
     return folder / f"{SHARED}{digest(depot.name)[:16]}"
-
-
-def _plain(name: str) -> bool:
-    """Whether a name leads nowhere else: a depot is written by others."""
-    return name == Path(name).name and not name.startswith(".") and name != RESULT

@@ -12,7 +12,7 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
 from bigtop_builder.errors import EnvironmentMissing, InputError
-from bigtop_builder.result import RESULT, sha256_of
+from bigtop_builder.result import LOG, RESULT, sha256_of
 from bigtop_builder.schema import digest
 from results import DEB, OTHER, STAMP, STEP, put
 
@@ -100,6 +100,9 @@ def test_a_record_without_its_objects_is_no_result(
         (DEB, "../../victim.deb"),
         (DEB, RESULT),
         (DEB, ".lock"),
+        (DEB, ""),
+        (DEB, LOG),
+        (LOG, "other.log"),
         (f'"step": "{STEP}"', f'"step": "{OTHER}"'),
         ('"format": 1', '"format": 7'),
         ("{", "["),

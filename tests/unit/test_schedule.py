@@ -17,7 +17,7 @@ from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Component
-from bigtop_builder.result import Result
+from bigtop_builder.result import LOG, Result, ResultFile
 
 LARGE = Capacity(memory_mb=1 << 20, cpus=64)
 STACK = {
@@ -65,7 +65,7 @@ def result_of(one: Step) -> Result:
         source=None,
         image=ImageRecord(name="an image"),
         seconds=0.0,
-        files=(),
+        files=(ResultFile(file=LOG, size=0, sha256="0" * 64),),
     )
 
 
