@@ -12,12 +12,14 @@ from pathlib import Path
 
 import click
 import pytest
+from git_server import serving_git
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli import COMMANDS, cli
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.depot import FolderDepot
+from bigtop_builder.errors import ONCE_ONLINE, CheckFailed
 from bigtop_builder.lock import Lock
 from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.run import run
@@ -499,6 +501,31 @@ def test_every_command_about_a_repository_names_it_and_what_changes_one_takes_a_
     # init takes the folder as an argument, and there is no history yet that a reason would go to
     assert words == "repo init" or "--repo" in options
     assert words in {"repo init", *READING} or "--why" in options
+
+
+def test_a_plan_offline_asks_nobody(
+    call: Call, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("allowFilter", "allowAnySHA1InWant"):
+        run(["git", f"--git-dir={project.root / 'bigtop.git'}", "config", f"uploadpack.{key}", "true"])
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("BIGTOP_BUILDER_SHARED_CACHE", str(tmp_path / "shared"))
+    with serving_git(project.root) as server:
+        edit(project, "../bigtop.git", f"{server.url}/bigtop.git")
+        failed = call("plan", "1.0.0", "--offline")
+        assert (failed.status, server.requests) == (4, [])
+        assert ONCE_ONLINE in failed.err
+        assert call("plan", "1.0.0", "--bump").status == 0
+        assert server.requests.pop()
+        server.requests.clear()
+        shared = ResultCache(tmp_path / "theirs", FolderDepot(tmp_path / "shared"))
+        first = json.loads(call("plan", "1.0.0", "--json").out)["steps"][0]
+        put(shared, step=first["id"], stamp=first["version"].partition("-")[2])
+        actions = [
+            json.loads(call("plan", "1.0.0", "--json", *words).out)["steps"][0]["action"]
+            for words in ([], ["--offline"])
+        ]
+        assert (actions, server.requests) == (["reuse", "run"], [])
 
 
 def test_gc_without_a_project_of_ones_own_removes_nothing(
