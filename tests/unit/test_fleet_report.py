@@ -321,7 +321,7 @@ def test_the_manifest_is_known_by_its_bytes_and_time_by_utc(fleet: Path) -> None
     assert str(asked(fleet, "--manifest", "manifest").exception).startswith(
         "manifest is not a valid FleetManifest"
     )
-    said = {"origin": "Test", "label": "", "keys": [], "snapshot": "5" * 64, "suite": "x", "indices": {}}
+    said = {"origin": "Test", "label": "Test", "keys": [], "snapshot": "5" * 64, "suite": "x", "indices": {}}
     Path("manifest").write_text(json.dumps({**said, "date": "2026-11-24T00:00:00Z", "packages": []}))
     assert "held against the manifest" in asked(fleet, "--manifest", "manifest").stdout
     digest = hashlib.sha256(Path("manifest").read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from bigtop_builder.result import LOG
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
-from local_patches import list_patches, write_patch
+from local_patches import diff_of, list_patches, write_patch
 from results import result_of
 
 ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]
@@ -203,6 +203,29 @@ def test_a_patch_to_a_script_that_all_builds_read_touches_them_all(road: Survey)
     before = ids(road)
     list_patches(road.project, "salute/miniature-blank-name", "herald/miniature-loopback-address")
     assert moved(before, ids(again(road))) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("path", "touched"),
+    [
+        ("gradle.properties", ORDER),
+        ("buildSrc/build.gradle", ORDER),
+        (".mvn/jvm.config", ORDER),
+        ("bigtop-packages/build.gradle", ORDER),
+        ("bigtop-packages/src/hooks/all", ORDER),
+        ("bigtop_toolchain/manifests/maven.pp", []),
+        ("pom.xml", []),
+        ("bigtop-packages/src/rpm/salute/SPECS/salute.spec", []),
+    ],
+)
+def test_what_a_patch_adds_to_the_tree_is_in_each_id_unless_no_build_reads_it(
+    road: Survey, path: str, touched: list[str]
+) -> None:
+    before = ids(road)
+    edit(road, "[bigtop]\n", "[bigtop]\nexclude = []\n")
+    write_patch(road.project, "bigtop/adds-a-file", diff_of(path, "", "a line\n"))
+    list_patches(road.project, *road.recipe.patches, "bigtop/adds-a-file")
+    assert moved(before, ids(again(road))) == touched
 
 
 def test_the_serial_is_not_in_the_id(road: Survey) -> None:
