@@ -11,10 +11,12 @@ import click
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import InputError, VerifyError
 from bigtop_builder.holdings import Holdings, is_file, sbom_of_file
 from bigtop_builder.repository.publish import Repository
-from bigtop_builder.sbom.inventory import Part, Wanted, changes, parts_of
+from bigtop_builder.sbom.inventory import Part, changes, parts_of
+from bigtop_builder.sbom.wanted import Wanted
+from bigtop_builder.schema import counted
 from bigtop_builder.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -65,15 +67,15 @@ def find(
 ) -> None:
     """Find an artifact in all packages of a suite or snapshot; * and ? stand for what does not matter.
 
-    A jar of which group or version is not known is found by its name: `known by` says so. Exit status 1: nothing was
-    found.
+    A jar of which group or version is not known is found by its name: `known by` says so. Exit status 1: it is
+    nowhere; 8: it was not found, but there are archives that could not be looked into.
     """
     wanted = Wanted.parse(artifact)
     parts = holdings(context, folder).parts(one_of(suite, snapshot))
     found = [one for one in parts if one in wanted]
-    for one in parts:
-        if one.unreadable:
-            log.warning("%s of %s was not looked into: %s", one.path, one.package, one.unreadable)
+    closed = [one for one in parts if one.unreadable]
+    for one in closed:
+        log.warning("%s of %s was not looked into: %s", one.path, one.package, one.unreadable)
     rows = [
         (one.package, one.package_version, one.artifact, one.version, known(one), one.path) for one in found
     ]
@@ -81,6 +83,11 @@ def find(
         answer([asdict(one) for one in found], as_json=True, text="")
     elif found:
         click.echo(table(FOUND, rows))
+    if not found and closed:
+        raise VerifyError(
+            f"{artifact} was not found, but {counted(len(closed), 'archive')} could not be looked into",
+            hint="see for yourself what is in those that the lines above name",
+        )
     if not found:
         context.exit(1)
 
