@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 
 from bigtop_builder.cli import cli
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.report import Expected, files_of, report, why_not_green
+from bigtop_builder.fleet.expected import Expected
+from bigtop_builder.fleet.report import files_of, report, why_not_green
 
 INSTALLED = "install ok installed"
 ROLES = frozenset({"worker"})

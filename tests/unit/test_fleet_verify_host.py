@@ -20,7 +20,7 @@ from bigtop_builder.cli import cli
 from bigtop_builder.fleet import emitted, facts, verify_host
 from bigtop_builder.fleet.host_program import MAIN, program
 from bigtop_builder.fleet.host_report import HostFinding
-from bigtop_builder.fleet.verify_host.apt import tables
+from bigtop_builder.fleet.verify_host.apt import tables, unmet_of
 from bigtop_builder.fleet.verify_host.command import arguments
 from bigtop_builder.fleet.verify_host.contents import SCRIPTS, Contents
 from bigtop_builder.fleet.verify_host.dpkg import Installed, dpkg_status, sum_of
@@ -198,6 +198,25 @@ def test_what_apt_says_of_a_package_is_read_with_versions_that_have_several_bloc
     }
     assert found.sources("1.0-1") == ("http://y.example stable/main amd64 Packages",)
     assert found.sources("3") == ()
+
+
+UNMET = """Reading package lists...
+The following packages have unmet dependencies:
+ daemon : PreDepends: lib (>= 1:1) but it is not installable
+          Depends: tool (= 1) but it is not installed or
+                   other but it is not installable
+          Recommends: more but it is not installed
+ enemy : Conflicts: tool
+"""
+
+
+def test_what_packages_lack_is_read_from_what_apt_says() -> None:
+    assert unmet_of(UNMET) == {
+        "daemon": "PreDepends: lib (>= 1:1) but it is not installable, Depends: tool (= 1) but it is not installed "
+        "or other but it is not installable",
+        "enemy": "Conflicts: tool",
+    }
+    assert unmet_of("Reading package lists...\n") == {}
 
 
 @given(cut=st.integers(0, len(POLICY)), text=st.text(max_size=60))
