@@ -11,6 +11,7 @@ from bigtop_builder.fleet.host_report import HostReport
 from bigtop_builder.schema import nearest
 
 Roles = frozenset[str]
+"""Roles of one host."""
 AHEAD = timedelta(minutes=10)
 """What a host's clock may be ahead of this one."""
 
@@ -36,7 +37,7 @@ class Expected:
     full: bool = False
 
     def doubts(self, host: str, one: HostReport, now: datetime) -> Iterator[str]:
-        """What keeps a report from counting as one of what is self."""
+        """What keeps a report from counting as one that is expected."""
         if self.hosts and host not in self.hosts:
             yield "no host of the fleet"
         roles = self.hosts.get(host)
