@@ -716,14 +716,18 @@ def _set_up(room: Room, desk: Desk) -> None:
 
 
 def _judge(room: Room, desk: Desk) -> None:
-    def errors(status: int = 1, who: str = "root") -> list[tuple[str, str]]:
+    def report(status: int = 1, who: str = "root") -> dict[str, Any]:
         line = (
             f"runuser -u {who} -- python3 /check/verify-host /check/fleet-manifest.json --role server --json"
         )
         done = room.run(["sh", "-c", line], check=False)
         assert done.returncode == status, done.text + done.complaint
-        said = json.loads(done.text)["findings"]
-        return [(f["check"], f["subject"]) for f in said if f["level"] == "error"]
+        said: dict[str, Any] = json.loads(done.text)
+        assert said["signer"] == desk.old
+        return said
+
+    def errors(status: int = 1, who: str = "root") -> list[tuple[str, str]]:
+        return [(f["check"], f["subject"]) for f in report(status, who)["findings"] if f["level"] == "error"]
 
     def sh(line: str) -> None:
         room.run(["sh", "-c", line], env={"DEBIAN_FRONTEND": "noninteractive"})
@@ -751,3 +755,8 @@ def _judge(room: Room, desk: Desk) -> None:
     assert errors() == [("file", "tool"), ("package", "daemon")]
     sh("apt-get -q -y install --reinstall tool daemon")
     assert errors(0) == []
+    source = "/etc/apt/sources.list.d/test.sources"
+    sh(f"cp {source} /check; sed -i 's/^Signed-By:.*/Trusted: yes/' {source}")
+    assert errors() == [("origin", "apt"), ("origin", "apt")]
+    sh(f"cp /check/test.sources {source}; dpkg --remove --force-depends tool")
+    assert errors() == [("state", "daemon")]

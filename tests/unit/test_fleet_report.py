@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bigtop_builder.cli import cli
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.report import Expected, files_of, report, why_not_green
+from bigtop_builder.fleet.expected import Expected
+from bigtop_builder.fleet.report import files_of, report, why_not_green
 
 INSTALLED = "install ok installed"
 ROLES = frozenset({"worker"})
@@ -330,6 +333,26 @@ def test_the_manifest_is_known_by_its_bytes_and_time_by_utc(fleet: Path) -> None
     assert asked(fleet, "--manifest", "manifest", "--since", "2026-11-24T02:00").exit_code == 0
     assert asked(fleet, "--since", "2026-11-24T02:01").exit_code == 1
     assert asked(fleet, "--since", "yesterday").exit_code == 2
+
+
+def test_a_look_in_full_may_be_asked_for(fleet: Path) -> None:
+    for number in range(5):
+        write(fleet, f"worker{number}", quick=True)
+    assert asked(fleet).exit_code == 0
+    done = asked(fleet, "--full")
+    assert done.exit_code == 1
+    assert "worker0, worker1, worker2, worker3, worker4: the content of files was left out" in done.stdout
+
+
+@given(cut=st.integers(0, 700), junk=st.binary(max_size=30))
+def test_a_damaged_report_is_told_and_ends_nothing(tmp_path_factory: Any, cut: int, junk: bytes) -> None:
+    folder = tmp_path_factory.mktemp("hosts")
+    path = write(folder, "worker1", findings=[finding("held", "hadoop", "it is held")])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut] + junk + whole[cut:])
+    found = report(files_of([folder]))
+    assert not found.passed
+    assert all(reason.isprintable() for reason in found.reasons)
 
 
 def test_nothing_of_a_host_prints_lines_of_its_own_choice(fleet: Path) -> None:

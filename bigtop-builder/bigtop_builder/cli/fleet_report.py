@@ -3,7 +3,7 @@
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, inventory_o
 from bigtop_builder.cli.place import Command
 from bigtop_builder.errors import InputError
 from bigtop_builder.fleet.definition import in_order
+from bigtop_builder.fleet.expected import Expected, Roles, narrowed, roles_of
 from bigtop_builder.fleet.fleet_manifest import FleetManifest
 from bigtop_builder.fleet.host_groups import HostGroup
-from bigtop_builder.fleet.host_pattern import expand
 from bigtop_builder.fleet.hosts import hosts_of, inventory_of
-from bigtop_builder.fleet.report import Expected, FleetReport, Roles, files_of
+from bigtop_builder.fleet.report import FleetReport, files_of
 from bigtop_builder.fleet.report import report as report_of
-from bigtop_builder.schema import counted, nearest, some
+from bigtop_builder.schema import counted, some
 
 
 @click.command(
@@ -78,7 +78,7 @@ def report(
     found = report_of(
         files_of(places),
         Expected(
-            hosts=_asked(hosts, patterns) if patterns else hosts,
+            hosts=narrowed(hosts, patterns) if patterns else hosts,
             only=bool(patterns),
             manifest=_sha256(manifest) if manifest else "",
             since=since.replace(tzinfo=UTC) if since else None,
@@ -103,7 +103,7 @@ def report(
         context.exit(1)
 
 
-def _hosts(context: click.Context, definition: Path | None, inventory: str) -> dict[str, Roles | None]:
+def _hosts(context: click.Context, definition: Path | None, inventory: str) -> dict[str, Roles]:
     """Hosts of the fleet and their roles; none if nothing says which there are."""
     fleet, file = fleet_of(context, definition)
     groups = inventory_of(fleet, file, inventory, sys.stdin.buffer)
@@ -112,29 +112,7 @@ def _hosts(context: click.Context, definition: Path | None, inventory: str) -> d
             f"{file} names no role: what hosts of {inventory} are is not known",
             hint="write [roles.NAME] there; docs/fleet.md has an example",
         )
-    found: dict[str, set[str]] = {}
-    for role, hosts in hosts_of(fleet, in_order(fleet.roles), path=file, inventory=groups).items():
-        for host in hosts:
-            found.setdefault(host, set()).add(role)
-    return {host: frozenset(roles) for host, roles in found.items()}
-
-
-def _asked(hosts: Mapping[str, Roles | None], patterns: Iterable[str]) -> dict[str, Roles | None]:
-    """Hosts that patterns stand for, with their roles if the fleet's hosts are known.
-
-    Raises:
-        InputError: A pattern is none, or one of them is no host of the fleet.
-    """
-    asked: dict[str, Roles | None] = {}
-    for pattern in patterns:
-        try:
-            named = expand(pattern)
-        except ValueError as error:
-            raise InputError(f"--host: {error}", hint="mend the pattern") from error
-        if other := next((host for host in named if hosts and host not in hosts), ""):
-            raise InputError(f"--host: {other!r} is no host of the fleet", hint=nearest(other, hosts))
-        asked |= {host: hosts.get(host) for host in named}
-    return asked
+    return roles_of(hosts_of(fleet, in_order(fleet.roles), path=file, inventory=groups))
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program that hosts get: the package `verify_host` as one file (docs/decisions/0014-verifier.md)."""
+"""The program that hosts get: the package `verify_host` as one file (docs/decisions/0015-verifier.md)."""
 
 import io
 from pathlib import Path

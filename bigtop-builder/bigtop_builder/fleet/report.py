@@ -2,42 +2,18 @@
 """Many hosts' reports in one: held to what is expected of the fleet, and why it does not pass."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.fleet.expected import Expected, Roles, agree, label
 from bigtop_builder.fleet.host_groups import HostGroup, grouped
 from bigtop_builder.fleet.host_report import HostReport, printable
 from bigtop_builder.schema import counted, some
 
-AHEAD = timedelta(minutes=10)
-"""What a host's clock may be ahead of this one."""
-
-Roles = frozenset[str]
 Found = dict[str, list[tuple[Path, HostReport]]]
 """Host -> its reports."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """What reports are held to.
-
-    Attributes:
-        hosts: Host -> its roles, None if these are not known. If there are none, those count that have reports.
-        only: Leave other hosts' reports out; else they are told of.
-        manifest: Sha256 of the manifest; any, but the same for all, if empty.
-        snapshot: Snapshot of the manifest; any if empty.
-        since: Moment before which a report is too old.
-        full: Reports of `--quick`, and of `--guard on`, do not do.
-    """
-
-    hosts: Mapping[str, Roles | None] = field(default_factory=dict)
-    only: bool = False
-    manifest: str = ""
-    snapshot: str = ""
-    since: datetime | None = None
-    full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +134,7 @@ def report(
         unread |= _rivals(reports)
     doubts: dict[str, list[str]] = {}
     for host, one in sorted(newest.items()):
-        for doubt in _doubts(host, one, expected, now or datetime.now(UTC)):
+        for doubt in expected.doubts(host, one, now or datetime.now(UTC)):
             doubts.setdefault(doubt, []).append(host)
     return FleetReport(
         groups=grouped(newest),
@@ -175,7 +151,7 @@ def _read(files: Sequence[Path], expected: Expected) -> tuple[Found, dict[str, s
     unread: dict[str, str] = {}
     known: dict[str, list[str]] = {}
     for host in expected.hosts:
-        known.setdefault(_label(host), []).append(host)
+        known.setdefault(label(host), []).append(host)
     for file in files:
         try:
             one = HostReport.from_json(file.read_bytes(), source=str(file))
@@ -184,10 +160,10 @@ def _read(files: Sequence[Path], expected: Expected) -> tuple[Found, dict[str, s
             continue
         hosts = [
             host
-            for host in known.get(_label(file.stem), ())
-            if _agree(host, file.stem) and _agree(host, one.host)
+            for host in known.get(label(file.stem), ())
+            if agree(host, file.stem) and agree(host, one.host)
         ]
-        if not _agree(file.stem, one.host) or len(hosts) > 1:
+        if not agree(file.stem, one.host) or len(hosts) > 1:
             meant = " and ".join(hosts) if len(hosts) > 1 else file.stem
             unread[printable(str(file))] = (
                 f"its name says {printable(meant)}, and the report is of {one.host}: name the file as the host, or "
@@ -197,16 +173,6 @@ def _read(files: Sequence[Path], expected: Expected) -> tuple[Found, dict[str, s
             name = hosts[0] if hosts else max(file.stem, one.host, key=len).casefold()
             found.setdefault(name, []).append((file, one))
     return found, unread
-
-
-def _label(host: str) -> str:
-    return host.partition(".")[0].casefold()
-
-
-def _agree(one: str, other: str) -> bool:
-    """Whether two names are of one host: the same, or one without its domain."""
-    short, long = sorted((one.casefold(), other.casefold()), key=len)
-    return short == long or ("." not in short and short == _label(long))
 
 
 def _rivals(reports: Sequence[tuple[Path, HostReport]]) -> dict[str, str]:
@@ -228,28 +194,3 @@ def _why(error: InputError | OSError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return printable(error.details.partition("\n")[0] or error.brief)
-
-
-def _doubts(host: str, one: HostReport, expected: Expected, now: datetime) -> Iterator[str]:
-    """What keeps a report from counting as one of what is expected."""
-    if expected.hosts and host not in expected.hosts:
-        yield "no host of the fleet"
-    roles = expected.hosts.get(host)
-    if roles is not None and roles != set(one.roles):
-        yield f"verified as {_listed(one.roles)}, and it is {_listed(roles)}"
-    if expected.manifest and one.manifest != expected.manifest:
-        yield f"held against the manifest {one.manifest[:16]}, and not {expected.manifest[:16]}"
-    if expected.snapshot and one.snapshot != expected.snapshot:
-        yield f"held against snapshot {one.snapshot[:16]}, and not {expected.snapshot[:16]}"
-    if expected.since and one.time < expected.since:
-        yield f"the report is from before {expected.since.isoformat()}"
-    if one.time > now + AHEAD:
-        yield f"the report is from the time to come: set the host's clock, or the one here ({now:%F %T} UTC)"
-    if expected.full and one.quick:
-        yield "the content of files was left out: verify-host without --quick"
-    if expected.full and one.guard == "on":
-        yield "the guard was meant to be on: guard-off, then verify-host without --guard on"
-
-
-def _listed(roles: Iterable[str]) -> str:
-    return " and ".join(sorted(roles)) or "a host without role"

@@ -59,6 +59,16 @@ def tables(text: str) -> dict[str, Table]:
     return found
 
 
+def unmet_of(text: str) -> dict[str, str]:
+    """Package -> what it lacks, of what `apt-get check` printed; what is only recommended it does not need."""
+    found = {}
+    for name, what in re.findall(r"^ (\S+) : (.+(?:\n {2,}.+)*)", text, re.MULTILINE):
+        needed = [line.strip() for line in what.split("\n")]
+        needed = [one for one in needed if not one.startswith(("Recommends:", "Suggests:"))]
+        found[name] = ", ".join(needed).replace(" or, ", " or ")
+    return found
+
+
 @dataclass
 class Apt:
     """The host's apt, asked through its own programs: only these know how it keeps and reads its lists."""
@@ -123,11 +133,7 @@ class Apt:
         nothing += [f"State::lists={self.scratch}/lists", "Cache::pkgcache=", "Cache::srcpkgcache="]
         options = [word for one in nothing for word in ("-o", f"Dir::{one}")]
         done = ran(["apt-get", "check", "-o", "Debug::NoLocking=true", *options], self._env)
-        said = done.stdout.decode(errors="replace")
-        found = {}
-        for name, what in re.findall(r"^ (\S+) : (.+(?:\n {2,}.+)*)", said, re.MULTILINE):
-            needed = [line.strip() for line in what.split("\n")]
-            found[name] = ", ".join(one for one in needed if not one.startswith(("Recommends:", "Suggests:")))
+        found = unmet_of(done.stdout.decode(errors="replace"))
         complaint = done.stderr.decode(errors="replace").strip()
         # What is to be installed again is told by its state.
         if done.returncode != 0 and not found and "needs to be reinstalled" not in complaint:

@@ -83,9 +83,11 @@ class Contents:
         if not self.quick:
             sums_of = dict(map(sum_of, sums.decode(errors="surrogateescape").splitlines()))
             # Some packages have conffiles there: what the admin did to them is told, not failed.
-            expected = {path: sums_of[path] for path in sums_of if path not in one.all_conffiles}
+            conffiles = {*one.conffiles, *one.obsolete}
+            expected = {path: digest for path, digest in sums_of.items() if path not in conffiles}
+            known = {"", "/.", *sums_of, *conffiles}
             yield from files.altered(one, expected, frozenset(listed))
-            yield from files.absent(one, [path for path in listed if path not in {"", "/.", *sums_of}])
+            yield from files.absent(one, [path for path in listed if path not in known])
 
     def _identity(
         self, one: Installed, entry: Mapping[str, Any], sums: bytes | OSError | None

@@ -52,11 +52,6 @@ class Installed:
         return self.status.rpartition(" ")[2] not in {"not-installed", "config-files"}
 
     @property
-    def all_conffiles(self) -> frozenset[str]:
-        """Its conffiles, and those of earlier versions."""
-        return frozenset({*self.conffiles, *self.obsolete})
-
-    @property
     def again(self) -> str:
         """The command that brings its files back."""
         return f"apt-get install --reinstall {self.name}={self.version}"

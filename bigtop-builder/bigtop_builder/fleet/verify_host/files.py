@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READERS = 2
 """Threads that read files: a disk has something to do while one hashes, and the host keeps its other cores."""
-BESIDE = re.compile(r"/usr/share/(doc|doc-base|info|lintian|locale|man)/")
+BESIDE = re.compile(r"/usr/share/(doc|doc-base|groff|info|linda|lintian|locale|man)/")
 """Where files lie that no program runs by: that they are elsewhere is told only."""
 PASSING = re.compile(r"/(run|tmp|var/(cache|lock|run|tmp))/")
 """Where a host may lose what a package ships: with a reboot, or to make room (FHS 3.0, 3.15, 5.5, 5.15)."""
@@ -75,7 +75,7 @@ class Files:
         """What else dpkg holds for the package's: links and folders. Only that they are there is known."""
         left_out = []
         for path in paths:
-            if path in one.all_conffiles or PASSING.match(path):
+            if PASSING.match(path):
                 continue
             try:
                 self.root.lstat(self.placing.of(one.name, path))

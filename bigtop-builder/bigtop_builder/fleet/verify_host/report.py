@@ -114,9 +114,9 @@ def own_name(root: Root) -> str:
     """The host's name, with its domain if /etc/hosts has it: a name server that is silent would cost seconds."""
     name = os.uname().nodename
     with suppress(OSError):
-        name = name if root.folder == "/" else root.read("/etc/hostname").decode().strip()
+        name = name if root.folder == "/" else root.text("/etc/hostname").strip()
     with suppress(OSError):
-        words = re.sub(r"#.*", "", root.read("/etc/hosts").decode(errors="replace")).split()
+        words = re.sub(r"#.*", "", root.text("/etc/hosts")).split()
         # Of a line, only what begins with the name is the name: `localhost.localdomain localhost worker1` is usual.
         return next((one for one in words if one.partition(".")[0] == name and one != name), name)
     return name
