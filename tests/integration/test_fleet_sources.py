@@ -324,6 +324,20 @@ def test_the_guard_refuses_what_it_would_have_to_guess_at(stack: Desk) -> None:
         assert "the host's own policy is back" in sh(room, "./guard-off")
         assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
 
+        # Killed between what dpkg-divert writes down and what it moves, each way.
+        divert = f"dpkg-divert --local --no-rename --divert {POLICY}.before-guard"
+        sh(room, f"{divert} --add {POLICY} && ./guard-on")
+        assert sh(room, POLICY, status=101) == ""
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        sh(room, f"{divert} --add {POLICY}")
+        assert "is the host's own" in sh(room, "./guard-off")
+        assert sh(room, f"dpkg-divert --truename {POLICY}") == POLICY
+        sh(room, f"mv {POLICY} {POLICY}.before-guard && ./guard-on && ./guard-off")
+        assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
+        sh(room, f"mv {POLICY} {POLICY}.before-guard")
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
+
 
 @pytest.mark.docker
 @pytest.mark.network

@@ -120,11 +120,8 @@ def files_of(
         architecture: Of the hosts, which the commands hold them to; any if empty.
     """
     offers = {UPGRADE: upgrade, ROLLBACK: rollback}
-    files = {
-        "lists.json": File(
-            (json.dumps(_summary(lists, upgrade, rollback, target, architecture), indent=2) + "\n").encode()
-        )
-    }
+    summary = _summary(lists, upgrade, rollback, target, architecture)
+    files = {"lists.json": File((json.dumps(summary, indent=2) + "\n").encode())}
     for one in lists:
         for name, way in _ways(one).items():
             offer = offers[name] or upgrade
