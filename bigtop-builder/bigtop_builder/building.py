@@ -3,7 +3,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Site, build
 from bigtop_builder.executor.failed import left_by_failures, log_of, note_failure
 from bigtop_builder.executor.local import execute, obtain
-from bigtop_builder.executor.material import Material, material
+from bigtop_builder.executor.material import Material, fetch_gradle, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.handover import HANDOVER
@@ -103,17 +103,24 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
             _clear(survey, plan, found.values(), whole=True)
     results = [(found | made)[step.name] for step in plan.steps]
     if manner.lays_out:
-        _lay_out(survey, results, hashed=manner.checked or bool(run))
+        _lay_out(survey, results, hashed=manner.checked)
     return Packages(plan=plan, results=results, folder=survey.output.debs)
 
 
 def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
     """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
-    checked = checked or any(step.action == "run" for step in plan.steps)
-    found = obtain(plan, survey.cache, hashed=lambda step: checked or not _stands(survey, step))
-    if not checked and len(found) < len(plan.steps):  # what is gone or broken is built, out of the others
-        found = obtain(plan, survey.cache, hashed=lambda _: True)
-    return found
+    run = {step.name for step in plan.steps if step.action == "run"}
+    while True:
+        given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
+
+        def hashed(step: Step, given: Collection[str] = given) -> bool:
+            return checked or step.name in given or not _stands(survey, step)
+
+        found = obtain(plan, survey.cache, hashed=hashed)
+        lost = {step.name for step in plan.steps} - found.keys()
+        if lost <= run:
+            return found
+        run |= lost  # what is gone or broken is built, out of others
 
 
 def _build(
@@ -160,10 +167,11 @@ def _materials(
     """What builds are given, and what could not be had: the first such error is raised unless the others go on."""
     materials: dict[str, Material] = {}
     errors: dict[str, Exception] = {}
+    distribution = fetch_gradle(survey)
     with transfers() as progress:
         for step in steps:
             try:
-                materials[step.name] = material(survey, step, progress)
+                materials[step.name] = material(survey, step, progress, distribution=distribution)
             except BuilderError as error:
                 if not keep_going:
                     raise
@@ -208,31 +216,24 @@ def left_beside(survey: Survey, packages: Packages) -> list[Path]:
     ]
 
 
-def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order.
+def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
+    """Maven hand-overs of all that a step depends on, however far, in the plan's order: tar file -> its sha256.
 
     Raises:
         BuildError: A result that was there when the run began is not any more.
     """
-    steps = {one.name: one for one in plan.steps}
-    needed: set[str] = set()
-    queue = list(step.after)
-    while queue:
-        name = queue.pop()
-        if name not in needed:
-            needed.add(name)
-            queue += steps[name].after
-    files = []
-    for one in (one for one in plan.steps if one.name in needed):
+    files = {}
+    for one in plan.needs(step):
         result = survey.cache.get(one.id, one.stamp)
         if result is None:
             raise BuildError(
                 f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
                 hint="run the same command again: what is missing is built",
             )
-        if any(file.file == HANDOVER for file in result.files):
-            files.append(survey.cache.folder(one.id, one.stamp) / HANDOVER)
-    return tuple(files)
+        hashes = {file.file: file.sha256 for file in result.files}
+        if HANDOVER in hashes:
+            files[survey.cache.folder(one.id, one.stamp) / HANDOVER] = hashes[HANDOVER]
+    return files
 
 
 def _clear(survey: Survey, plan: Plan, results: Iterable[Result], *, whole: bool) -> None:

@@ -127,6 +127,17 @@ class Plan:
         """Steps that cannot be taken."""
         return tuple(step for step in self.steps if step.action == "refuse")
 
+    def needs(self, step: Step) -> tuple[Step, ...]:
+        """All that a step depends on, however far, in the plan's order."""
+        steps = {one.name: one for one in self.steps}
+        needed: set[str] = set()
+        queue = list(step.after)
+        while queue:
+            if (name := queue.pop()) not in needed:
+                needed.add(name)
+                queue += steps[name].after
+        return tuple(one for one in self.steps if one.name in needed)
+
     def require_ready(self, *, told: bool = False) -> None:
         """Raise if a step cannot be taken.
 
