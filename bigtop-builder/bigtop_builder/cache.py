@@ -64,12 +64,16 @@ class ResultCache(LocalResults):
         super().__init__(root)
         self.depot = depot
         self._refused: set[str] = set()
+        self._remote: dict[str, str] = {}
         self._lock = Lock()
 
     def remote(self, step: str, stamp: str) -> str:
-        """Name of the depot if it has a result of the step."""
+        """Name of the depot if it has a result of the step; it is asked once."""
         record = _record(step, stamp)
-        return self._asked(lambda depot: depot.name if depot.size(record) is not None else "") or ""
+        if record not in self._remote:
+            said = self._asked(lambda depot: depot.name if depot.size(record) is not None else "")
+            self._remote[record] = said or ""
+        return self._remote[record]
 
     def obtain(self, step: str, stamp: str, *, hashed: bool) -> Result | None:
         """The result of a step, out of the folder or the depot, for use; None if it must be built.

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds on this very machine, by a program that stands in for Gradle: what they keep, and what a run leaves."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bigtop_builder import building
 from bigtop_builder.building import Packages, build_release
 from bigtop_builder.errors import BuildError, EnvironmentMissing
 from bigtop_builder.executor.failed import last_failure
@@ -15,6 +17,7 @@ from bigtop_builder.lock_notes import noted_locks
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Step
+from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
@@ -134,3 +137,32 @@ def test_a_build_that_could_not_begin_is_noted_as_failed(
     failed = last_failure(road.output.logs, step(road, "bigtop-utils"))
     assert failed
     assert failed.cause == "no container starts"
+
+
+def test_a_build_hashes_what_goes_into_it_and_not_what_is_laid_out_and_goes_nowhere(
+    road: Survey, gradle: Gradle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradle(MAKES)
+    build(road, "bigtop-jsvc", "salute")
+    salute = step(road, "salute")
+    shutil.rmtree(road.cache.folder(salute.id, salute.stamp))
+    hashed = []
+
+    def noted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr("bigtop_builder.local_results._hash_if_there", noted)
+    build(road, "bigtop-jsvc", "salute")
+    assert "bigtop-utils_1_all.deb" in hashed
+    assert "bigtop-jsvc_1_all.deb" not in hashed
+
+
+def test_gradles_distribution_is_looked_at_once_for_all_builds(
+    road: Survey, gradle: Gradle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradle(MAKES)
+    fetched = []
+    monkeypatch.setattr(building, "fetch_gradle", lambda _: fetched.append("the zip") or (None, ""))
+    build(road)
+    assert fetched == ["the zip"]

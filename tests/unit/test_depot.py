@@ -42,8 +42,8 @@ def object_of(shared: Path, text: str) -> Path:
 
 
 def test_what_others_built_is_found_and_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:
-    assert ours.remote(STEP, STAMP) == ""
     built = put(theirs)
+    assert ours.remote(OTHER, STAMP) == ""
     assert ours.get(STEP, STAMP) is None
     assert ours.remote(STEP, STAMP) == str(shared)
     assert ours.obtain(STEP, STAMP, hashed=False) == built
@@ -52,6 +52,19 @@ def test_what_others_built_is_found_and_brought(ours: ResultCache, theirs: Resul
     assert {path.name for path in ours.folder(STEP, STAMP).glob(".*")} == {
         f".shared-{digest(str(shared))[:16]}"
     }
+
+
+def test_whether_the_depot_has_a_result_is_asked_once(tmp_path: Path, shared: Path) -> None:
+    asked = []
+
+    class Counted(FolderDepot):
+        def size(self, path: str) -> int | None:
+            asked.append(path)
+            return super().size(path)
+
+    cache = ResultCache(tmp_path / "ours", Counted(shared))
+    assert [cache.remote(step, STAMP) for step in (STEP, OTHER, STEP)] == ["", "", ""]
+    assert len(asked) == 2
 
 
 def test_only_what_is_missing_is_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:

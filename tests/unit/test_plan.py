@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans are values: which steps, in which order, with which ids, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import InputError
-from bigtop_builder.plan import HOST, Plan
+from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.result import LOG
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
@@ -82,6 +82,26 @@ def test_steps_come_in_dependency_order_and_say_what_they_wait_for(road: Survey)
         ("salute", ("bigtop-utils",)),
         ("herald", ("bigtop-jsvc", "salute")),
     ]
+
+
+def test_what_a_step_needs_is_all_that_it_comes_after_however_far(road: Survey) -> None:
+    plan = road.plan()
+    names = {step.name: [need.name for need in plan.needs(step)] for step in plan.steps}
+    assert names["bigtop-utils"] == []
+    assert names["herald"] == ["bigtop-utils", "bigtop-jsvc", "salute"]
+
+
+def test_a_bump_plans_once_and_tries_no_other_site(road: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = edit(road, 'name = "salute"\n', 'name = "salute"\nenvironment = {QUIET = "yes"}\n')
+    plans = []
+
+    def counted(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
+        plans.append(make_plan(grounds, selected))
+        return plans[-1]
+
+    monkeypatch.setattr("bigtop_builder.survey.make_plan", counted)
+    assert stale.bumped() == road.lock.bumped({step.name: step.id for step in plans[0].steps})
+    assert len(plans) == 1
 
 
 def test_planning_twice_gives_equal_plans_and_writes_nothing(road: Survey) -> None:
@@ -411,7 +431,7 @@ def test_an_id_has_all_that_can_change_the_result_and_no_more(
 
 def test_an_id_has_the_contract_of_the_build(road: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     before = ids(road)
-    monkeypatch.setattr("bigtop_builder.plan.BUILD_CONTRACT", "another")
+    monkeypatch.setattr("bigtop_builder.inputs.BUILD_CONTRACT", "another")
     assert moved(before, ids(road)) == ORDER
 
 

@@ -61,7 +61,7 @@ def plan(
             lock.parent, why="locks", hint="mend its rights, or name a copy of the project with --project"
         )
     road = surveyed(context, release_name, builder, components, offline=offline)
-    planned = road.plan(components)
+    planned = road.plan(components, fitting=not bump)
     for step in planned.steps:
         if step.action != "reuse":
             require_fit(road, step)

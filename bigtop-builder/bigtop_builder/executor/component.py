@@ -100,7 +100,7 @@ def build(
             origin=site.origin,
             source=material.record,
             image=site.image,
-            handovers=[sha256_of(handover) for handover in material.handovers],
+            handovers=list(material.handovers.values()),
             log=sha256_of(made / LOG),
             started=started,
             finished=datetime.now(UTC),
