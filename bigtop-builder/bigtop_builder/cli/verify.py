@@ -3,7 +3,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ from bigtop_builder.cli.build import building_options
 from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
 from bigtop_builder.cli.place import repo_option
 from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_output, surveyed
-from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.errors import InputError
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan
 from bigtop_builder.release import require_passed, verify_release
-from bigtop_builder.schema import counted
 from bigtop_builder.smoke import require_smoked, smoke_release
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.verdict import Verdict
@@ -70,13 +68,16 @@ def verify(
     A verdict holds for the same packages and the same upgrade: with --suite, a `release` into that suite takes
     it as it is.
     """
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True, lays_out=not twice)
     if twice:
-        others = {"suite": suite, "repo": folder, "smoke": smoke, "jobs": jobs, "keep-going": keep_going}
+        others = {"suite": suite, "repo": folder, "smoke": smoke}
         if unfit := [f"--{name}" for name, value in others.items() if value]:
-            raise click.UsageError(
-                f"--rebuild builds one component after the other and compares; it takes no {', '.join(unfit)}"
-            )
-        _rebuild(context, release_name, components, builder, offline=offline, as_json=as_json)
+            raise click.UsageError(f"--rebuild builds and compares, and takes no {', '.join(unfit)}")
+        from bigtop_builder.cli.rebuilding import verify_rebuilt  # no other `verify` needs it
+
+        verify_rebuilt(
+            context, release_name, components, builder, manner=manner, offline=offline, as_json=as_json
+        )
         return
     if folder and not suite:
         raise click.UsageError("--repo says where --suite is looked up: give both")
@@ -86,7 +87,6 @@ def verify(
     plan = road.plan(components)
     if smoke:
         _require_smokes(road, plan, alone=not suite)
-    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
         made = build_release(road, plan, place, manner)
         verdict = verify_release(road, made, place, previous)
@@ -132,40 +132,6 @@ def _require_smokes(road: Survey, plan: Plan, *, alone: bool) -> None:
         raise InputError(
             f"--smoke: no smoke of {road.path} can run: each needs a component that -c leaves out",
             hint=f"choose {', '.join(sorted(set.union(*wanting)))} too, or leave -c or --smoke out",
-        )
-
-
-def _rebuild(
-    context: click.Context,
-    name: str,
-    components: tuple[str, ...],
-    builder: str,
-    *,
-    offline: bool,
-    as_json: bool,
-) -> None:
-    """`verify --rebuild`."""
-    from bigtop_builder.rebuild import rebuild
-
-    require_output(context, name)
-    road = surveyed(context, name, builder, components, offline=offline)
-    with Place(road) as place:
-        made = build_release(road, road.plan(components), place, Manner(checked=True, lays_out=False))
-        found = rebuild(road, made, place, components)
-    value = [{**asdict(one), "equal": one.equal} for one in found]
-    lines = [
-        line
-        for one in found
-        for line in (
-            f"{'equal' if one.equal else 'differs'} {one.file}",
-            *(f"  {d}" for d in one.differences),
-        )
-    ]
-    answer(value, as_json=as_json, text="\n".join(lines))
-    if unlike := [one for one in found if not one.equal]:
-        raise CheckFailed(
-            f"{len(unlike)} of {counted(len(found), 'package')} differ when built a second time",
-            hint=f"the second builds are in {road.output.rebuilt}",
         )
 
 
