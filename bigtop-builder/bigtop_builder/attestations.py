@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bigtop_builder.cores import on_all_cores
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.provenance import PROVENANCE, Predicate, statement
 from bigtop_builder.result import Result
 from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
 from bigtop_builder.sbom.kept import kept_sbom
+from bigtop_builder.schema import Value
 from bigtop_builder.survey import Survey
 
 log = logging.getLogger(__name__)
+
+Noted = TypeVar("Noted", bound=Value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +65,22 @@ def attestations_of(survey: Survey, results: Sequence[Result]) -> Attestations:
     """SBOMs and provenance of what was built.
 
     Raises:
-        CheckFailed: A package is no whole .deb.
+        CheckFailed: A package is no whole .deb, or what its build noted cannot be read.
     """
     statements, packages = {}, []
     for result in results:
         folder = survey.cache.folder(result.step, result.stamp)
-        artifacts = _artifacts(folder / ARTIFACTS)
+        artifacts = _noted(Artifacts, result, folder / ARTIFACTS) or Artifacts()
         packages += [
             _Package(path=folder / d.file, sha256=d.sha256, artifacts=artifacts) for d in result.debs
         ]
-        if said := _statement(result, folder / PROVENANCE):
-            statements[result.component] = said
+        if known := _noted(Predicate, result, folder / PROVENANCE):
+            statements[result.component] = statement(result.debs, known)
+        else:
+            log.warning(
+                "%s was built by an older version of this tool, which wrote no provenance: its packages get none",
+                result.component,
+            )
     return Attestations(sboms=_sboms(packages, survey.workspace.sboms), statements=statements)
 
 
@@ -84,20 +93,23 @@ def _sbom(folder: Path, one: _Package) -> bytes:
     return kept_sbom(folder, one.path, one.sha256, one.artifacts)
 
 
-def _artifacts(path: Path) -> Artifacts:
-    return Artifacts.from_json(path.read_bytes(), source=str(path)) if path.is_file() else Artifacts()
+def _noted(kind: type[Noted], result: Result, path: Path) -> Noted | None:
+    """What a build noted; None if it noted nothing of the kind.
 
-
-def _statement(result: Result, path: Path) -> bytes | None:
-    try:
-        known = Predicate.from_json(path.read_bytes(), source=str(path))
-    except (FileNotFoundError, BuilderError):
-        log.warning(
-            "%s was built by an older version of this tool, which wrote no provenance: its packages get none",
-            result.component,
-        )
+    Raises:
+        CheckFailed: It did, and that cannot be read. So nothing is published without what was said of it.
+    """
+    if all(file.file != path.name for file in result.files):
         return None
-    return statement(result.debs, known)
+    try:
+        return kind.from_json(path.read_bytes(), source=str(path))
+    except InputError as error:
+        raise CheckFailed(
+            error.brief,
+            details=error.details,
+            hint="another version of bigtop-builder built it: use that one; or remove its folder, here and in the "
+            "shared cache, and what is built anew is taken",
+        ) from error
 
 
 def _name(content: bytes | None) -> str:

@@ -3,7 +3,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Site, build
-from bigtop_builder.executor.failed import log_of, note_failure
+from bigtop_builder.executor.failed import left_by_failures, log_of, note_failure
 from bigtop_builder.executor.local import execute, obtain
-from bigtop_builder.executor.material import Material, material
+from bigtop_builder.executor.material import Material, fetch_gradle, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.handover import HANDOVER
+from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.log import transfers
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
@@ -85,6 +86,7 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         BuildError: A build failed.
     """
     plan.require_ready()
+    note_lock(survey.workspace.lock_notes, survey.lock_path)
     survey.cache.share_late(step for steps in survey.lock.components.values() for step in steps)
     found = _found(survey, plan, checked=manner.checked)
     run = [
@@ -92,47 +94,66 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         for step in plan.steps
         if step.name not in found
     ]
-    if manner.lays_out:
-        _clear(survey, found.values(), whole=not run)
-    if not run:
+    if run:
+        made = _build(survey, plan, run, place, manner, found)
+    else:
         log.info("nothing to build: the cache has %s", counted(len(plan.steps), "component"))
-    made = _build(survey, plan, run, place, manner, tuple(found)) if run else {}
+        made = {}
+        if manner.lays_out:
+            _clear(survey, plan, found.values(), whole=True)
     results = [(found | made)[step.name] for step in plan.steps]
     if manner.lays_out:
-        _lay_out(survey, results, hashed=manner.checked or bool(run))
+        _lay_out(survey, results, hashed=manner.checked)
     return Packages(plan=plan, results=results, folder=survey.output.debs)
 
 
 def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
     """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
-    checked = checked or any(step.action == "run" for step in plan.steps)
-    found = obtain(plan, survey.cache, hashed=lambda step: checked or not _stands(survey, step))
-    if not checked and len(found) < len(plan.steps):  # what is gone or broken is built, out of the others
-        found = obtain(plan, survey.cache, hashed=lambda _: True)
-    return found
+    run = {step.name for step in plan.steps if step.action == "run"}
+    while True:
+        given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
+
+        def hashed(step: Step, given: Collection[str] = given) -> bool:
+            return checked or step.name in given or not _stands(survey, step)
+
+        found = obtain(plan, survey.cache, hashed=hashed)
+        lost = {step.name for step in plan.steps} - found.keys()
+        if lost <= run:
+            return found
+        run |= lost  # what is gone or broken is built, out of others
 
 
 def _build(
-    survey: Survey, plan: Plan, steps: Sequence[Step], place: Place, manner: Manner, reused: Sequence[str]
+    survey: Survey,
+    plan: Plan,
+    steps: Sequence[Step],
+    place: Place,
+    manner: Manner,
+    found: Mapping[str, Result],
 ) -> dict[str, Result]:
-    """Build steps, several at once: sources first, and the image once."""
+    """Build steps, several at once: sources first, and the image once.
+
+    What another run left is taken away when all is there that builds need: what fails before leaves all as it was.
+    """
     materials, errors = _materials(survey, steps, keep_going=manner.keep_going)
-    rooms = StoppableRooms(place.builders[0])
+    logs = survey.output.logs if manner.lays_out else survey.output.rebuilt / LOGS
+    site = site_of(survey, place, cache=survey.cache, logs=logs)
+    rooms = StoppableRooms(site.rooms)
+    if manner.lays_out:
+        _clear(survey, plan, found.values(), whole=False)
     capacity = Capacity(
         memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
         cpus=survey.settings.build_cpus or cores(),
         jobs=manner.jobs,
     )
     schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
-    board = Board(steps, reused, schedule)
-    logs = survey.output.logs if manner.lays_out else survey.output.rebuilt / LOGS
-    site = replace(site_of(survey, place, cache=survey.cache, logs=logs), rooms=rooms)
+    board = Board(steps, tuple(found), schedule)
 
     def make(step: Step) -> Result:
-        seen = replace(site, watch=board.watcher(step.name))
+        seen = replace(site, rooms=rooms, watch=board.watcher(step.name))
         try:
             return make_one(survey, plan, step, site=seen, given=materials[step.name])
-        except BuildError as error:
+        except Exception as error:
             if not rooms.stopped:
                 note_failure(logs, step, error)
             raise
@@ -146,10 +167,11 @@ def _materials(
     """What builds are given, and what could not be had: the first such error is raised unless the others go on."""
     materials: dict[str, Material] = {}
     errors: dict[str, Exception] = {}
+    distribution = fetch_gradle(survey)
     with transfers() as progress:
         for step in steps:
             try:
-                materials[step.name] = material(survey, step, progress)
+                materials[step.name] = material(survey, step, progress, distribution=distribution)
             except BuilderError as error:
                 if not keep_going:
                     raise
@@ -194,38 +216,34 @@ def left_beside(survey: Survey, packages: Packages) -> list[Path]:
     ]
 
 
-def _handovers(survey: Survey, plan: Plan, step: Step) -> tuple[Path, ...]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order.
+def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
+    """Maven hand-overs of all that a step depends on, however far, in the plan's order: tar file -> its sha256.
 
     Raises:
         BuildError: A result that was there when the run began is not any more.
     """
-    steps = {one.name: one for one in plan.steps}
-    needed: set[str] = set()
-    queue = list(step.after)
-    while queue:
-        name = queue.pop()
-        if name not in needed:
-            needed.add(name)
-            queue += steps[name].after
-    files = []
-    for one in (one for one in plan.steps if one.name in needed):
+    files = {}
+    for one in plan.needs(step):
         result = survey.cache.get(one.id, one.stamp)
         if result is None:
             raise BuildError(
                 f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
                 hint="run the same command again: what is missing is built",
             )
-        if any(file.file == HANDOVER for file in result.files):
-            files.append(survey.cache.folder(one.id, one.stamp) / HANDOVER)
-    return tuple(files)
+        hashes = {file.file: file.sha256 for file in result.files}
+        if HANDOVER in hashes:
+            files[survey.cache.folder(one.id, one.stamp) / HANDOVER] = hashes[HANDOVER]
+    return files
 
 
-def _clear(survey: Survey, results: Iterable[Result], *, whole: bool) -> None:
+def _clear(survey: Survey, plan: Plan, results: Iterable[Result], *, whole: bool) -> None:
     """Take away what other runs left, before this one changes anything: what lies together is of one run, always.
+
+    Logs of failures of what is not in the plan stay: somebody may be looking at them.
 
     Args:
         survey: The release.
+        plan: What this run is about.
         results: Those that this run reuses: their packages and logs stay.
         whole: They are all that it takes; if they stand there already, so may what was said of them.
     """
@@ -236,6 +254,8 @@ def _clear(survey: Survey, results: Iterable[Result], *, whole: bool) -> None:
     if whole and kept == wanted.keys() and debs <= kept:
         return
     said = [file for file in (output.verdict, output.smoke, output.manifest) if file.exists()]
+    names = {step.name for step in plan.steps}
+    kept.update(*(files for name, files in left_by_failures(output.logs).items() if name not in names))
     stale = [*said, *sorted((debs | _files(output.logs) | _files(output.smoke_logs)) - kept)]
     if stale:
         log.info("%s: taking away what another run left: %s", output.root, counted(len(stale), "file"))

@@ -64,12 +64,16 @@ class ResultCache(LocalResults):
         super().__init__(root)
         self.depot = depot
         self._refused: set[str] = set()
+        self._remote: dict[str, str] = {}
         self._lock = Lock()
 
     def remote(self, step: str, stamp: str) -> str:
-        """Name of the depot if it has a result of the step."""
+        """Name of the depot if it has a result of the step; it is asked once."""
         record = _record(step, stamp)
-        return self._asked(lambda depot: depot.name if depot.size(record) is not None else "") or ""
+        if record not in self._remote:
+            said = self._asked(lambda depot: depot.name if depot.size(record) is not None else "")
+            self._remote[record] = said or ""
+        return self._remote[record]
 
     def obtain(self, step: str, stamp: str, *, hashed: bool) -> Result | None:
         """The result of a step, out of the folder or the depot, for use; None if it must be built.
@@ -82,8 +86,8 @@ class ResultCache(LocalResults):
         result = self.get(step, stamp)
         with suppress(OSError):
             os.utime(self.folder(step, stamp))  # `trim` keeps what was used of late
-        if result and hashed and not self._whole(result):
-            result = None
+        if result and hashed:
+            result = self._whole(result)
         return result or self._asked(lambda depot: self._fetch(depot, step, stamp))
 
     def put(self, made: Path, result: Result) -> Result:
@@ -132,7 +136,7 @@ class ResultCache(LocalResults):
                 way = f"this machine keeps its own (remove {folder} to take that one)"
                 log.warning("%s: %s has another build of it; %s", told, depot.name, way)
             elif not stands:
-                if not self._whole(result) or self._share(depot, folder, result):
+                if self._whole(result) != result or self._share(depot, folder, result):
                     return True
                 log.info("%s: to %s, which had none of it", told, depot.name)
             _mark(folder, depot).touch()
@@ -158,16 +162,17 @@ class ResultCache(LocalResults):
             _mark(self.folder(result.step, result.stamp), depot).touch()
         return taken
 
-    def _whole(self, result: Result) -> bool:
-        """Hash the files of a result. One that is not what it was when it was built is told, and dropped."""
-        if broken := self._broken(result):
-            log.warning(
-                "%s: %s is not what was built: the result is dropped",
-                result.component,
-                self.folder(result.step, result.stamp) / broken[0].file,
-            )
-            self._drop(result, broken)
-        return not broken
+    def _whole(self, result: Result) -> Result | None:
+        """A result whose files were hashed; one that is not what was built is told, and dropped.
+
+        None if nothing stands there then: another process may have built it anew meanwhile.
+        """
+        found: Result | None = result
+        while found and (broken := self._broken(found, found.files)):
+            path = self.folder(found.step, found.stamp) / broken[0].file
+            log.warning("%s: %s is not what was built: the result is dropped", found.component, path)
+            found = None if self._drop(found, broken) else self.get(found.step, found.stamp)
+        return found
 
     def _asked(self, ask: Callable[[Depot], Answer]) -> Answer | None:
         """What a depot answers; None where there is none. One that fails is told once, and not asked again."""
@@ -201,8 +206,6 @@ class ResultCache(LocalResults):
         result = Result.from_json(data, source=name)
         if (result.step, result.stamp) != (step, stamp):
             raise CheckFailed(f"{name} is the record of {result.step}/{result.stamp}")
-        if bad := [file.file for file in result.files if not _plain(file.file)]:
-            raise CheckFailed(f"{name} names a file {bad[0]!r}")
         log.info("%s %s-%s: from %s", result.component, result.version, stamp, depot.name)
         with self.making() as made:
             for file in result.files:
@@ -247,8 +250,3 @@ def _record(step: str, stamp: str) -> str:
 def _mark(folder: Path, depot: Depot) -> Path:
     """The file that says that a depot has the result of a folder, or keeps another one."""
     return folder / f"{SHARED}{digest(depot.name)[:16]}"
-
-
-def _plain(name: str) -> bool:
-    """Whether a name leads nowhere else: a depot is written by others."""
-    return name == Path(name).name and not name.startswith(".") and name != RESULT

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depots: where machines share build results (`cache.Depot`), in a folder that all see or a bucket on S3."""
 
+import errno
+import io
 import os
 import shutil
 import uuid
@@ -17,6 +19,7 @@ from bigtop_builder.repository.store.refusal import Unmet
 from bigtop_builder.repository.store.upload import upload
 
 ATTEMPTS = 2
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SECONDS = 20.0
 """A depot saves time: one that does not answer is done without."""
 
@@ -48,7 +51,7 @@ class FolderDepot:
 
     def bring(self, path: str, into: Path) -> bool:
         """Copy a file to a path of this machine; False if there is none."""
-        with self._told():
+        with self._told(into):
             if there := self._there(path):
                 shutil.copyfile(self.root / path, into)
             return there
@@ -91,10 +94,13 @@ class FolderDepot:
             beside.unlink(missing_ok=True)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, into: Path | None = None) -> Iterator[None]:
+        """Say that the depot failed; where something is read into a file of this machine, that may have."""
         try:
             yield
         except OSError as error:
+            if into and (error.errno in FULL or error.filename == str(into)):
+                raise OSError(error.errno, error.strerror, str(into)) from error
             raise EnvironmentMissing(
                 f"shared cache: {error.filename or self.root}: {error.strerror or error}",
                 hint="mend it, or name another as shared_cache in the settings",
@@ -128,14 +134,22 @@ class BucketDepot:
 
     def bring(self, path: str, into: Path) -> bool:
         """Copy a file to a path of this machine; False if there is none."""
+        refused: list[OSError] = []
 
         def save(answer: Mapping[str, Any]) -> bool:
-            with into.open("wb") as file:
+            with into.open("wb", buffering=0) as file:
                 for chunk in answer["Body"].iter_chunks(CHUNK):
-                    file.write(chunk)
+                    try:
+                        _write_all(file, memoryview(chunk))
+                    except OSError as error:
+                        refused.append(error)  # the bucket would be blamed for this machine's disk
+                        break
             return True
 
-        return self._bucket.take(path, save) or False
+        there = self._bucket.take(path, save) or False
+        if refused:
+            raise OSError(refused[0].errno, refused[0].strerror, str(into)) from refused[0]
+        return there
 
     def put(self, path: str, file: Path, sha256: str) -> None:
         """Write a file, whatever stands there; a large one in parts."""
@@ -153,6 +167,12 @@ class BucketDepot:
     def write(self, path: str, data: bytes) -> None:
         """Write a file, whatever stands there."""
         self._bucket.write(path, data)
+
+
+def _write_all(file: io.RawIOBase, left: memoryview) -> None:
+    """Write what a raw file may take in pieces: at the end of a disk a part of it goes in, and then nothing."""
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 def open_depot(where: str) -> Depot | None:

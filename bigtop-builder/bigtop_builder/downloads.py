@@ -14,12 +14,9 @@ build, and is kept a component; Maven's markers are merged.
 import hashlib
 import re
 import shutil
-import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock
 
@@ -29,7 +26,7 @@ from bigtop_builder.node_packages import NPM, YARN, downloaded_by_npm, downloade
 from bigtop_builder.room import Room
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
-from bigtop_builder.tarstream import unpack
+from bigtop_builder.tarstream import pack, unpack
 
 REMOTE = "_remote.repositories"
 MAVEN = "home/.m2/repository"
@@ -56,15 +53,14 @@ class Downloads:
         key = digest(MAVEN_MIRROR_ID, mirrors.maven, mirrors.gradle_plugins, settings.gradle, workdir)
         self.root = root / key[:16]
 
-    @contextmanager
-    def seed(self, component: str, needs: Iterable[str]) -> Iterator[IO[bytes]]:
-        """An open tar file with what a component used last time, or on its first build what its needs used."""
-        with tempfile.TemporaryFile() as stream:
-            with self._alone(), tarfile.open(fileobj=stream, mode="w") as tar:
-                for name, path in sorted(self._seeds(component, needs).items()):
-                    tar.add(path, arcname=name, recursive=False)
-            stream.seek(0)
-            yield stream
+    def seed(self, component: str, needs: Iterable[str]) -> Iterator[bytes]:
+        """A tar stream of what a component used last time, or on its first build what its needs used.
+
+        Its files are read when their turn comes: they are gigabytes. Nobody changes one, it is replaced.
+        """
+        with self._alone():
+            seeds = self._seeds(component, needs)
+        return pack(dict(sorted(seeds.items())))
 
     def harvest(self, new: Path, component: str, needs: Iterable[str], *, failed: bool = False) -> int:
         """Take over what a build downloaded; return the number of files that were not here before.

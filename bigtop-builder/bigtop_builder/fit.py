@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.disused import mark_used
 from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.git_index import Index
 from bigtop_builder.patches.apply import apply
@@ -68,7 +69,9 @@ def require_fit(survey: Survey, step: Step) -> None:
 def _misfit(survey: Survey, step: Step) -> Misfit:
     kept = survey.workspace.bases / f"{digest(VERSION, *map(step.inputs.__getitem__, SHAPING))}.fit.json"
     with suppress(FileNotFoundError, InputError):
-        return Misfit.from_json(kept.read_bytes(), source=str(kept))
+        known = Misfit.from_json(kept.read_bytes(), source=str(kept))
+        mark_used(kept)
+        return known
     try:
         found = _found(survey, step)
     except TreeError as error:

@@ -10,7 +10,7 @@ id under a newer serial.
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError
-from bigtop_builder.hidden_folder import unfinished
+from bigtop_builder.hidden_folder import sweep, unfinished
 from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ class LocalResults:
         folder = self.folder(step, stamp)
         try:
             result = Result.from_json((folder / RESULT).read_bytes(), source=str(folder / RESULT))
-        except (FileNotFoundError, InputError):
+            sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
+        except (FileNotFoundError, InputError):  # another process may remove it just now
             return None
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
         return result if all(sizes.get(file.file) == file.size for file in result.files) else None
 
     def known(self, step: str) -> Result | None:
@@ -69,7 +69,7 @@ class LocalResults:
                 shutil.rmtree(made, ignore_errors=True)
 
     def trim(self, keep: Collection[str], *, since: float, dry: bool) -> tuple[list[str], int]:
-        """Remove results of this folder that nobody needs, and objects that are in no result then.
+        """Remove results of this folder that nobody needs, objects that are in no result then, and torn results.
 
         Args:
             keep: Step ids whose results stay.
@@ -80,6 +80,8 @@ class LocalResults:
             What goes, as `<component> <version>-<stamp>`, and how many bytes that frees.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        if not dry:
+            sweep(self.root)
         with FileLock(self.root / ".lock"):
             gone = [
                 folder
@@ -116,6 +118,8 @@ class LocalResults:
         kept = self.root / file.object
         kept.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{MAKING}-{path.name}")
+        if kept.is_file() and kept.samefile(path):  # rename(2) would do nothing, and leave the name beside
+            return
         if self._holds(file):
             with suppress(FileNotFoundError):  # `trim` was quicker
                 beside.hardlink_to(kept)
@@ -129,16 +133,29 @@ class LocalResults:
         kept = self.root / file.object
         return kept.is_file() and kept.stat().st_size == file.size and sha256_of(kept) == file.sha256
 
-    def _broken(self, result: Result) -> list[ResultFile]:
+    def _broken(self, result: Result, files: Sequence[ResultFile]) -> list[ResultFile]:
+        """Those of a result's files that are not what they were, or are gone."""
         folder = self.folder(result.step, result.stamp)
-        hashes = on_all_cores(sha256_of, [folder / file.file for file in result.files])
-        return [file for file, got in zip(result.files, hashes, strict=True) if got != file.sha256]
+        hashes = on_all_cores(_hash_if_there, [folder / file.file for file in files])
+        return [file for file, got in zip(files, hashes, strict=True) if got != file.sha256]
 
-    def _drop(self, result: Result, broken: Collection[ResultFile]) -> None:
+    def _drop(self, result: Result, broken: Sequence[ResultFile]) -> bool:
+        """Remove a result with broken files; False if another process has replaced it meanwhile."""
         with FileLock(self.root / ".lock"):
+            if self.get(result.step, result.stamp) != result or not self._broken(result, broken):
+                return False
             shutil.rmtree(self.folder(result.step, result.stamp), ignore_errors=True)
             for file in broken:
-                (self.root / file.object).unlink(missing_ok=True)
+                if not self._holds(file):
+                    (self.root / file.object).unlink(missing_ok=True)
+            return True
+
+
+def _hash_if_there(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except FileNotFoundError:
+        return ""
 
 
 def _only_in(folders: Collection[Path]) -> int:

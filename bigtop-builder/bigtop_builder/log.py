@@ -64,19 +64,29 @@ class Tail:
         title: What it is.
         file: Takes all lines.
         watch: Is given each line; without it the log says that it still runs.
+        copy: Takes all lines too, for people who follow them; one that fails is told and done without.
     """
 
-    def __init__(self, title: str, file: IO[bytes], watch: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        file: IO[bytes],
+        watch: Callable[[str], None] | None = None,
+        *,
+        copy: IO[bytes] | None = None,
+    ) -> None:
         self.lines: deque[str] = deque(maxlen=KEPT)
         self._title = title
         self._file = file
         self._watch = watch
+        self._copy = copy
         self._start = self._told = time.monotonic()
         self._count = 0
 
     def __call__(self, line: bytes) -> None:
         """Take one line."""
         self._file.write(line)
+        self._write_copy(line)
         self._count += 1
         self.lines.append(STYLE.sub("", line.decode(errors="replace")).rstrip())
         now = time.monotonic()
@@ -85,6 +95,14 @@ class Tail:
         elif now - self._told > HEARTBEAT:
             self._told = now
             log.info("%s: still running, %.0f s, %d lines", self._title, now - self._start, self._count)
+
+    def _write_copy(self, line: bytes) -> None:
+        try:
+            if self._copy:
+                self._copy.write(line)
+        except OSError as error:
+            log.warning("%s: its log cannot be followed any more: %s", self._title, error)
+            self._copy = None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from bigtop_builder.errors import InputError
 from bigtop_builder.inputs import Parts, changes
 from bigtop_builder.lock import Lock
-from bigtop_builder.packaging import PACKAGING, folders_of
+from bigtop_builder.packaging import BOM, PACKAGING, folders_of
 from bigtop_builder.recipe import Component, Recipe, Source
 from bigtop_builder.result import Result
 from bigtop_builder.schema import canonical, digest
@@ -24,8 +24,29 @@ BUILD_CONTRACT = "2"
 """Rises when the tool itself builds the same inputs into other bytes."""
 HOST = "host"
 """Stands for the image's name when builds run on this very machine."""
-SHARED = ("gradlew", "gradle", "LICENSE", "bigtop-test-framework")
-"""What every build reads, besides the Gradle files at the top and `templates`, `scripts`, `extensions`."""
+UNREAD = frozenset(
+    {
+        # Words for people, and for services that look at the repository.
+        *(".asf.yaml", ".dockerignore", ".github", ".gitignore", ".travis.yml", "Jenkinsfile.site"),
+        *("BUILDING.txt", "CHANGES.txt", "MAINTAINERS.txt", "NOTICE", "README.md", "docs", "src"),
+        # Projects of their own. Gradle configures the tests, and reads the names of the modules in their pom.xml,
+        # but no task that makes a package looks at what comes of that.
+        *("bigtop-bigpetstore", "bigtop-data-generators", "bigtop-tests", "test"),
+        # Run by tasks that set up clusters and machines: `toolchain`, `docker-provisioner` and the like.
+        *("bigtop-ci", "bigtop-deploy", "bigtop_toolchain", "docker", "provisioner"),
+        # Maven's parent of the tests and the test framework, read by `install*`, `dosite` and `release.gradle`.
+        "pom.xml",
+        # The one is in the id by its entries, of the other a build reads its component's folders and what is shared.
+        *(BOM, "bigtop-packages", PACKAGING, f"{PACKAGING}/common", f"{PACKAGING}/deb"),
+        *(f"{PACKAGING}/charm", f"{PACKAGING}/rpm"),
+    }
+)
+"""Entries of Bigtop's tree that no build of a Debian package reads, and those that an id has in another way.
+
+Found in build.gradle, packages.gradle and the packaging of releases 1.2.1 to 3.6.0. All else is in each id, also
+what no release has yet: Gradle reads `gradle.properties`, `buildSrc` and `*.gradle.kts` at the top, Maven and yarn
+look for `.mvn` and `.yarnrc` in all folders above a source.
+"""
 
 Action = Literal["run", "reuse", "refuse"]
 
@@ -105,6 +126,17 @@ class Plan:
     def refused(self) -> tuple[Step, ...]:
         """Steps that cannot be taken."""
         return tuple(step for step in self.steps if step.action == "refuse")
+
+    def needs(self, step: Step) -> tuple[Step, ...]:
+        """All that a step depends on, however far, in the plan's order."""
+        steps = {one.name: one for one in self.steps}
+        needed: set[str] = set()
+        queue = list(step.after)
+        while queue:
+            if (name := queue.pop()) not in needed:
+                needed.add(name)
+                queue += steps[name].after
+        return tuple(one for one in self.steps if one.name in needed)
 
     def require_ready(self, *, told: bool = False) -> None:
         """Raise if a step cannot be taken.
@@ -371,8 +403,9 @@ def _gradle(recipe: Recipe, settings: Settings) -> str:
 
 
 def _shared(tree: Tree) -> tuple[str, ...]:
-    scripts = (name for name in tree.ids() if name.endswith(".gradle"))
-    return *scripts, *SHARED, *(f"{PACKAGING}/{part}" for part in ("templates", "scripts", "extensions"))
+    """What every build reads, or may read: files and folders."""
+    entries = (*tree.entries(), *tree.entries(PACKAGING.partition("/")[0]), *tree.entries(PACKAGING))
+    return tuple(entry for entry in entries if entry not in UNREAD)
 
 
 def _plain(entry: object) -> dict[str, object]:

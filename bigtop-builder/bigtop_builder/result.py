@@ -3,9 +3,9 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
 
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.schema import Name, Sha256, Value
@@ -14,11 +14,14 @@ RESULT = "result.json"
 LOG = "build.log"
 OBJECTS = "objects"
 
+FileName = Annotated[str, StringConstraints(pattern=r"^[^./][^/]*$")]
+"""Of a file in a result's folder, which leads nowhere else: others write what a depot has."""
+
 
 class ResultFile(Value):
     """A file that a build left."""
 
-    file: str
+    file: FileName
     size: int = Field(description="Bytes")
     sha256: Sha256
 
@@ -46,6 +49,14 @@ class Result(Value):
     image: ImageRecord
     seconds: float = Field(description="Wall time")
     files: tuple[ResultFile, ...] = Field(description="Packages, source package, .changes, .buildinfo, log")
+
+    @field_validator("files")
+    @classmethod
+    def _as_a_build_leaves_them(cls, files: tuple[ResultFile, ...]) -> tuple[ResultFile, ...]:
+        names = [file.file for file in files]
+        if LOG not in names or RESULT in names or len({*names}) < len(names):
+            raise ValueError(f"should name each file once, {LOG} among them and {RESULT} not")
+        return files
 
     @property
     def debs(self) -> tuple[ResultFile, ...]:

@@ -94,14 +94,26 @@ def fetch(
     return packed
 
 
+def sha256_of_packed(packed: Path) -> str:
+    """Sha256 of what `fetch` returned, which has it on record and has compared it just then."""
+    return _record(packed).read_text().strip()
+
+
+def _record(packed: Path) -> Path:
+    return packed.with_name(f"{packed.name}.sha256")
+
+
 def _usable(component: Component, settings: Settings) -> list[Source]:
     return [source for source in component.sources if source.kind in settings.sources.kinds]
 
 
 def _holds(packed: Path) -> bool:
     """Whether a repacked archive is whole; it is removed if not."""
-    recorded = packed.with_name(f"{packed.name}.sha256")
-    if packed.is_file() and recorded.is_file() and recorded.read_text().strip() == hash_of(packed, "sha256"):
+    if (
+        packed.is_file()
+        and _record(packed).is_file()
+        and sha256_of_packed(packed) == hash_of(packed, "sha256")
+    ):
         return True
     shutil.rmtree(packed.parent, ignore_errors=True)
     return False
@@ -115,7 +127,7 @@ def _repack(fetched: Path, packed: Path, *, top: str, form: Literal["tar.gz", "z
         new = torn / packed.name
         archive.repack(fetched, new, top=top, form=form, name=name)
         sync(new)
-        new.with_name(f"{new.name}.sha256").write_text(f"{hash_of(new, 'sha256')}\n")
+        _record(new).write_text(f"{hash_of(new, 'sha256')}\n")
         torn.rename(packed.parent)
     finally:
         shutil.rmtree(torn, ignore_errors=True)

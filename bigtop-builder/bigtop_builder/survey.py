@@ -97,16 +97,23 @@ class Survey:
             patches=tuple(PatchRecord(id=p.id, sha256=p.sha256) for p in self.patches),
         )
 
-    def plan(self, selected: tuple[str, ...] = ()) -> Plan:
-        """The plan for the given components, all if none. Of a stale lock it is asked which site it fits."""
+    def plan(self, selected: tuple[str, ...] = (), *, fitting: bool = True) -> Plan:
+        """The plan for the given components, all if none.
+
+        Args:
+            selected: Their names.
+            fitting: Of a stale lock it is asked which site it fits, for the hint: that takes ten more plans.
+        """
         grounds = self._grounds()
         planned = make_plan(grounds, selected)
+        if not fitting:
+            return planned
         fits = self._fitting(planned, grounds, selected)
         return make_plan(replace(grounds, fits=fits), selected) if fits else planned
 
     def bumped(self, selected: tuple[str, ...] = ()) -> Lock:
         """The lock with each step id of the plan that is not its component's newest appended."""
-        ids = {step.name: step.id for step in self.plan(selected).steps if step.id}
+        ids = {step.name: step.id for step in self.plan(selected, fitting=False).steps if step.id}
         return self.lock.bumped(ids)
 
     def with_lock(self, lock: Lock) -> Self:

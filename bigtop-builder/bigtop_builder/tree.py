@@ -47,10 +47,12 @@ class Tree:
     git: Index = field(repr=False, compare=False)
 
     def ids(self, *paths: str) -> Mapping[str, str]:
-        """Git object ids of those of the given paths that exist; of all entries at the top if none is given."""
-        listed = self._listed
-        wanted = paths or tuple(path for path in listed if "/" not in path)
-        return {path: listed[path] for path in wanted if path in listed}
+        """Git object ids of those of the given paths that exist."""
+        return {path: self._listed[path] for path in paths if path in self._listed}
+
+    def entries(self, folder: str = "") -> tuple[str, ...]:
+        """Paths of what lies in a folder itself; at the top if none is given."""
+        return tuple(path for path in self._listed if path.rpartition("/")[0] == folder)
 
     def below(self, *folders: str) -> Mapping[str, str]:
         """Git object ids of all files below folders, and of the paths given that are files."""
@@ -83,7 +85,7 @@ class Tree:
         """The tree as an open tar file, each member dated with the commit, so that builds see no clock."""
         self.git.complete(self.id)
         commit = self.git.commit(self.id, message="tree", epoch=self.epoch)
-        with tempfile.TemporaryFile() as tar:
+        with tempfile.TemporaryFile(dir=self.git.objects) as tar:  # /tmp may be memory
             self.git("archive", "--format=tar", commit, stdout=tar)
             tar.seek(0)
             yield tar

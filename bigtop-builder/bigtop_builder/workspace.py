@@ -134,11 +134,21 @@ class Workspace:
         return self.root / "locks"
 
     @property
+    def lock_notes(self) -> Path:
+        """Which locks name build results, one file a lock of a recipe."""
+        return self.root / "lock-notes"
+
+    @property
+    def published(self) -> Path:
+        """Copies of packages of repositories on S3."""
+        return self.root / "published"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """The cache and all folders in it."""
         parts = (self.mirrors, self.sources, self.images, self.downloads, self.results, self.verdicts)
         more = (self.sboms, self.facts, self.objects, self.bases, self.histories, self.github, self.locks)
-        return (self.root, *parts, *more)
+        return (self.root, *parts, *more, self.lock_notes, self.published)
 
 
 @dataclass(frozen=True)

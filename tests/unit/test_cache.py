@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -16,7 +17,7 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.errors import BuildError
 from bigtop_builder.inputs import changes
-from bigtop_builder.result import LOG, RESULT, Result, describe, sha256_of
+from bigtop_builder.result import LOG, RESULT, Result, ResultFile, describe, sha256_of
 from bigtop_builder.run import run
 from results import DEB, OTHER, STAMP, STEP, put
 
@@ -185,6 +186,42 @@ def test_a_file_that_was_altered_is_found_when_it_is_used_and_its_result_built_a
     assert put(cache) == result
     assert deb.read_text() == "a package\n"
     assert cache.obtain(STEP, STAMP, hashed=True) == result
+
+
+class Overtaken(ResultCache):
+    """Another process has built a broken result anew between the time it was found broken and is dropped."""
+
+    def _broken(self, result: Result, files: Sequence[ResultFile]) -> list[ResultFile]:
+        found = super()._broken(result, files)
+        if found and files == result.files:
+            other = ResultCache(self.root)
+            assert other.obtain(STEP, STAMP, hashed=True) is None
+            put(other, payload="another build\n")
+        return found
+
+
+def test_what_another_process_built_in_place_of_a_broken_result_is_not_dropped(cache: ResultCache) -> None:
+    put(cache)
+    (cache.folder(STEP, STAMP) / DEB).write_text("A package\n")
+    found = Overtaken(cache.root).obtain(STEP, STAMP, hashed=True)
+    assert found is not None
+    assert found == cache.obtain(STEP, STAMP, hashed=True)
+    assert (cache.folder(STEP, STAMP) / DEB).read_text() == "another build\n"
+
+
+def test_a_result_that_is_removed_while_it_is_looked_at_is_none(
+    cache: ResultCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cache)
+    read = Path.read_bytes
+
+    def read_and_removed(path: Path) -> bytes:
+        data = read(path)
+        shutil.rmtree(path.parent)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_removed)
+    assert cache.get(STEP, STAMP) is None
 
 
 def test_an_altered_object_is_not_taken_for_another_result(cache: ResultCache) -> None:

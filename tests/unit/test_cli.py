@@ -12,14 +12,20 @@ from pathlib import Path
 
 import click
 import pytest
+from git_server import serving_git
 
 from bigtop_builder import __version__
 from bigtop_builder.__main__ import command as main
+from bigtop_builder.cache import ResultCache
 from bigtop_builder.cli import COMMANDS, cli
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.depot import FolderDepot
+from bigtop_builder.errors import ONCE_ONLINE, CheckFailed
+from bigtop_builder.lock import Lock
+from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.run import run
 from bigtop_builder.workspace import Project
 from local_patches import diff_of, list_patches, write_patch
+from results import STAMP, put
 
 DAY = 86400.0
 HEAVY = ("boto3", "docker", "httpx", "jinja2", "pydantic", "rich", "starlette")
@@ -497,6 +503,31 @@ def test_every_command_about_a_repository_names_it_and_what_changes_one_takes_a_
     assert words in {"repo init", *READING} or "--why" in options
 
 
+def test_a_plan_offline_asks_nobody(
+    call: Call, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("allowFilter", "allowAnySHA1InWant"):
+        run(["git", f"--git-dir={project.root / 'bigtop.git'}", "config", f"uploadpack.{key}", "true"])
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("BIGTOP_BUILDER_SHARED_CACHE", str(tmp_path / "shared"))
+    with serving_git(project.root) as server:
+        edit(project, "../bigtop.git", f"{server.url}/bigtop.git")
+        failed = call("plan", "1.0.0", "--offline")
+        assert (failed.status, server.requests) == (4, [])
+        assert ONCE_ONLINE in failed.err
+        assert call("plan", "1.0.0", "--bump").status == 0
+        assert server.requests.pop()
+        server.requests.clear()
+        shared = ResultCache(tmp_path / "theirs", FolderDepot(tmp_path / "shared"))
+        first = json.loads(call("plan", "1.0.0", "--json").out)["steps"][0]
+        put(shared, step=first["id"], stamp=first["version"].partition("-")[2])
+        actions = [
+            json.loads(call("plan", "1.0.0", "--json", *words).out)["steps"][0]["action"]
+            for words in ([], ["--offline"])
+        ]
+        assert (actions, server.requests) == (["reuse", "run"], [])
+
+
 def test_gc_without_a_project_of_ones_own_removes_nothing(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,6 +537,30 @@ def test_gc_without_a_project_of_ones_own_removes_nothing(
     done = call("cache", "gc", "--days", "0", at=None)
     assert done.status == 2
     assert "no project is named, and there is none around /" in done.err
+
+
+def test_gc_keeps_what_a_lock_names_be_it_another_projects_as_long_as_that_is_there(
+    call: Call, project: Project, tmp_path: Path
+) -> None:
+    results, other = ResultCache(tmp_path / "cache/results"), tmp_path / "other/1.0.0.lock"
+    names = {project.recipes / "1.0.0.lock": "a" * 64, other: "b" * 64}
+    for path, step in names.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(Lock(release="1", target="deb12").bumped({"salute": step}).to_toml())
+        put(results, step=step)
+    put(results, step="c" * 64)
+    note_lock(tmp_path / "cache/lock-notes", other)
+    gone = json.loads(call("cache", "gc", "--days", "0", "--json").out)["results"]
+    assert gone == ["salute 1.0.0-1+bt1.0.0.1~deb12"]
+    assert [bool(results.get(step, STAMP)) for step in ("a" * 64, "b" * 64, "c" * 64)] == [True, True, False]
+    other.write_text("format = 2\n")
+    refused = call("cache", "gc", "--days", "0")
+    assert (refused.status, results.get("b" * 64, STAMP) is None) == (2, False)
+    assert f"remove it and the file in {tmp_path}/cache/lock-notes that has its path" in refused.err
+    other.unlink()
+    assert call("cache", "gc", "--days", "0").status == 0
+    assert results.get("b" * 64, STAMP) is None
+    assert list((tmp_path / "cache/lock-notes").iterdir()) == []
 
 
 def test_gc_drops_old_answers_of_github_and_says_how_large_the_rest_is(call: Call, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
 from bigtop_builder.errors import EnvironmentMissing, InputError
-from bigtop_builder.result import RESULT, sha256_of
+from bigtop_builder.result import LOG, RESULT, sha256_of
+from bigtop_builder.schema import digest
 from results import DEB, OTHER, STAMP, STEP, put
 
 RECORD = f"results/{STEP}/{STAMP}/{RESULT}"
@@ -41,13 +42,29 @@ def object_of(shared: Path, text: str) -> Path:
 
 
 def test_what_others_built_is_found_and_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:
-    assert ours.remote(STEP, STAMP) == ""
     built = put(theirs)
+    assert ours.remote(OTHER, STAMP) == ""
     assert ours.get(STEP, STAMP) is None
     assert ours.remote(STEP, STAMP) == str(shared)
     assert ours.obtain(STEP, STAMP, hashed=False) == built
     assert ours.get(STEP, STAMP) == built
     assert (ours.folder(STEP, STAMP) / DEB).read_text() == "a package\n"
+    assert {path.name for path in ours.folder(STEP, STAMP).glob(".*")} == {
+        f".shared-{digest(str(shared))[:16]}"
+    }
+
+
+def test_whether_the_depot_has_a_result_is_asked_once(tmp_path: Path, shared: Path) -> None:
+    asked = []
+
+    class Counted(FolderDepot):
+        def size(self, path: str) -> int | None:
+            asked.append(path)
+            return super().size(path)
+
+    cache = ResultCache(tmp_path / "ours", Counted(shared))
+    assert [cache.remote(step, STAMP) for step in (STEP, OTHER, STEP)] == ["", "", ""]
+    assert len(asked) == 2
 
 
 def test_only_what_is_missing_is_brought(ours: ResultCache, theirs: ResultCache, shared: Path) -> None:
@@ -96,6 +113,9 @@ def test_a_record_without_its_objects_is_no_result(
         (DEB, "../../victim.deb"),
         (DEB, RESULT),
         (DEB, ".lock"),
+        (DEB, ""),
+        (DEB, LOG),
+        (LOG, "other.log"),
         (f'"step": "{STEP}"', f'"step": "{OTHER}"'),
         ('"format": 1', '"format": 7'),
         ("{", "["),
@@ -176,6 +196,22 @@ def test_a_build_is_kept_if_the_one_that_stands_cannot_be_stored_here(
     assert "No space left" in caplog.text
     cache.share_late([STEP])
     assert f"{shared} has another build of it" in caplog.text
+
+
+def test_a_full_disk_of_this_machine_is_not_laid_at_the_depots_door(
+    theirs: ResultCache, tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(theirs)
+
+    def full(source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source))  # as shutil says it
+
+    monkeypatch.setattr("bigtop_builder.depot.shutil.copyfile", full)
+    cache = ResultCache(tmp_path / "ours", FolderDepot(shared))
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        cache.obtain(STEP, STAMP, hashed=True)
+    assert str(raised.value.filename).startswith(str(cache.root))
+    assert cache.depot is not None
 
 
 class Slow(FolderDepot):

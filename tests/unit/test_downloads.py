@@ -5,8 +5,10 @@ import hashlib
 import os
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,9 +49,20 @@ def taken(repository: Path) -> list[str]:
 
 
 def seeded(downloads: Downloads, component: str, needs: Iterable[str] = ()) -> dict[str, bytes]:
-    with downloads.seed(component, needs) as stream, tarfile.open(fileobj=stream) as tar:
+    stream = BytesIO(b"".join(downloads.seed(component, needs)))
+    with tarfile.open(fileobj=stream) as tar:
         members = {member.name: tar.extractfile(member) for member in tar}
         return {name: file.read() for name, file in members.items() if file}
+
+
+def test_a_seed_takes_no_room_where_temporary_files_lie(
+    tmp_path: Path, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Debian 13 that is memory, which containers were promised."""
+    artifact(tmp_path / "new" / MAVEN, LOG4J, "jar", SITE)
+    downloads.harvest(tmp_path / "new", "salute", ())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    assert f"{MAVEN}/{LOG4J}" in seeded(downloads, "salute")
 
 
 def test_a_download_whose_sha1_holds_is_taken_with_its_marker(repository: Path) -> None:

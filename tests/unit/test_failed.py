@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_schedule import step
 
-from bigtop_builder.errors import BuildError
+from bigtop_builder.errors import BuildError, EnvironmentMissing
 from bigtop_builder.executor.failed import Failed, last_failure, log_of, note_failure
 
 STEP = step("flow")
@@ -37,9 +37,23 @@ def test_another_step_of_the_component_has_not_failed(tmp_path: Path) -> None:
     assert last_failure(tmp_path, replace(STEP, id="b" * 64)) is None
 
 
-def test_where_no_build_began_nothing_is_kept(tmp_path: Path) -> None:
-    note_failure(tmp_path, STEP, KNOWN)
-    assert list(tmp_path.iterdir()) == []
+def cause(logs: Path) -> str:
+    failed = last_failure(logs, STEP)
+    assert failed
+    return failed.cause
+
+
+def test_what_failed_before_there_was_a_log_is_kept_too_and_what_is_no_error_of_ours(tmp_path: Path) -> None:
+    note_failure(tmp_path / "logs", STEP, EnvironmentMissing("no container starts"))
+    assert cause(tmp_path / "logs") == "no container starts"
+    note_failure(tmp_path / "logs", STEP, OSError(28, "No space left on device"))
+    assert cause(tmp_path / "logs") == "[Errno 28] No space left on device"
+
+
+def test_a_failure_that_cannot_be_noted_is_told_by_its_error_alone(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("no folder\n")
+    note_failure(tmp_path / "logs", STEP, KNOWN)
+    assert (tmp_path / "logs").is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import json
 import os
 import tarfile
 import zipfile
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.errors import CheckFailed
+from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.run import run
 from bigtop_builder.sbom import fingerprint
-from bigtop_builder.sbom.coordinates import NOTHING, Coordinates, Known, artifacts_of, guess
+from bigtop_builder.sbom.coordinates import NOTHING, Artifacts, Coordinates, Known, artifacts_of, guess
 from bigtop_builder.sbom.jars import DEPTH, Jar, jars_in
 from jar_forge import jar, package, pom
 
@@ -287,6 +288,7 @@ def test_a_jar_that_packaging_has_rewritten_is_known_by_its_classes(tmp_path: Pa
     fetched.write_bytes(jar({**manifest, "z.xml": b"<z/>"}))
     (tmp_path / "m2/broken-1.jar").write_bytes(b"rubbish")
     (tmp_path / "m2/odd\nname.jar").write_bytes(b"")
+    (tmp_path / "m2/gone.jar").symlink_to("nowhere.jar")
     (tmp_path / "m2" / os.fsdecode(b"b\xff.jar")).write_bytes(b"PK\5\6" + b"\xff" * 18)
     program = Path(fingerprint.__file__).read_text(encoding="utf-8")
     told = run(["python3", "-I", "-c", program, "m2", "none"], cwd=tmp_path).text.splitlines()
@@ -296,6 +298,13 @@ def test_a_jar_that_packaging_has_rewritten_is_known_by_its_classes(tmp_path: Pa
         ("usr/lib/other.jar", "other", "unknown"),
         ("usr/lib/plain.jar", "org.example:plain:2.0", "build repository (classes)"),
     ]
+
+
+@pytest.mark.parametrize("coordinates", ["plain", "a:b", "a:b:", "a:b:1:c:d"])
+def test_what_are_no_coordinates_is_refused_where_it_is_read(coordinates: str) -> None:
+    text = json.dumps({"artifacts": {"0" * 64: coordinates}})
+    with pytest.raises(InputError, match="x is not a valid Artifacts"):
+        Artifacts.from_json(text, source="x")
 
 
 @pytest.mark.skipif(not debhelper_can_strip(), reason="dh-strip-nondeterminism is not installed")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans are values: which steps, in which order, with which ids, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import InputError
-from bigtop_builder.plan import HOST, Plan
+from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.result import LOG
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
-from local_patches import list_patches, write_patch
+from local_patches import diff_of, list_patches, write_patch
 from results import result_of
 
 ORDER = ["bigtop-utils", "bigtop-jsvc", "salute", "herald"]
@@ -82,6 +82,26 @@ def test_steps_come_in_dependency_order_and_say_what_they_wait_for(road: Survey)
         ("salute", ("bigtop-utils",)),
         ("herald", ("bigtop-jsvc", "salute")),
     ]
+
+
+def test_what_a_step_needs_is_all_that_it_comes_after_however_far(road: Survey) -> None:
+    plan = road.plan()
+    names = {step.name: [need.name for need in plan.needs(step)] for step in plan.steps}
+    assert names["bigtop-utils"] == []
+    assert names["herald"] == ["bigtop-utils", "bigtop-jsvc", "salute"]
+
+
+def test_a_bump_plans_once_and_tries_no_other_site(road: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = edit(road, 'name = "salute"\n', 'name = "salute"\nenvironment = {QUIET = "yes"}\n')
+    plans = []
+
+    def counted(grounds: Grounds, selected: Sequence[str] = ()) -> Plan:
+        plans.append(make_plan(grounds, selected))
+        return plans[-1]
+
+    monkeypatch.setattr("bigtop_builder.survey.make_plan", counted)
+    assert stale.bumped() == road.lock.bumped({step.name: step.id for step in plans[0].steps})
+    assert len(plans) == 1
 
 
 def test_planning_twice_gives_equal_plans_and_writes_nothing(road: Survey) -> None:
@@ -203,6 +223,29 @@ def test_a_patch_to_a_script_that_all_builds_read_touches_them_all(road: Survey)
     before = ids(road)
     list_patches(road.project, "salute/miniature-blank-name", "herald/miniature-loopback-address")
     assert moved(before, ids(again(road))) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("path", "touched"),
+    [
+        ("gradle.properties", ORDER),
+        ("buildSrc/build.gradle", ORDER),
+        (".mvn/jvm.config", ORDER),
+        ("bigtop-packages/build.gradle", ORDER),
+        ("bigtop-packages/src/hooks/all", ORDER),
+        ("bigtop_toolchain/manifests/maven.pp", []),
+        ("pom.xml", []),
+        ("bigtop-packages/src/rpm/salute/SPECS/salute.spec", []),
+    ],
+)
+def test_what_a_patch_adds_to_the_tree_is_in_each_id_unless_no_build_reads_it(
+    road: Survey, path: str, touched: list[str]
+) -> None:
+    before = ids(road)
+    edit(road, "[bigtop]\n", "[bigtop]\nexclude = []\n")
+    write_patch(road.project, "bigtop/adds-a-file", diff_of(path, "", "a line\n"))
+    list_patches(road.project, *road.recipe.patches, "bigtop/adds-a-file")
+    assert moved(before, ids(again(road))) == touched
 
 
 def test_the_serial_is_not_in_the_id(road: Survey) -> None:

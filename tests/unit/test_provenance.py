@@ -10,6 +10,7 @@ import pytest
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.attestations import attestations_of
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.manifest import ImageRecord, PatchRecord, SourceRecord, TreeRecord
 from bigtop_builder.provenance import PROVENANCE, Origin, Predicate, predicate, statement
 from bigtop_builder.result import LOG, Result, describe
@@ -139,6 +140,16 @@ def test_a_release_attests_its_packages_by_what_their_build_noted(road: Survey) 
     assert [(one.artifact, one.how) for one in parts_of(sbom)] == [("org.example:plain", "build repository")]
     assert json.loads(found.statements["herald"])["subject"][0]["name"] == "herald_1.0-1_all.deb"
     assert attestations_of(road, [result]) == found
+
+
+@pytest.mark.parametrize("name", [PROVENANCE, ARTIFACTS])
+def test_what_a_newer_version_noted_is_refused_and_not_published_without(road: Survey, name: str) -> None:
+    result = put(road)
+    noted = road.cache.folder(result.step, result.stamp) / name
+    noted.write_text(noted.read_text().replace("{", '{"new": 1, ', 1))
+    with pytest.raises(CheckFailed, match="is not a valid") as refused:
+        attestations_of(road, [result])
+    assert "another version of bigtop-builder built it" in refused.value.hint
 
 
 def test_a_result_of_an_older_version_gets_an_sbom_and_no_provenance(

@@ -17,6 +17,7 @@ from bigtop_builder.building import Manner, Packages, build_release
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuilderError, BuildError, EnvironmentMissing
+from bigtop_builder.handover import HANDOVER
 from bigtop_builder.place import Place
 from bigtop_builder.release import manifest_of
 from bigtop_builder.result import LOG
@@ -156,7 +157,7 @@ def test_what_was_said_of_packages_stays_as_long_as_they_do(built: Survey) -> No
         assert not any(file.exists() for file in files)
 
 
-def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(built: Survey) -> None:
+def test_a_run_that_has_no_engine_to_build_with_leaves_what_stands_there(built: Survey) -> None:
     with Place(built) as place:
         build_release(built, built.plan(), place)
         files = said(built)
@@ -165,8 +166,8 @@ def test_after_a_failure_nothing_of_another_run_stands_beside_what_was_reused(bu
         built.cache.depot = None
         with pytest.raises(BuilderError):
             build_release(built, built.plan(), place)
-    assert debs(built) == ["bigtop-jsvc", "bigtop-utils", "herald"]
-    assert not any(file.exists() for file in files)
+    assert debs(built) == ["bigtop-jsvc", "bigtop-utils", "herald", "salute"]
+    assert all(file.exists() for file in files)
 
 
 def test_a_run_that_lays_nothing_out_leaves_what_stands_there(built: Survey) -> None:
@@ -193,7 +194,27 @@ def test_what_was_built_before_a_depot_was_named_goes_there_with_the_next_build(
 def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
     plan = built.plan()
     steps = {step.name: step for step in plan.steps}
-    assert building._handovers(built, plan, steps["herald"]) == ()
+    assert building._handovers(built, plan, steps["herald"]) == {}
     shutil.rmtree(built.cache.folder(steps["salute"].id, steps["salute"].stamp))
     with pytest.raises(BuildError, match="result of salute, which it depends on, is gone"):
         building._handovers(built, plan, steps["herald"])
+
+
+def test_a_build_is_given_the_hand_overs_of_all_that_it_depends_on_however_far(built: Survey) -> None:
+    built.cache.depot = None
+    plan = built.plan()
+    steps = {step.name: step for step in plan.steps}
+    assert "bigtop-utils" not in steps["herald"].after
+    for name in ("salute", "bigtop-utils"):
+        shutil.rmtree(built.cache.folder(steps[name].id, steps[name].stamp))
+        with built.cache.making() as folder:
+            (folder / LOG).write_text("a log\n")
+            (folder / HANDOVER).write_text(f"artifacts of {name}\n")
+            built.cache.put(folder, result_of(built, steps[name], folder))
+    handovers = building._handovers(built, plan, steps["herald"])
+    assert [path.read_text() for path in handovers] == [
+        "artifacts of bigtop-utils\n",
+        "artifacts of salute\n",
+    ]
+    assert list(handovers.values()) == [hash_of(path) for path in handovers]
+    assert len(building._handovers(built, plan, steps["salute"])) == 1

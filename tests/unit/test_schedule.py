@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps start once what they need is built, as far as memory and processors reach; a failure stops what it must."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigtop_builder.errors import BuildError, SourceError
+from bigtop_builder.errors import BuilderError, BuildError, SourceError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.local import execute
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Component
-from bigtop_builder.result import Result
+from bigtop_builder.result import LOG, Result, ResultFile
 
 LARGE = Capacity(memory_mb=1 << 20, cpus=64)
 STACK = {
@@ -64,7 +65,7 @@ def result_of(one: Step) -> Result:
         source=None,
         image=ImageRecord(name="an image"),
         seconds=0.0,
-        files=(),
+        files=(ResultFile(file=LOG, size=0, sha256="0" * 64),),
     )
 
 
@@ -253,6 +254,37 @@ def test_what_failed_before_the_start_stops_its_dependents_alone() -> None:
     assert build.order == ["zookeeper", "kafka"]
 
 
+class Refused(Builder):
+    """One build fails as ever, and for the other the disk is full."""
+
+    def __call__(self, one: Step) -> Result:
+        if one.name == "kafka":
+            raise OSError(errno.ENOSPC, "No space left on device", "/cache/x")
+        return super().__call__(one)
+
+
+def test_what_the_machine_refuses_one_build_hides_no_failure_of_others() -> None:
+    with pytest.raises(BuilderError, match="2 components failed: hadoop, kafka") as raised:
+        carry_out(stack(), Refused("hadoop"), keep_going=True)
+    assert "hadoop: gradle failed" in raised.value.details
+    assert "kafka: the disk is full: /cache/x" in raised.value.details
+    assert raised.value.states["kafka"] == "failed"
+
+
+def test_a_fault_of_ours_is_raised_and_failures_of_others_are_told_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Faulty(Builder):
+        def __call__(self, one: Step) -> Result:
+            if one.name == "kafka":
+                raise KeyError("nothing")
+            return super().__call__(one)
+
+    with pytest.raises(KeyError, match="nothing"):
+        carry_out(stack(), Faulty("hadoop"), keep_going=True)
+    assert "hadoop: gradle failed" in caplog.text
+
+
 def test_an_error_that_is_none_of_ours_is_raised_as_it_is_once_the_others_ended() -> None:
     build = Builder("a", error=OSError)
     with pytest.raises(OSError, match="gradle failed"):
@@ -303,6 +335,8 @@ def test_the_table_says_what_runs_what_is_done_and_who_waits_for_whom() -> None:
     assert cells["zookeeper"] == ("done", "0 packages in 0 s")
     assert cells["hadoop"] == ("0 s", "[INFO] Building Apache Hadoop Common")
     assert cells["hive"] == ("waits", "for hadoop, hbase")
+    board.ended("hadoop", None)
     schedule.end("hadoop", failed=True)
+    assert board._cells(steps[1]) == ("hadoop", "failed", "in 0 s")
     assert board._cells(steps[3]) == ("hive", "left out", "because hadoop failed")
     assert board.table().row_count == 1 + len(steps)

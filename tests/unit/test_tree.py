@@ -2,6 +2,7 @@
 """The tree: the same id everywhere, patches with exact context or not at all, and nothing that no build reads."""
 
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,15 @@ def test_the_archive_is_the_same_byte_for_byte(project: Project, settings: Setti
     elsewhere = settings.model_copy(update={"cache_dir": tmp_path / "elsewhere"})
     with make(project, settings).archive() as one, make(project, elsewhere).archive() as other:
         assert one.read() == other.read()
+
+
+def test_the_archive_takes_no_room_where_temporary_files_lie(
+    project: Project, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = make(project, settings)
+    monkeypatch.setattr(tempfile, "tempdir", str(project.root / "not there"))
+    with tree.archive() as stream:
+        assert stream.read()
 
 
 def test_the_mirror_is_not_written_to(project: Project, settings: Settings) -> None:

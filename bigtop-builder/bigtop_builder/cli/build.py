@@ -22,7 +22,7 @@ def building_options(command: Decorated) -> Decorated:
         click.option(
             "--offline",
             is_flag=True,
-            help="Build without a network, from what this machine's cache has; `shared_cache` is not asked, be it a "
+            help="Build without a network, from what this machine's cache has; no shared cache is asked, not even a "
             "folder. Install checks still ask apt's mirror.",
         ),
         click.option(

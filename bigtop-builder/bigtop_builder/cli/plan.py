@@ -30,6 +30,12 @@ from bigtop_builder.workspace import require_writable
 @click.option(
     "--bump", is_flag=True, help="Write the lock: give each build that has changed its next serial."
 )
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Plan what `build --offline` would do, without a network: Bigtop is taken from this machine's cache, and "
+    "no shared cache is asked, not even a folder.",
+)
 @json_option
 @click.pass_context
 def plan(
@@ -39,6 +45,7 @@ def plan(
     builder: str,
     *,
     bump: bool,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Show what RELEASE (a recipe's name or path) takes, step by step, and why.
@@ -53,8 +60,8 @@ def plan(
         require_writable(
             lock.parent, why="locks", hint="mend its rights, or name a copy of the project with --project"
         )
-    road = surveyed(context, release_name, builder, components)
-    planned = road.plan(components)
+    road = surveyed(context, release_name, builder, components, offline=offline)
+    planned = road.plan(components, fitting=not bump)
     for step in planned.steps:
         if step.action != "reuse":
             require_fit(road, step)
@@ -100,13 +107,20 @@ def _plan_value(road: Survey, planned: Plan) -> dict[str, Any]:
 def _failed_value(road: Survey, step: Step) -> dict[str, Any] | None:
     if not (failed := _failure(road, step)):
         return None
-    return {"ended": failed.ended, "cause": failed.cause, "log": str(log_of(road.output.logs, step.name))}
+    return {"ended": failed.ended, "cause": failed.cause, "log": _log(road, step)}
 
 
 def _reason(road: Survey, step: Step) -> str:
     if not (failed := _failure(road, step)):
         return step.reason
-    return f"{step.reason}; failed {failed.ago}: {failed.cause}, log {log_of(road.output.logs, step.name)}"
+    where = f", log {_log(road, step)}" if _log(road, step) else ""
+    return f"{step.reason}; failed {failed.ago}: {failed.cause}{where}"
+
+
+def _log(road: Survey, step: Step) -> str:
+    """The log of a failed build; empty if it did not come so far as to have one."""
+    log = log_of(road.output.logs, step.name)
+    return str(log) if log.is_file() else ""
 
 
 def _failure(road: Survey, step: Step) -> Failed | None:

@@ -11,6 +11,7 @@ from bigtop_builder.depot import open_depot
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.survey import Survey, survey
+from bigtop_builder.workspace import Workspace
 
 if TYPE_CHECKING:
     from bigtop_builder.publishing import Archive
@@ -30,7 +31,7 @@ def archive_with(context: click.Context, suite: str, folder: str | Path | None) 
 
 def copies_of(context: click.Context) -> Path:
     """Where packages of a repository on S3 are kept."""
-    return setting_up(context)[1].cache_dir / "published"
+    return Workspace(setting_up(context)[1].cache_dir).published
 
 
 def require_output(context: click.Context, name: str) -> None:

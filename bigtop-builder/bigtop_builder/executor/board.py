@@ -30,7 +30,7 @@ class _Row:
 
     began: float
     last: str = ""
-    ended: str = ""
+    ended: tuple[str, str] | None = None
 
 
 class Board:
@@ -86,8 +86,10 @@ class Board:
         """Tell that a build ended, with its result if it did not fail."""
         seconds = time.monotonic() - self._rows[name].began
         said = counted(len(result.debs), "package") if result else "failed"
-        self._rows[name].ended = f"{said} in {seconds:.0f} s"
         log.info("%s: %s in %.0f s", name, said, seconds)
+        self._rows[name].ended = (
+            ("done", f"{said} in {seconds:.0f} s") if result else (said, f"in {seconds:.0f} s")
+        )
 
     def table(self) -> "Table":
         """The table as it is now."""
@@ -103,7 +105,7 @@ class Board:
     def _cells(self, step: Step) -> tuple[str, str, str]:
         row = self._rows.get(step.name)
         if row and row.ended:
-            return step.name, "done", row.ended
+            return step.name, *row.ended
         if row:
             return step.name, f"{time.monotonic() - row.began:.0f} s", row.last
         if step.name in self._schedule.failed:

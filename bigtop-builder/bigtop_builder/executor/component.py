@@ -2,7 +2,6 @@
 """The build of one component in a room: the tree goes in, Gradle runs, packages come out."""
 
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -85,7 +84,8 @@ def build(
                 recipe=recipe,
                 settings=settings,
                 epoch=tree.epoch,
-                logfile=logfile,
+                kept=made / LOG,
+                shown=logfile,
                 watch=site.watch,
             )
             _collect(room, step, made)
@@ -94,14 +94,13 @@ def build(
             _salvage(room, step, made, downloads=site.downloads)
             raise
         _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
-        shutil.copyfile(logfile, made / LOG)
         known = predicate(
             step,
             recipe=recipe,
             origin=site.origin,
             source=material.record,
             image=site.image,
-            handovers=[sha256_of(handover) for handover in material.handovers],
+            handovers=list(material.handovers.values()),
             log=sha256_of(made / LOG),
             started=started,
             finished=datetime.now(UTC),
@@ -137,8 +136,7 @@ def _furnish(
     room.run(["mkdir", "-p", f"{work}/dl", f"{room.workdir}/home"])
     with tree.archive() as tar:
         room.put(tar, work)
-    with downloads.seed(step.name, step.after) as tar:
-        room.put(tar, room.workdir)
+    room.put(downloads.seed(step.name, step.after), room.workdir)
     for handover in material.handovers:
         with handover.open("rb") as tar:
             room.put(tar, room.workdir)
@@ -163,18 +161,20 @@ def _gradle(
     recipe: Recipe,
     settings: Settings,
     epoch: int,
-    logfile: Path,
+    kept: Path,
+    shown: Path,
     watch: Callable[[str], None] | None,
 ) -> None:
+    """Run Gradle. The log goes into the result, and to where people follow it: that may vanish meanwhile."""
     argv = gradle.command(recipe, step.component, settings, workdir=room.workdir)
     env = gradle.environment(
         recipe, step.component, settings, stamp=step.stamp, epoch=epoch, workdir=room.workdir
     )
-    with logfile.open("wb") as file:
-        lines = Tail(step.name, file, watch)
+    with kept.open("wb") as file, shown.open("wb", buffering=0) as copy:
+        lines = Tail(step.name, file, watch, copy=copy)
         done = room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", check=False, on_line=lines)
     if done.returncode != 0:
-        raise _failure(step, lines, logfile, f"{' '.join(argv)} ended with exit status {done.returncode}")
+        raise _failure(step, lines, shown, f"{' '.join(argv)} ended with exit status {done.returncode}")
 
 
 def _failure(step: Step, lines: Tail, logfile: Path, what: str) -> BuildError:

@@ -7,10 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.cores import cores
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import BuilderError, EnvironmentMissing
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.schedule import Schedule
 from bigtop_builder.interrupt import finish, sigterm_unwinds
+from bigtop_builder.machine import refusal_of
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.result import Result
 
@@ -97,14 +98,27 @@ def _settle(
     try:
         results[name] = future.result()
     except Exception as error:  # of another thread: all are raised in the end
-        failed[name] = error
+        failed[name] = _in_words(name, error)
         log.debug("%s", name, exc_info=error)
 
 
+def _in_words(name: str, error: Exception) -> Exception:
+    """What the machine refused as an error that people read; others as they are."""
+    told = refusal_of(error) if isinstance(error, OSError) else None
+    return (
+        EnvironmentMissing(f"{name}: {told.brief}", details=told.details, hint=told.hint) if told else error
+    )
+
+
 def _summary(failed: Mapping[str, Exception], schedule: Schedule) -> Exception:
-    """The error of a run: that of the component if one failed, else of all; with what was built and what was not."""
+    """The error of a run: that of the component if one failed, else of all; with what was built and what was not.
+
+    A fault of ours is raised as it is, and what else failed is told before.
+    """
     told = [error for error in failed.values() if isinstance(error, BuilderError)]
     if len(told) < len(failed):
+        for error in told:
+            log.error("%s", error)
         return next(error for error in failed.values() if not isinstance(error, BuilderError))
     rest = [f"built: {', '.join(schedule.built)}"] if schedule.built else []
     rest += [f"not started: {name}, because {cause} failed" for name, cause in schedule.not_started.items()]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the build of a component is given, fetched and verified before it begins."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigtop_builder import gradle
@@ -11,8 +12,7 @@ from bigtop_builder.fit import require_fit
 from bigtop_builder.manifest import SourceRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Source
-from bigtop_builder.result import sha256_of
-from bigtop_builder.sources import fetch, form_of
+from bigtop_builder.sources import fetch, form_of, sha256_of_packed
 from bigtop_builder.survey import Survey
 
 
@@ -23,20 +23,32 @@ class Material:
     Attributes:
         source: The verified archive for `dl/`; None if the component needs none.
         record: What is remembered of it.
-        handovers: Maven hand-overs of what it depends on, as tar files.
+        handovers: Maven hand-overs of what it depends on: tar file -> its sha256, in the plan's order.
         gradle: The wrapper's verified distribution; None with the image's own Gradle.
         gradle_folder: Where it goes below the workdir.
     """
 
     source: Path | None
     record: SourceRecord | None
-    handovers: tuple[Path, ...] = ()
+    handovers: Mapping[Path, str] = field(default_factory=dict)
     gradle: Path | None = None
     gradle_folder: str = ""
 
 
-def material(survey: Survey, step: Step, progress: Progress = quiet) -> Material:
+def material(
+    survey: Survey,
+    step: Step,
+    progress: Progress = quiet,
+    *,
+    distribution: tuple[Path | None, str] | None = None,
+) -> Material:
     """What the build of a component is given, fetched and verified.
+
+    Args:
+        survey: The release.
+        step: The component's.
+        progress: Told how far a download is.
+        distribution: What `fetch_gradle` gave, if that was called: it hashes a file of 90 MB.
 
     Raises:
         SourceError: Its source or the Gradle distribution cannot be had, or is not what its pin says.
@@ -49,10 +61,10 @@ def material(survey: Survey, step: Step, progress: Progress = quiet) -> Material
         record = SourceRecord(
             where=step.source.where,
             sha512=step.source.sha512,
-            sha256=sha256_of(source),
+            sha256=sha256_of_packed(source),
             checked=step.source.checked,
         )
-    zipped, folder = fetch_gradle(survey)
+    zipped, folder = distribution or fetch_gradle(survey)
     return Material(source=source, record=record, gradle=zipped, gradle_folder=folder)
 
 

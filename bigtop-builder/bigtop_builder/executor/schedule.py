@@ -86,7 +86,7 @@ class Schedule:
 
     @property
     def not_started(self) -> Mapping[str, str]:
-        """What has not begun -> the failed step because of which; empty as long as none is."""
+        """What has not begun -> the failed step because of which; an empty name where it may begin yet."""
         return {name: self.stopped_by(name) for name in self._steps if not self._begun(name)}
 
     def _begun(self, name: str) -> bool:

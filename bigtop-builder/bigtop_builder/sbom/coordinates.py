@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from bigtop_builder.schema import Sha256, Value
 
@@ -18,6 +18,9 @@ WORD = re.compile(r"[A-Za-z0-9_.+~$\-]{1,200}")
 """A part of coordinates. Maven's own rule for ids is narrower, for versions wider (Model Builder, validation)."""
 NAMED = tuple(re.compile(rf"(.+)[-_](\d+{dot}[A-Za-z0-9_.+\-]*)") for dot in (r"\.", ""))
 """A name and its version: from the last number with a dot on, or the last number."""
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^:]+:[^:]+:[^:]+(:[^:]+)?$")]
+"""Coordinates as `str` writes them."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -71,10 +74,10 @@ class Artifacts(Value):
     """
 
     format: Literal[1] = 1
-    artifacts: dict[Sha256, str] = Field(
+    artifacts: dict[Sha256, Text] = Field(
         default_factory=dict, description="Sha256 of a file -> its coordinates"
     )
-    classes: dict[Sha256, str] = Field(
+    classes: dict[Sha256, Text] = Field(
         default_factory=dict,
         description="Fingerprint of a jar, which packaging leaves as it is, -> its coordinates; none that two "
         "artifacts share",

@@ -46,7 +46,13 @@ def main() -> None:
         for place, _, names in os.walk(folder):
             for name in sorted(names):
                 if name.endswith(ENDINGS):
-                    line = " ".join(_line(os.path.join(place, name)))  # noqa: PTH118  # paths are text here
+                    try:
+                        line = " ".join(_line(os.path.join(place, name)))  # noqa: PTH118  # paths are text here
+                    except (
+                        OSError
+                    ) as error:  # a link that leads nowhere, or a file that a daemon removed just now
+                        sys.stderr.write(f"{error}\n")
+                        continue
                     sys.stdout.buffer.write(os.fsencode(line) + b"\n")
 
 

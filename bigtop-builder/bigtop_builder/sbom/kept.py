@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.disused import mark_used
 from bigtop_builder.sbom.coordinates import Artifacts
 from bigtop_builder.sbom.inventory import FORM
 from bigtop_builder.schema import digest
@@ -27,4 +28,5 @@ def kept_sbom(folder: Path, deb: Path, sha256: str, artifacts: Artifacts | None 
         from bigtop_builder.sbom.document import sbom_of  # 0.2 s that what is known already should not pay
 
         write_whole(kept, sbom_of(deb, noted.known).decode())
+    mark_used(kept)
     return kept.read_bytes()

@@ -5,12 +5,11 @@ One file an address and token: what one token may see, another may not. It may b
 """
 
 import logging
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder.atomic import write_whole
+from bigtop_builder.disused import mark_used
 from bigtop_builder.errors import InputError
 from bigtop_builder.schema import Value, digest
 
@@ -55,8 +54,7 @@ class KeptAnswers:
         except InputError as error:
             log.info("%s; asking anew", error.brief)
             return None
-        with suppress(OSError):
-            os.utime(file)  # `forget` keeps what was used of late
+        mark_used(file)
         return kept if kept.url == url else None
 
     def keep(self, answer: KeptAnswer) -> None:
@@ -66,11 +64,3 @@ class KeptAnswers:
 
     def _file(self, url: str) -> Path:
         return self.folder / f"{digest(url, self.identity)}.json"
-
-
-def forget(folder: Path, *, since: float, dry: bool) -> int:
-    """Remove answers that were not used since a time (seconds since 1970), or only count them; how many they are."""
-    old = [file for file in folder.glob("*.json") if file.stat().st_mtime < since]
-    for file in old if not dry else ():
-        file.unlink(missing_ok=True)
-    return len(old)
