@@ -187,7 +187,10 @@ def test_scripts_wait_for_apts_locks_and_touch_nothing_that_cannot_be_downloaded
         sh(room, f"{hold} /var/lib/apt/lists/lock & sleep 1; sources/use-rollback")
         sh(room, f"{hold} /var/cache/apt/archives/lock & sleep 1; lists/worker/rollback")
         assert versions(room) == dict.fromkeys(closure, OLD)
-        sh(room, f"sources/use-upgrade; {hold} /var/lib/dpkg/lock-frontend & sleep 3; lists/worker/upgrade")
+        sh(room, "sources/use-upgrade && lists/worker/upgrade --download-only")
+        assert f"datanode_{NEW}_all.deb" in sh(room, "ls /var/cache/apt/archives")
+        assert versions(room) == dict.fromkeys(closure, OLD)
+        sh(room, f"{hold} /var/lib/dpkg/lock-frontend & sleep 3; lists/worker/upgrade")
         assert versions(room) == dict.fromkeys(closure, NEW)
 
         (lost,) = (stack.project / "srv/pool").glob(f"*/*/*/datanode_{OLD}_*.deb")

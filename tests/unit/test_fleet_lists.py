@@ -4,6 +4,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,20 @@ def test_what_is_installed_beside_the_role_goes_along_and_what_the_snapshot_lack
     assert " install zookeeper=1 doc=1 -o " in done.text
     assert done.text.count(" stays, which") == 1
     assert "rollback: shiny stays, which snapshot-cdcdcdcdcdcdcdcd does not have" in done.text
+
+
+def test_whatever_a_way_has_and_lacks_its_scripts_are_good_shell(tmp_path: Path) -> None:
+    some = ({}, {"zookeeper": "1", "hadoop": "2:3.3-1+bt1~deb12"})
+    names = ((), ("jre",))
+    ways = [
+        Way(packages=packages, distribution=distribution, removes=removes, beside=beside, gone=gone)
+        for packages, distribution, removes, beside, gone in product(some, names, names, some, names)
+    ]
+    lists = [RoleLists(role=f"role{number}", upgrade=way, rollback=way) for number, way in enumerate(ways)]
+    lay_out(files_of(lists, offer(NEW), offer(OLD), "deb12"), tmp_path / "out", record="lists.json")
+    scripts = sorted((tmp_path / "out").glob("*/upgrade"))
+    assert len(scripts) == 32
+    run(["shellcheck", *scripts])
 
 
 def test_a_host_of_another_architecture_is_refused(tmp_path: Path) -> None:

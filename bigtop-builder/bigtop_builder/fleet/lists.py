@@ -193,7 +193,8 @@ def _tried(
     """
     there, before = other
     status = resolver.installed(there, {**before.packages, **before.brings}, f"{role}.{there}")
-    lacking = [name for name in resolver.ours(there) if name not in resolver.ours(side)]
+    ours = resolver.ours(side)
+    lacking = [name for name in resolver.ours(there) if name not in ours]
     kept = {name: way.beside[name] for name in before.packages if name in way.beside}
     going = [f"{name}-" for name in lacking if name in before.packages and name in may_go]
     options = [DOWN] if side == ROLLBACK else []
