@@ -110,17 +110,21 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
 def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
     """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
     run = {step.name for step in plan.steps if step.action == "run"}
-    while True:
-        given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
-
-        def hashed(step: Step, given: Collection[str] = given) -> bool:
-            return checked or step.name in given or not stands(survey, step)
-
-        found = obtain(plan, survey.cache, hashed=hashed)
-        lost = {step.name for step in plan.steps} - found.keys()
-        if lost <= run:
-            return found
+    found = _obtained(survey, plan, run, checked=checked)
+    while lost := {step.name for step in plan.steps} - found.keys() - run:
         run |= lost  # what is gone or broken is built, out of others
+        found = _obtained(survey, plan, run, checked=checked)
+    return found
+
+
+def _obtained(survey: Survey, plan: Plan, run: Collection[str], *, checked: bool) -> dict[str, Result]:
+    """What the cache has if these are to be built."""
+    given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
+
+    def hashed(step: Step) -> bool:
+        return checked or step.name in given or not stands(survey, step)
+
+    return obtain(plan, survey.cache, hashed=hashed)
 
 
 def _build(
