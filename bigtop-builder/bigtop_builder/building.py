@@ -2,8 +2,7 @@
 """The building half of a release: what the cache has is taken, the rest is built, and packages are laid out."""
 
 import logging
-import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,17 +11,18 @@ from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.component import Site, build
-from bigtop_builder.executor.failed import left_by_failures, log_of, note_failure
+from bigtop_builder.executor.failed import note_failure
 from bigtop_builder.executor.local import execute, obtain
 from bigtop_builder.executor.material import Material, fetch_gradle, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.log import transfers
+from bigtop_builder.output import clear, lay_out, stands
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.provenance import Origin
-from bigtop_builder.result import HANDOVER, Result, sha256_of
+from bigtop_builder.result import HANDOVER, Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.packages import Built
@@ -99,10 +99,10 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
         log.info("nothing to build: the cache has %s", counted(len(plan.steps), "component"))
         made = {}
         if manner.lays_out:
-            _clear(survey, plan, found.values(), whole=True)
+            clear(survey, plan, found.values(), whole=True)
     results = [(found | made)[step.name] for step in plan.steps]
     if manner.lays_out:
-        _lay_out(survey, results, hashed=manner.checked)
+        lay_out(survey, results, hashed=manner.checked)
     return Packages(plan=plan, results=results, folder=survey.output.debs)
 
 
@@ -113,7 +113,7 @@ def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
         given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
 
         def hashed(step: Step, given: Collection[str] = given) -> bool:
-            return checked or step.name in given or not _stands(survey, step)
+            return checked or step.name in given or not stands(survey, step)
 
         found = obtain(plan, survey.cache, hashed=hashed)
         lost = {step.name for step in plan.steps} - found.keys()
@@ -139,7 +139,7 @@ def _build(
     site = site_of(survey, place, cache=survey.cache, logs=logs)
     rooms = StoppableRooms(site.rooms)
     if manner.lays_out:
-        _clear(survey, plan, found.values(), whole=False)
+        clear(survey, plan, found.values(), whole=False)
     capacity = Capacity(
         memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
         cpus=survey.settings.build_cpus or cores(),
@@ -234,73 +234,5 @@ def _needs(survey: Survey, plan: Plan, step: Step) -> tuple[Result, ...]:
     return tuple(found)
 
 
-def _handovers(survey: Survey, needs: Iterable[Result]) -> tuple[Path, ...]:
+def _handovers(survey: Survey, needs: Sequence[Result]) -> tuple[Path, ...]:
     return tuple(survey.cache.folder(one.step, one.stamp) / HANDOVER for one in needs if one.handover)
-
-
-def _clear(survey: Survey, plan: Plan, results: Iterable[Result], *, whole: bool) -> None:
-    """Take away what other runs left, before this one changes anything: what lies together is of one run, always.
-
-    Logs of failures of what is not in the plan stay: somebody may be looking at them.
-
-    Args:
-        survey: The release.
-        plan: What this run is about.
-        results: Those that this run reuses: their packages and logs stay.
-        whole: They are all that it takes; if they stand there already, so may what was said of them.
-    """
-    output = survey.output
-    wanted = {path: origin for result in results for path, origin in _places(survey, result).items()}
-    kept = {path for path, origin in wanted.items() if _same(path, origin)}
-    debs = _files(output.debs)
-    if whole and kept == wanted.keys() and debs <= kept:
-        return
-    said = [file for file in (output.verdict, output.smoke, output.manifest) if file.exists()]
-    names = {step.name for step in plan.steps}
-    kept.update(*(files for name, files in left_by_failures(output.logs).items() if name not in names))
-    stale = [*said, *sorted((debs | _files(output.logs) | _files(output.smoke_logs)) - kept)]
-    if stale:
-        log.info("%s: taking away what another run left: %s", output.root, counted(len(stale), "file"))
-    for path in stale:
-        path.unlink()
-
-
-def _lay_out(survey: Survey, results: Sequence[Result], *, hashed: bool) -> None:
-    """Copy the packages out of the cache; what is there already with size and time of the cache's is kept.
-
-    Args:
-        survey: The release.
-        results: What was built.
-        hashed: What is there is hashed, too.
-    """
-    survey.output.debs.mkdir(parents=True, exist_ok=True)
-    survey.output.logs.mkdir(exist_ok=True)
-    for result in results:
-        hashes = {file.file: file.sha256 for file in result.files}
-        for path, origin in _places(survey, result).items():
-            if not _same(path, origin) or (hashed and sha256_of(path) != hashes[origin.name]):
-                shutil.copy2(origin, path)
-
-
-def _places(survey: Survey, result: Result) -> dict[Path, Path]:
-    """Where packages and log of a result are laid out -> where the cache has them."""
-    folder, output = survey.cache.folder(result.step, result.stamp), survey.output
-    places = {output.debs / file.file: folder / file.file for file in result.debs}
-    return places | {log_of(output.logs, result.component): folder / result.log.file}
-
-
-def _stands(survey: Survey, step: Step) -> bool:
-    """Whether a result is laid out, with size and time of what the cache has; False if there is none here."""
-    result = survey.cache.get(step.id, step.stamp)
-    return result is not None and all(_same(*pair) for pair in _places(survey, result).items())
-
-
-def _files(folder: Path) -> set[Path]:
-    return {path for path in folder.iterdir() if not path.is_dir()} if folder.is_dir() else set()
-
-
-def _same(path: Path, origin: Path) -> bool:
-    if not path.is_file():
-        return False
-    mine, theirs = path.stat(), origin.stat()
-    return (mine.st_size, mine.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)

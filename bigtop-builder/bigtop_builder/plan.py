@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan: what a release takes, step by step, each with an id and a reason. Planning reads, never writes.
+"""The plan: what a release takes, step by step, each with an id and a reason. It changes no recipe, lock or result.
 
 A step's id is the hash of all that can change its result (craft-parts and osbuild do the same), but not its
 serial: that comes from the lock, so that other bytes always have another version (design, invariant 2).
@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from bigtop_builder.changes import causes
 from bigtop_builder.errors import InputError
-from bigtop_builder.inputs import Parts, changes
+from bigtop_builder.inputs import Parts, inputs_of
 from bigtop_builder.lock import Lock
-from bigtop_builder.packaging import BOM, PACKAGING, folders_of
 from bigtop_builder.recipe import Component, Recipe, Source
 from bigtop_builder.result import Result
 from bigtop_builder.schema import canonical, digest
@@ -20,34 +20,8 @@ from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.tree import Tree
 
-BUILD_CONTRACT = "2"
-"""Rises when the tool itself builds the same inputs into other bytes."""
 HOST = "host"
 """Stands for the image's name when builds run on this very machine."""
-UNREAD = frozenset(
-    {
-        # Words for people, and for services that look at the repository.
-        *(".asf.yaml", ".dockerignore", ".github", ".gitignore", ".travis.yml", "Jenkinsfile.site"),
-        *("BUILDING.txt", "CHANGES.txt", "MAINTAINERS.txt", "NOTICE", "README.md", "docs", "src"),
-        # Projects of their own. Gradle configures the tests, and reads the names of the modules in their pom.xml,
-        # but no task that makes a package looks at what comes of that.
-        *("bigtop-bigpetstore", "bigtop-data-generators", "bigtop-tests", "test"),
-        # Run by tasks that set up clusters and machines: `toolchain`, `docker-provisioner` and the like.
-        *("bigtop-ci", "bigtop-deploy", "bigtop_toolchain", "docker", "provisioner"),
-        # Maven's parent of the tests and the test framework, read by `install*`, `dosite` and `release.gradle`.
-        "pom.xml",
-        # The one is in the id by its entries, of the other a build reads its component's folders and what is shared.
-        *(BOM, "bigtop-packages", PACKAGING, f"{PACKAGING}/common", f"{PACKAGING}/deb"),
-        *(f"{PACKAGING}/charm", f"{PACKAGING}/rpm"),
-    }
-)
-"""Entries of Bigtop's tree that no build of a Debian package reads, and those that an id has in another way.
-
-Found in build.gradle, packages.gradle and the packaging of releases 1.2.1 to 3.6.0. All else is in each id, also
-what no release has yet: Gradle reads `gradle.properties`, `buildSrc` and `*.gradle.kts` at the top, Maven and yarn
-look for `.mvn` and `.yarnrc` in all folders above a source.
-"""
-
 Action = Literal["run", "reuse", "refuse"]
 
 
@@ -255,9 +229,19 @@ def _step(grounds: Grounds, component: Component, before: Mapping[str, Step], bu
     bom = grounds.tree.bom.components[component.name]
     after = grounds.tree.bom.nearest(component.name, before)
     source = select(component, grounds.settings) if bom.tarball_source else None
-    parts = _parts(grounds, component)
-    inputs = _inputs(grounds, component, source, {name: before[name] for name in after}, parts)
-    step_id = digest(canonical(inputs)) if inputs else ""
+    needs = {name: before[name].id for name in after}
+    pinned = not bom.tarball_source or (source is not None and bool(source.sha512))
+    inputs, parts = inputs_of(
+        component,
+        tree=grounds.tree,
+        recipe=grounds.recipe,
+        settings=grounds.settings,
+        image=grounds.image_id,
+        patches=grounds.patches,
+        source=source.sha512 if source else "",
+        needs=needs,
+    )
+    step_id = digest(canonical(inputs)) if pinned and all(needs.values()) else ""
     serial = (grounds.lock.serial(component.name, step_id) if step_id else None) or 0
     undecided = Step(
         component=component,
@@ -301,7 +285,7 @@ def _news(grounds: Grounds, step: Step, earlier: Sequence[str]) -> str:
     for number in range(last, 0, -1):
         if result := grounds.results.known(earlier[number - 1]):
             since = "" if number == last else f"since build {number}: "
-            return since + ", ".join(_causes(changes(step.inputs, result.inputs, step.parts, result.parts)))
+            return since + ", ".join(causes(step.inputs, result.inputs, step.parts, result.parts))
     return ""
 
 
@@ -316,99 +300,3 @@ def _obstacle(grounds: Grounds, step: Step, before: Mapping[str, Step]) -> tuple
     if blocked := [need for need in step.after if not before[need].id]:
         return f"{blocked[0]}, which it depends on, cannot be built", before[blocked[0]].hint
     return None
-
-
-def _causes(changed: Sequence[str]) -> list[str]:
-    """What changed, without the packaging if a local patch did and Bigtop's commit did not.
-
-    A component's patches lie in its packaging, which therefore changes with each of them. What is not told is a
-    change to `omit_patches` or `exclude` in the recipe that came with a patch.
-    """
-    patched = any(word.startswith("patch ") for word in changed) and "commit time changed" not in changed
-    return [word for word in changed if not (patched and word.startswith("packaging changed"))]
-
-
-def _inputs(
-    grounds: Grounds, component: Component, source: Source | None, needs: Mapping[str, Step], parts: Parts
-) -> dict[str, str]:
-    """Name -> hash of everything that can change the result; empty if something is not pinned."""
-    tree, recipe, settings = grounds.tree, grounds.recipe, grounds.settings
-    bom = tree.bom.components[component.name]
-    if (bom.tarball_source and not (source and source.sha512)) or any(not step.id for step in needs.values()):
-        return {}
-    properties = {
-        "gradle": {**recipe.gradle.properties, **component.gradle_properties},
-        "maven": recipe.maven.model_dump(mode="json"),
-        "component": component.maven_properties,
-        "environment": _environment(recipe, component),
-        "tool": _gradle(recipe, settings),
-    }
-    local = {
-        f"patch {patch}": sha
-        for patch, sha in grounds.patches.items()
-        if patch.startswith(f"{component.name}/")
-    }
-    return {
-        "build contract": BUILD_CONTRACT,
-        "packaging": digest(canonical(dict(tree.ids(*folders_of(component.name))))),
-        "shared scripts": digest(canonical(dict(tree.ids(*_shared(tree))))),
-        "bom entry": digest(canonical(_plain(bom))),
-        "bom versions": digest(canonical(parts["bom versions"])),
-        "commit time": str(tree.epoch),
-        **local,
-        **({"source": source.sha512} if source else {}),
-        "image": grounds.image_id,
-        "properties": digest(canonical(properties)),
-        **{f"dependency {name}": step.id for name, step in needs.items()},
-    }
-
-
-def _parts(grounds: Grounds, component: Component) -> Parts:
-    """Of inputs that have parts: part -> hash or value, so that a change is told by its name."""
-    tree, recipe = grounds.tree, grounds.recipe
-    entry = _plain(tree.bom.components[component.name])
-    maven = {**recipe.maven.properties, **component.maven_properties}
-    return {
-        "packaging": {
-            path.removeprefix(f"{PACKAGING}/"): blob
-            for path, blob in tree.below(*folders_of(component.name)).items()
-        },
-        "shared scripts": tree.below(*_shared(tree)),
-        "bom entry": {name: canonical(value) for name, value in entry.items()},
-        "bom versions": {
-            "bigtop": tree.bom.version,
-            **{name: entry.base_version for name, entry in tree.bom.components.items()},
-        },
-        "properties": {
-            "gradle": _gradle(recipe, grounds.settings),
-            **{
-                f"-P{name}": v for name, v in (recipe.gradle.properties | component.gradle_properties).items()
-            },
-            **{f"maven {name}": value for name, value in maven.items()},
-            "maven options": " ".join(recipe.maven.options),
-            "maven mirror_of": recipe.maven.mirror_of,
-            **_environment(recipe, component),
-        },
-    }
-
-
-def _environment(recipe: Recipe, component: Component) -> dict[str, str]:
-    return {"BIGTOP_JDK": recipe.image.jdk.version, **recipe.image.environment, **component.environment}
-
-
-def _gradle(recipe: Recipe, settings: Settings) -> str:
-    return (
-        "system" if settings.gradle == "system" else f"wrapper {recipe.gradle.version} {recipe.gradle.sha256}"
-    )
-
-
-def _shared(tree: Tree) -> tuple[str, ...]:
-    """What every build reads, or may read: files and folders."""
-    entries = (*tree.entries(), *tree.entries(PACKAGING.partition("/")[0]), *tree.entries(PACKAGING))
-    return tuple(entry for entry in entries if entry not in UNREAD)
-
-
-def _plain(entry: object) -> dict[str, object]:
-    fields = getattr(entry, "__dataclass_fields__", {})
-    values = {name: getattr(entry, name) for name in fields}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}

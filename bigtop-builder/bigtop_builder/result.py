@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one build of one component made: its record, and the files that it names."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.schema import Name, Sha256, Value
 
@@ -80,9 +80,3 @@ def describe(folder: Path) -> tuple[ResultFile, ...]:
     """Name, size and sha256 of each file in a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != RESULT)
     return tuple(ResultFile(file=p.name, size=p.stat().st_size, sha256=sha256_of(p)) for p in files)
-
-
-def sha256_of(path: Path) -> str:
-    """Sha256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

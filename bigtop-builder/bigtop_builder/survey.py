@@ -3,10 +3,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -15,15 +13,14 @@ from bigtop_builder.cache import Depot, ResultCache
 from bigtop_builder.carry import mirror_of
 from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
-from bigtop_builder.errors import BuilderError
-from bigtop_builder.image import builder_image
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.lock import Lock, load_lock
 from bigtop_builder.manifest import PatchRecord, TreeRecord
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
-from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
+from bigtop_builder.sites import builder_of, fitting_site
 from bigtop_builder.tree import Tree, make_tree
 from bigtop_builder.upkeep.change import mend
 from bigtop_builder.workspace import Output, Project, Workspace
@@ -108,7 +105,7 @@ class Survey:
         planned = make_plan(grounds, selected)
         if not fitting:
             return planned
-        fits = self._fitting(planned, grounds, selected)
+        fits = fitting_site(planned, grounds, selected)
         return make_plan(replace(grounds, fits=fits), selected) if fits else planned
 
     def bumped(self, selected: tuple[str, ...] = ()) -> Lock:
@@ -119,37 +116,6 @@ class Survey:
     def with_lock(self, lock: Lock) -> Self:
         """This survey with another lock. It goes to `lock_path` as its one text: that is what is hashed."""
         return replace(self, lock=lock, lock_sha256=hashlib.sha256(lock.to_toml().encode()).hexdigest())
-
-    def _fitting(self, planned: Plan, grounds: Grounds, selected: tuple[str, ...]) -> str:
-        """Settings with which all builds that the lock knows would be current, in words; empty if there are none.
-
-        Only ids are in a lock, so settings that sites differ in are tried.
-        """
-        stale = {step.name for step in planned.steps if step.id and not step.serial}
-        stale &= {name for name, ids in self.lock.components.items() if ids}
-        tried = {(self.settings.gradle, self.image_id)}
-        for words, settings, (image, image_id) in self._other_sites() if stale else ():
-            if (settings.gradle, image_id) in tried:
-                continue
-            tried.add((settings.gradle, image_id))
-            there = make_plan(replace(grounds, settings=settings, image=image, image_id=image_id), selected)
-            if all(step.serial for step in there.steps if step.name in stale):
-                return words
-        return ""
-
-    def _other_sites(self) -> Iterator[tuple[str, Settings, tuple[str, str]]]:
-        """Sites that differ from this one in what decides build ids, those that differ least first."""
-        changes = _changes(self.settings)
-        for count in range(len(changes) + 1):
-            for chosen in combinations(changes, count):
-                words, settings = [word for word, _ in chosen], self.settings
-                for _, change in chosen:
-                    settings = change(settings)
-                for host in (self.host, not self.host):
-                    builder = [f"--builder {'host' if host else 'docker'}"] if host != self.host else []
-                    with suppress(BuilderError):
-                        image = _host() if host else _image(self.recipe, settings)
-                        yield ", ".join(words + builder), settings, image
 
     def _grounds(self) -> Grounds:
         return Grounds(
@@ -202,7 +168,7 @@ def survey(
     patches = load_patches(project.patches, recipe)
     mirror = mirror_of(recipe, workspace=workspace, settings=settings, base=path.parent)
     tree = make_tree(recipe, patches, mirror=mirror, objects=workspace.objects)
-    image, image_id = _host() if host else _image(recipe, settings)
+    image, image_id = builder_of(recipe, settings, host=host)
     return Survey(
         name=name,
         path=path,
@@ -219,38 +185,3 @@ def survey(
         image_id=image_id,
         cache=ResultCache(workspace.results, depot),
     )
-
-
-def _changes(here: Settings) -> list[tuple[str, Callable[[Settings], Settings]]]:
-    """Each setting that decides build ids and another value that a site may have, in words and as a change."""
-    gradle = "wrapper" if here.gradle == "system" else "system"
-    base = "auto" if here.image.base == "mmdebstrap" else "mmdebstrap"
-    security = "" if here.mirrors.debian_security else type(here.mirrors)().debian_security
-
-    def mirrors(site: Settings) -> Settings:
-        return site.model_copy(
-            update={"mirrors": site.mirrors.model_copy(update={"debian_security": security})}
-        )
-
-    found: list[tuple[str, Callable[[Settings], Settings]]] = [
-        (f'gradle = "{gradle}"', lambda site: site.model_copy(update={"gradle": gradle})),
-        (
-            f'image.base = "{base}"',
-            lambda site: site.model_copy(update={"image": site.image.model_copy(update={"base": base})}),
-        ),
-        (f'mirrors.debian_security = "{security}"', mirrors),
-    ]
-    if here.ca_certificates:
-        found.append(("no ca_certificates", lambda site: site.model_copy(update={"ca_certificates": None})))
-    return found
-
-
-def _image(recipe: Recipe, settings: Settings) -> tuple[str, str]:
-    spec = builder_image(recipe, settings)
-    return spec.name, spec.id
-
-
-def _host() -> tuple[str, str]:
-    from bigtop_builder.host import toolchain
-
-    return HOST, toolchain()

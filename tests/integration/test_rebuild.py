@@ -13,9 +13,9 @@ import pytest
 
 from bigtop_builder.attestations import Attestations, attestations_of
 from bigtop_builder.building import build_release
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.miniature import lay_out
 from bigtop_builder.place import Place
-from bigtop_builder.result import sha256_of
 from bigtop_builder.run import Completed, run
 from bigtop_builder.sbom.inventory import Part, parts_of
 from bigtop_builder.settings import Settings, load_settings

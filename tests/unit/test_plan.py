@@ -431,7 +431,7 @@ def test_an_id_has_all_that_can_change_the_result_and_no_more(
 
 def test_an_id_has_the_contract_of_the_build(road: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     before = ids(road)
-    monkeypatch.setattr("bigtop_builder.plan.BUILD_CONTRACT", "another")
+    monkeypatch.setattr("bigtop_builder.inputs.BUILD_CONTRACT", "another")
     assert moved(before, ids(road)) == ORDER
 
 
