@@ -16,14 +16,13 @@ from bigtop_builder.executor.local import execute, obtain
 from bigtop_builder.executor.material import Material, fetch_gradle, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
-from bigtop_builder.handover import HANDOVER
 from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.log import transfers
 from bigtop_builder.output import clear, lay_out, stands
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.provenance import Origin
-from bigtop_builder.result import Result
+from bigtop_builder.result import HANDOVER, Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.packages import Built
@@ -192,7 +191,7 @@ def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> 
         downloads=survey.downloads,
         cache=cache,
         logs=logs,
-        origin=Origin(recipe=survey.recipe_sha256, tree=survey.tree_record),
+        origin=Origin.of(survey.recipe_sha256, survey.tree_record, survey.patches),
     )
 
 
@@ -203,7 +202,8 @@ def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Mater
         SourceError: Its source cannot be had, or is not what its pin says.
         BuildError: The build failed.
     """
-    whole = replace(given or material(survey, step), handovers=_handovers(survey, plan, step))
+    needs = _needs(survey, plan, step)
+    whole = replace(given or material(survey, step), needs=needs, handovers=_handovers(survey, needs))
     return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
 
 
@@ -220,13 +220,13 @@ def left_beside(survey: Survey, packages: Packages) -> list[Path]:
     ]
 
 
-def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order: tar file -> its sha256.
+def _needs(survey: Survey, plan: Plan, step: Step) -> tuple[Result, ...]:
+    """Builds that a step depends on, however far, in the plan's order.
 
     Raises:
         BuildError: A result that was there when the run began is not any more.
     """
-    files = {}
+    found = []
     for one in plan.needs(step):
         result = survey.cache.get(one.id, one.stamp)
         if result is None:
@@ -234,7 +234,9 @@ def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
                 f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
                 hint="run the same command again: what is missing is built",
             )
-        hashes = {file.file: file.sha256 for file in result.files}
-        if HANDOVER in hashes:
-            files[survey.cache.folder(one.id, one.stamp) / HANDOVER] = hashes[HANDOVER]
-    return files
+        found.append(result)
+    return tuple(found)
+
+
+def _handovers(survey: Survey, needs: Sequence[Result]) -> tuple[Path, ...]:
+    return tuple(survey.cache.folder(one.step, one.stamp) / HANDOVER for one in needs if one.handover)

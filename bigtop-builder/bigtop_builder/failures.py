@@ -5,16 +5,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigtop_builder.symptoms import told
+from bigtop_builder.symptoms import since_success, told
 
-SHOWN = 40
-"""Last lines that are shown where none is known to tell why."""
-END = 12
-"""Last lines that are shown below those that tell why."""
-
+LAST_LINES = 40
+"""Shown where no line is known to tell why."""
+FEW_LAST_LINES = 12
+"""Shown below those that tell why."""
 
 CAUSE = "likely cause: "
-FIRST = "what failed first:"
+FAILED_FIRST = "what failed first:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class KnownFailure:
     """One failure others ran into before.
 
     Attributes:
-        pattern: Regular expression, searched in the log's last lines.
+        pattern: Regular expression, searched in the lines that tell why a build failed.
         cause: What happened.
         cure: What to do.
     """
@@ -85,7 +84,7 @@ KNOWN = (
         cure="use the full JDK package (openjdk-N-jdk) in the recipe's image",
     ),
     KnownFailure(
-        pattern=r"implicit declaration of function",
+        pattern=r"error: implicit declaration of function",
         cause="old C code on a compiler that takes implicit declarations for errors",
         cure='set environment DEB_CFLAGS_APPEND = "-Wno-error=implicit-function-declaration" on the component',
     ),
@@ -116,16 +115,16 @@ def explained(lines: Sequence[str]) -> tuple[str, str]:
         lines: The end of its log.
     """
     telling = told(lines)
-    known = likely_cause(telling) or likely_cause(lines)
-    parts = [
+    known = likely_cause(telling or since_success(lines))
+    last = lines[-(FEW_LAST_LINES if telling else LAST_LINES) :]
+    details = [
         *([f"{CAUSE}{known.cause}"] if known else []),
-        *([FIRST, *(f"  {line}" for line in telling), ""] if telling else []),
+        *([FAILED_FIRST, *(f"  {line}" for line in telling), ""] if telling else []),
         "its last lines:",
-        *(f"  {line}" for line in lines[-(END if telling else SHOWN) :]),
+        *(f"  {line}" for line in last),
     ]
-    return "\n".join(
-        parts
-    ), known.cure if known else "read the log; --verbose shows each command that was run"
+    hint = known.cure if known else "read the log; --verbose shows each command that was run"
+    return "\n".join(details), hint
 
 
 def headline(details: str) -> str:
@@ -133,4 +132,4 @@ def headline(details: str) -> str:
     first, _, rest = details.partition("\n")
     if first.startswith(CAUSE):
         return first.removeprefix(CAUSE)
-    return rest.partition("\n")[0].strip() if first == FIRST else ""
+    return rest.partition("\n")[0].strip() if first == FAILED_FIRST else ""

@@ -35,8 +35,8 @@ def verify_release(
         previous: Packages that hosts have now: the upgrade is tried from them, and another upgrade is another
             verdict.
 
-    Raises:
-        CheckFailed: A check said no. The verdict file has all of them.
+    Returns:
+        What is in the verdict file, too; `require_passed` raises if it says no.
     """
     built = packages.built
     stamps = {step.name: step.stamp for step in packages.plan.steps}
@@ -71,7 +71,6 @@ def verify_release(
         if verdict.passed:
             write_whole(known, verdict.to_json())
     write_whole(survey.output.verdict, verdict.to_json())
-    require_passed(verdict, survey.output.verdict)
     return verdict
 
 

@@ -12,6 +12,8 @@ from bigtop_builder.schema import Name, Sha256, Value
 
 RESULT = "result.json"
 LOG = "build.log"
+HANDOVER = "maven.tar"
+"""What a build installed into its local Maven repository, packed (`handover`)."""
 OBJECTS = "objects"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[^./][^/]*$")]
@@ -62,6 +64,11 @@ class Result(Value):
     def debs(self) -> tuple[ResultFile, ...]:
         """The binary packages."""
         return tuple(file for file in self.files if file.file.endswith(".deb"))
+
+    @property
+    def handover(self) -> ResultFile | None:
+        """What dependents are given; None if there is nothing."""
+        return next((file for file in self.files if file.file == HANDOVER), None)
 
     @property
     def log(self) -> ResultFile:

@@ -3,10 +3,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.building import Packages
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.place import Place
 from bigtop_builder.release import require_passed
 from bigtop_builder.schema import canonical, digest
@@ -29,8 +31,9 @@ def smoke_release(
         place: Opens rooms.
         previous: Packages that hosts have now; they stand in for components that this run leaves out.
 
-    Raises:
-        CheckFailed: A smoke failed. The file has all findings, and `smoke/` beside it all that each smoke printed.
+    Returns:
+        What is in `smoke.json`, too; `smoke/` beside it has all that each smoke printed. It passes if one of them ran
+        and none failed; `require_smoked` raises if it did not.
     """
     judged = Verdict.from_json(survey.output.verdict.read_bytes(), source=str(survey.output.verdict))
     debs = [read_deb(built.path) for built in packages.built]
@@ -45,14 +48,29 @@ def smoke_release(
     with place.targets.open(purpose="smoke") as room:
         furnish(room, debs, stand_ins)
         findings = try_smokes(room, smokes, unselected=unselected, logs=survey.output.smoke_logs)
+    outcomes = {finding.outcome for finding in findings}
     verdict = judged.model_copy(
         update={
             "id": digest(judged.id, canonical([smoke.model_dump(mode="json") for smoke in smokes])),
             "created": datetime.now(UTC),
             "findings": tuple(findings),
-            "passed": not any(finding.outcome == "failed" for finding in findings),
+            "passed": "passed" in outcomes and "failed" not in outcomes,
         }
     )
     write_whole(survey.output.smoke, verdict.to_json())
-    require_passed(verdict, survey.output.smoke)
     return verdict
+
+
+def require_smoked(verdict: Verdict, file: Path) -> None:
+    """Raise unless smokes passed.
+
+    Raises:
+        CheckFailed: One failed, or none of them ran: each is named.
+    """
+    require_passed(verdict, file)
+    if not verdict.passed:
+        raise CheckFailed(
+            f"no smoke of {verdict.release} for {verdict.target} ran",
+            details="\n".join(f"{finding.subject}: {finding.detail}" for finding in verdict.findings),
+            hint="choose the components that they need too, or name a suite that has them",
+        )

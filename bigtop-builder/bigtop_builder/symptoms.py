@@ -8,9 +8,9 @@ lines that what it ran has failed, and what failed first stands above all of the
 import re
 from collections.abc import Iterator, Sequence
 
-MOST = 8
-"""Lines of one kind that are told."""
-LENGTH = 400
+LINES_OF_A_KIND = 8
+"""Those that are told."""
+LINE_LENGTH = 400
 """Characters of a line that are told: Maven prints command lines of some thousand."""
 
 BEGAN = re.compile(
@@ -20,9 +20,10 @@ BEGAN = re.compile(
     (?: \S[^:]*:\d+:(?:\d+:)?\s(?:fatal\s)?error:         # gcc, javac
       | (?:\S*[/-])?(?:cc1\w*|ld|collect2|gcc|g\+\+):\s.*(?:error|cannot\sfind)
       | .*undefined\sreference\sto\s
-      | CMake\sError
+      | CMake\sError | Could\sNOT\sfind\s\w+\s\(missing:  # without the -- of what CMake goes on without
       | npm\s(?:ERR!|error)\s\S
-      | error\sAn\sunexpected\serror\soccurred            # yarn 1
+      | error\s(?:An\sunexpected\serror\soccurred|Can't\smake\sa\srequest|Couldn't\sfind)  # yarn 1
+      | wget:\s | curl:\s\(\d
       | Exception\sin\sthread\s | Caused\sby:\s | fatal:\s
       | (?:\S*sh:\s|\S+:\sline\s\d+:\s).*(?:not\sfound|No\ssuch\sfile|Permission\sdenied|Killed)
       | dh_\w+:\s(?:error|.*missing\sfiles)
@@ -48,15 +49,21 @@ def told(lines: Sequence[str]) -> list[str]:
     Args:
         lines: The log, or its end, without terminal codes.
     """
-    after = max((at + 1 for at, line in enumerate(lines) if line.endswith("BUILD SUCCESS")), default=0)
-    rest = lines[after:]
+    rest = since_success(lines)
     found = [*_some(_began(rest)), *_some(_maven(rest)), *_some(_gradle(rest))]
-    return [line[:LENGTH] for line in dict.fromkeys(found or _before_make(rest))]
+    return [line[:LINE_LENGTH] for line in dict.fromkeys(found or _before_make(rest))]
+
+
+def since_success(lines: Sequence[str]) -> Sequence[str]:
+    """The lines after the last Maven that ended well: what they tell of is no reason for a failure."""
+    return lines[
+        max((at + 1 for at, line in enumerate(lines) if line.endswith("BUILD SUCCESS")), default=0) :
+    ]
 
 
 def _some(lines: Iterator[str]) -> list[str]:
     """The first lines, each once."""
-    return list(dict.fromkeys(line.strip() for line in lines))[:MOST]
+    return list(dict.fromkeys(line.strip() for line in lines))[:LINES_OF_A_KIND]
 
 
 def _began(lines: Sequence[str]) -> Iterator[str]:
@@ -98,4 +105,4 @@ def _before_make(lines: Sequence[str]) -> list[str]:
     at = next((at for at, line in enumerate(lines) if FAILED_RULE.match(line)), None)
     if at is None:
         return []
-    return [*[line for line in lines[:at] if line.strip()][-MOST:], lines[at]]
+    return [*[line for line in lines[:at] if line.strip()][-LINES_OF_A_KIND:], lines[at]]

@@ -164,6 +164,13 @@ def test_a_jar_that_nobody_could_look_into_is_told_beside_what_was_found(site: S
     assert "usr/lib/bad.jar of salute was not looked into: it is no zip archive" in done.complaint
 
 
+def test_nothing_found_beside_jars_that_nobody_could_look_into_is_not_told_as_nowhere(site: Site) -> None:
+    site.release(OLD | {"usr/lib/bad.jar": b"rubbish"}, "1.0-1")
+    done = site.ask("sbom", "find", "log4j-core", "--json")
+    assert (done.returncode, json.loads(done.text)) == (8, [])
+    assert "log4j-core was not found, but 1 archive could not be looked into" in done.complaint
+
+
 def test_the_sbom_of_a_package_is_the_one_that_was_published(site: Site) -> None:
     site.release(OLD, "1.0-1")
     site.release(NEW, "2.0-1")

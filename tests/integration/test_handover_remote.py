@@ -17,8 +17,8 @@ from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
 from bigtop_builder.executor.material import material
-from bigtop_builder.handover import HANDOVER
 from bigtop_builder.place import Place
+from bigtop_builder.result import HANDOVER
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey

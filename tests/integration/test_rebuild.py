@@ -88,7 +88,7 @@ def test_the_statement_of_a_build_names_all_that_it_took(built: Built) -> None:
     taken = {one["name"]: one for one in said["predicate"]["buildDefinition"]["resolvedDependencies"]}
     assert taken["tree"]["digest"] == {"gitTree": built.road.tree.id}
     assert taken["source, as it was built"]["digest"]
-    assert {"build of salute", "Maven hand-over"} <= taken.keys()
+    assert {"build of salute", "Maven hand-over of salute", "build of bigtop-utils"} <= taken.keys()
     (image,) = (one for name, one in taken.items() if name.startswith("image "))
     assert len(image["digest"]["sha256"]) == 64
     metadata = said["predicate"]["runDetails"]["metadata"]
@@ -115,7 +115,7 @@ def test_utils_and_jsvc_built_twice_are_the_same_bit_for_bit(built: Built) -> No
     ]
     assert {name: sha256_of(built.debs[name]) for name in NATIVE} == before
     assert all(deb.is_file() for deb in built.debs.values()), "what was built before of the others stays, too"
-    assert not [*built.settings.cache_dir.glob("rebuild-*")]
+    assert not [*(built.settings.cache_dir / "results").glob(".making*")]
     assert not [*built.road.output.rebuilt.glob("*.deb")]
 
 
@@ -128,7 +128,7 @@ def test_what_differs_is_told_and_kept_and_diffoscope_is_asked(
     (built.project.recipes / "dated.toml").write_text(dated)
     program = tmp_path / "bin/diffoscope"
     program.parent.mkdir()
-    program.write_text('#!/bin/sh\n[ "$1" = --text ] && echo "${3##*/} ${4##*/}" > "$2"\nexit 1\n')
+    program.write_text('#!/bin/sh\n[ "$1" = --text ] && echo "$3 $4" > "$2"\nexit 1\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     assert built.ask("plan", "dated", "-c", "bigtop-utils", "--bump").returncode == 0
@@ -140,7 +140,27 @@ def test_what_differs_is_told_and_kept_and_diffoscope_is_asked(
     kept = built.project.output / "dated/rebuilt" / found["file"]
     first = kept.parent / "first" / found["file"]
     assert sha256_of(kept) != sha256_of(first)
-    assert Path(found["report"]).read_text() == f"{kept.name} {kept.name}\n"
+    assert Path(found["report"]).read_text() == f"{first} {kept}\n"
+
+
+def test_a_second_build_that_fails_leaves_what_was_compared_and_what_can_go_on(
+    built: Built, tmp_path: Path
+) -> None:
+    """Without its downloads, salute cannot be built where there is no network; utils has none."""
+    downloads = built.settings.cache_dir / "downloads"
+    away = downloads.rename(tmp_path / "downloads")
+    try:
+        words = ("--offline", "--keep-going", "--jobs", "1", "-c", "salute", "-c", "bigtop-utils", "--json")
+        done = built.ask("verify", "1.0.0", "--rebuild", *words)
+    finally:
+        shutil.rmtree(downloads, ignore_errors=True)
+        away.rename(downloads)
+    assert done.returncode == 7, done.complaint
+    assert "likely cause: a download is not in the cache" in done.complaint
+    (found,) = json.loads(done.text)
+    assert (found["component"], found["equal"]) == ("bigtop-utils", True)
+    assert json.loads((built.road.output.rebuilt / "report.json").read_text()) == [found]
+    assert not [*(built.settings.cache_dir / "results").glob(".making*")]
 
 
 @pytest.mark.real

@@ -92,6 +92,11 @@ def test_a_line_that_fails_or_takes_too_long_or_a_package_that_is_not_there_fail
             "'echo oh; false' ended with exit",
         ),
         (Smoke(name="b", run="sleep 60", expect="x", seconds=1), "'sleep 60' did not end in 1 s"),
+        (
+            Smoke(name="deaf", run="trap '' TERM; while :; do sleep 1; done", expect="x", seconds=1),
+            "did not end in 1 s",
+        ),
+        (Smoke(name="killed", run="kill -KILL $$", expect="x"), "'kill -KILL $$' ended with exit status 137"),
         (Smoke(name="c", packages=("no-such-thing",), run="true", expect="x"), "Unable to locate package"),
     ):
         ((outcome, detail),) = outcomes(room, smoke)

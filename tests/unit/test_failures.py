@@ -125,6 +125,43 @@ def test_a_known_failure_among_the_first_lines_counts_more_than_one_further_up()
     assert "DEB_CFLAGS_APPEND" in hint
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        [
+            "x.c:9:5: warning: implicit declaration of function 'isatty' [-Wimplicit-function-declaration]",
+            "x.c:12:1: error: unknown type name 'u_long'",
+        ],
+        [
+            "Retrying: Connect to host:443 failed: Connection refused (Connection refused)",
+            "[INFO] BUILD SUCCESS",
+            "dh_install: error: missing files, aborting",
+        ],
+        ["Connect to host:443 failed: Connection refused", "[INFO] BUILD SUCCESS", "nothing that is known"],
+    ],
+)
+def test_what_harmed_nobody_is_no_cause(log: list[str]) -> None:
+    details, hint = explained([*log, "make[1]: *** [Makefile:5: all] Error 1"])
+    assert "likely cause" not in details
+    assert "read the log" in hint
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("  Could NOT find JNI (missing: JAVA_AWT_LIBRARY JAVA_JVM_LIBRARY AWT)", "headless JDK"),
+        ('[INFO] error Can\'t make a request in offline mode ("https://a/a-1.tgz")', "not in the cache"),
+        ("wget: unable to resolve host address: Temporary failure in name resolution", "a download failed"),
+        ("curl: (7) Failed to connect to a.example port 443: Connection refused", "a download failed"),
+    ],
+)
+def test_a_cause_is_found_beside_other_lines_that_tell_of_the_failure(line: str, cause: str) -> None:
+    details, _ = explained(
+        [line, "[INFO] BUILD FAILURE", "[ERROR] Failed to execute goal a:b:1:run: exit status 1"]
+    )
+    assert cause in details.partition("\n")[0]
+
+
 def test_without_a_line_that_tells_why_more_of_the_last_ones_are_shown() -> None:
     details, _ = explained([f"line {number}" for number in range(100)])
     assert details.splitlines() == ["its last lines:", *(f"  line {number}" for number in range(60, 100))]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.run import run
-from bigtop_builder.verify.sameness import SHOWN, differences
+from bigtop_builder.verify.sameness import TOLD_OF_A_JAR, differences
 from jar_forge import jar, package
 
 FILES = {"usr/lib/a.jar": jar({"B.class": b"b"}), "usr/bin/a": b"#!/bin/sh\n"}
@@ -55,10 +56,10 @@ def timed(year: int, entries: int, content: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("contents", "told"),
     [
-        ((b"", b""), f"(time of {SHOWN + 4} files)"),
+        ((b"", b""), f"(time of {TOLD_OF_A_JAR + 4} files)"),
         (
             (b"a", b"b"),
-            f"(time of 1 file, {', '.join(f'{number:02}.class' for number in range(SHOWN - 1))}, and 4 more)",
+            f"(time of 1 file, {', '.join(f'{number:02}.class' for number in range(TOLD_OF_A_JAR - 1))}, and 4 more)",
         ),
     ],
 )
@@ -67,7 +68,7 @@ def test_of_a_jar_of_another_day_times_are_counted_and_not_all_contents_named(
 ) -> None:
     for side, year, content in zip(("first", "second"), (2020, 2021), contents, strict=True):
         (tmp_path / side).mkdir()
-        package(tmp_path / side, {"usr/a.jar": timed(year, SHOWN + 3, content)})
+        package(tmp_path / side, {"usr/a.jar": timed(year, TOLD_OF_A_JAR + 3, content)})
     (found,) = [
         line
         for line in differences(*(next((tmp_path / side).glob("*.deb")) for side in ("first", "second")))
@@ -112,3 +113,11 @@ def test_the_same_files_packed_differently_are_told_so(tmp_path: Path) -> None:
     )
     (found,) = differences(tmp_path / "first.deb", tmp_path / "second.deb")
     assert found.startswith("the same files, packed differently")
+
+
+def test_a_package_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    first = package(tmp_path, FILES)
+    torn = tmp_path / "torn.deb"
+    torn.write_bytes(first.read_bytes()[:-8])
+    with pytest.raises(CheckFailed, match=r"torn\.deb is no whole \.deb: it is cut off"):
+        differences(first, torn)

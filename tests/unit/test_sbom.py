@@ -12,7 +12,8 @@ from bigtop_builder.hashes import sha256_of
 from bigtop_builder.run import run
 from bigtop_builder.sbom.coordinates import NOTHING, Coordinates, Known
 from bigtop_builder.sbom.document import sbom_of
-from bigtop_builder.sbom.inventory import Change, Part, Wanted, changes, parts_of
+from bigtop_builder.sbom.inventory import Change, Part, changes, parts_of
+from bigtop_builder.sbom.wanted import Wanted
 from jar_forge import jar, package, pom
 
 LOG4J = jar(pom("log4j", "log4j", "1.2.17"))
@@ -97,7 +98,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert "no zip archive" in found[f"{war}!/bad.jar"].unreadable
 
 
-def part(artifact: str, version: str, *, package: str = "hive") -> Part:
+def part(artifact: str, version: str, *, package: str = "hive", how: str = "pom.properties") -> Part:
     group, _, name = artifact.rpartition(":")
     return Part(
         package=package,
@@ -106,7 +107,7 @@ def part(artifact: str, version: str, *, package: str = "hive") -> Part:
         group=group,
         name=name,
         version=version,
-        how="pom.properties",
+        how=how,
         merged=False,
         unreadable="",
         sha256="",
@@ -121,6 +122,16 @@ def part(artifact: str, version: str, *, package: str = "hive") -> Part:
         ("log4j@1.2*", True),
         ("log4j:log4j@1.2*", True),
         ("pkg:maven/log4j/log4j@1.2.17", True),
+        ("pkg:maven/log4j/log4j@1.2*", True),
+        ("pkg:maven/log4j/log4j?type=jar", True),
+        ("pkg:maven/log4j/log4j@1.2.17?classifier=sources", True),
+        ("pkg:maven/log4j/log4j@1.2.17#sub", True),
+        ("pkg:maven/log4j/log4%6A@1.2%2E17", True),
+        ("pkg:maven/log4j", True),
+        ("pkg:maven/log4j/log4j@1.2", False),
+        ("pkg:maven/org.apache/log4j", False),
+        ("Log4j", True),
+        ("LOG4J:log4J@1.2*", True),
         ("log4*", True),
         ("log4j-core", False),
         ("log4j@1.2.1", False),
@@ -138,9 +149,33 @@ def test_what_is_not_known_of_a_jar_hides_it_from_nobody() -> None:
     assert part("log4j", "2.0") not in wanted
 
 
-@pytest.mark.parametrize("text", ["", "@1.2", "a:b:c", "log4j:@1"])
-def test_what_names_no_artifact_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="names no artifact"):
+def test_a_version_that_a_file_name_seems_to_have_may_be_one_with_a_classifier() -> None:
+    tests = part("hadoop-hdfs", "3.2.1-tests", how="file name")
+    assert tests in Wanted.parse("hadoop-hdfs@3.2.1")
+    assert tests in Wanted.parse("org.apache.hadoop:hadoop-hdfs@3.2*")
+    assert tests not in Wanted.parse("hadoop-hdfs@3.2")
+    assert part("hadoop-hdfs", "3.2.1-tests") not in Wanted.parse("hadoop-hdfs@3.2.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no artifact"),
+        ("@1.2", "names no artifact"),
+        ("log4j:@1", "names no artifact"),
+        ("log4j:log4j:1.2.17", "has more than a group and an artifact"),
+        ("log4j@[1.2,1.3)", r"'\[1.2,1.3\)' is no name or version"),
+        ("log4j@>=1.2", "'>=1.2' is no name or version"),
+        ("log4j@1.2 || 1.3", "is no name or version"),
+        ("log4j@1.2.17@x", "'1.2.17@x' is no name or version"),
+        ("pkg:maven/log4j/log4j@[1.2,1.3)", "is no name or version"),
+        ("pkg:maven/log4j/log4j@1.2.?", "begins the qualifiers"),
+        ("pkg:maven/", "is no package URL"),
+        ("pkg:npm/left-pad@1.0", "Maven's coordinates"),
+    ],
+)
+def test_what_is_not_understood_is_refused_and_not_looked_for(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
         Wanted.parse(text)
 
 

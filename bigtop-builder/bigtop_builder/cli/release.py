@@ -21,7 +21,7 @@ from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_ou
 from bigtop_builder.cli.verify import verdict_text
 from bigtop_builder.place import Place
 from bigtop_builder.publishing import publish
-from bigtop_builder.release import manifest_of, verify_release
+from bigtop_builder.release import manifest_of, require_passed, verify_release
 from bigtop_builder.repository.gate import Gate
 
 
@@ -60,6 +60,10 @@ def release(
     with Place(road) as place:
         made = build_release(road, road.plan(components), place, manner)
         verdict = verify_release(road, made, place, archive.packages_of(suite, copies_of(context)))
+    if as_json and not verdict.passed:
+        findings = [finding.model_dump(mode="json") for finding in verdict.findings]
+        answer({"verdict": verdict.id, "findings": findings}, as_json=True, text="")
+    require_passed(verdict, road.output.verdict)
     attestations = attestations_of(road, made.results)
     manifest = manifest_of(road, made, verdict, attestations)
     write_whole(road.output.manifest, manifest.to_json())

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`verify`: the verdict on the packages of a release, their smokes, or a second build of them."""
 
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,12 +13,11 @@ from bigtop_builder.cli.build import building_options
 from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
 from bigtop_builder.cli.place import repo_option
 from bigtop_builder.cli.road import RELEASE, archive_with, copies_of, require_output, surveyed
-from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.errors import InputError
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan
-from bigtop_builder.release import verify_release
-from bigtop_builder.schema import counted
-from bigtop_builder.smoke import smoke_release
+from bigtop_builder.release import require_passed, verify_release
+from bigtop_builder.smoke import require_smoked, smoke_release
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.verdict import Verdict
 
@@ -67,13 +68,16 @@ def verify(
     A verdict holds for the same packages and the same upgrade: with --suite, a `release` into that suite takes
     it as it is.
     """
+    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True, lays_out=not twice)
     if twice:
-        others = {"suite": suite, "repo": folder, "smoke": smoke, "jobs": jobs, "keep-going": keep_going}
+        others = {"suite": suite, "repo": folder, "smoke": smoke}
         if unfit := [f"--{name}" for name, value in others.items() if value]:
-            raise click.UsageError(
-                f"--rebuild builds one component after the other and compares; it takes no {', '.join(unfit)}"
-            )
-        _rebuild(context, release_name, components, builder, offline=offline, as_json=as_json)
+            raise click.UsageError(f"--rebuild builds and compares, and takes no {', '.join(unfit)}")
+        from bigtop_builder.cli.rebuilding import verify_rebuilt  # no other `verify` needs it
+
+        verify_rebuilt(
+            context, release_name, components, builder, manner=manner, offline=offline, as_json=as_json
+        )
         return
     if folder and not suite:
         raise click.UsageError("--repo says where --suite is looked up: give both")
@@ -83,24 +87,36 @@ def verify(
     plan = road.plan(components)
     if smoke:
         _require_smokes(road, plan, alone=not suite)
-    manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
     with Place(road) as place:
         made = build_release(road, plan, place, manner)
         verdict = verify_release(road, made, place, previous)
-        smoked = smoke_release(road, made, place, previous) if smoke else None
-    told = verdict_text(verdict, road.output.verdict)
-    if made.plan.unselected and not suite:
-        told += (
-            f"\nleft out: {', '.join(made.plan.unselected)}. Roles that need their packages are not judged here, so "
-            "what goes in for such a role alone does not count; with --suite, what the suite has stands in for them, "
-            "as in `release`"
-        )
-    value = verdict.model_dump(mode="json")
+        smoked = smoke_release(road, made, place, previous) if smoke and verdict.passed else None
+    left_out = made.plan.unselected if not suite else ()
+    if as_json or verdict.passed:
+        answer(_value(verdict, smoked), as_json=as_json, text=_text(road, verdict, smoked, left_out))
+    require_passed(verdict, road.output.verdict)
     if smoked:
-        value["smoke"] = [finding.model_dump(mode="json") for finding in smoked.findings]
-        told += "".join(f"\n{one.outcome} smoke {one.subject}: {one.detail}" for one in smoked.findings)
-        told += f"\n{road.output.smoke}"
-    answer(value, as_json=as_json, text=told)
+        require_smoked(smoked, road.output.smoke)
+
+
+def _value(verdict: Verdict, smoked: Verdict | None) -> dict[str, Any]:
+    smoke = [finding.model_dump(mode="json") for finding in smoked.findings] if smoked else []
+    return {**verdict.model_dump(mode="json"), **({"smoke": smoke} if smoked else {})}
+
+
+def _text(road: Survey, verdict: Verdict, smoked: Verdict | None, left_out: Sequence[str]) -> str:
+    """A verdict that passed, for people, and the smokes that did: of others the error says all."""
+    lines = [verdict_text(verdict, road.output.verdict)]
+    if left_out:
+        lines.append(
+            f"left out: {', '.join(left_out)}. Roles that need their packages are not judged here, so what goes in "
+            "for such a role alone does not count; with --suite, what the suite has stands in for them, as in "
+            "`release`"
+        )
+    if smoked and smoked.passed:
+        lines += [f"{one.outcome} smoke {one.subject}: {one.detail}" for one in smoked.findings]
+        lines.append(f"smokes: {_counts(smoked)}; {road.output.smoke}")
+    return "\n".join(lines)
 
 
 def _require_smokes(road: Survey, plan: Plan, *, alone: bool) -> None:
@@ -119,52 +135,20 @@ def _require_smokes(road: Survey, plan: Plan, *, alone: bool) -> None:
         )
 
 
-def _rebuild(
-    context: click.Context,
-    name: str,
-    components: tuple[str, ...],
-    builder: str,
-    *,
-    offline: bool,
-    as_json: bool,
-) -> None:
-    """`verify --rebuild`."""
-    from bigtop_builder.rebuild import rebuild
-
-    require_output(context, name)
-    road = surveyed(context, name, builder, components, offline=offline)
-    with Place(road) as place:
-        made = build_release(road, road.plan(components), place, Manner(checked=True, lays_out=False))
-        found = rebuild(road, made, place, components)
-    value = [{**asdict(one), "equal": one.equal} for one in found]
-    lines = [
-        line
-        for one in found
-        for line in (
-            f"{'equal' if one.equal else 'differs'} {one.file}",
-            *(f"  {d}" for d in one.differences),
-        )
-    ]
-    answer(value, as_json=as_json, text="\n".join(lines))
-    if unlike := [one for one in found if not one.equal]:
-        raise CheckFailed(
-            f"{len(unlike)} of {counted(len(found), 'package')} differ when built a second time",
-            hint=f"the second builds are in {road.output.rebuilt}",
-        )
-
-
 def verdict_text(verdict: Verdict, file: Path) -> str:
     """A verdict for people: what failed or was let pass, what stays out, and the count of the rest."""
-    counts: dict[str, int] = {}
-    for finding in verdict.findings:
-        counts[finding.outcome] = counts.get(finding.outcome, 0) + 1
     told = [finding for finding in verdict.findings if finding.outcome != "passed"]
     kept = [package for package in verdict.packages if package.not_published]
-    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    going = f"{len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in"
     return "\n".join(
         [
             *(f"{finding.outcome} {finding.check}: {finding.subject}: {finding.detail}" for finding in told),
             *(f"not published {package.name}: {package.not_published}" for package in kept),
-            f"{said}; {len(verdict.packages) - len(kept)} of {len(verdict.packages)} packages go in; {file}",
+            f"{_counts(verdict)}; {going}; {file}",
         ]
     )
+
+
+def _counts(verdict: Verdict) -> str:
+    counts = Counter(finding.outcome for finding in verdict.findings)
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))

@@ -17,14 +17,14 @@ from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.executor.failed import log_of
 from bigtop_builder.executor.material import Material
 from bigtop_builder.failures import explained
-from bigtop_builder.handover import HANDOVER, pack
+from bigtop_builder.handover import pack
 from bigtop_builder.hashes import sha256_of
 from bigtop_builder.log import Tail
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.provenance import PROVENANCE, Origin, predicate
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.result import LOG, Result, describe
+from bigtop_builder.result import HANDOVER, LOG, Result, describe
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.sbom.coordinates import ARTIFACTS
 from bigtop_builder.settings import Settings
@@ -101,7 +101,7 @@ def build(
             origin=site.origin,
             source=material.record,
             image=site.image,
-            handovers=list(material.handovers.values()),
+            needs=material.needs,
             log=sha256_of(made / LOG),
             started=started,
             finished=datetime.now(UTC),

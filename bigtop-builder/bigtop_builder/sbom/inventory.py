@@ -4,10 +4,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
-
-from bigtop_builder.errors import InputError
 
 FORM = "1"
 """Rises when the same package gets another SBOM."""
@@ -51,37 +48,6 @@ class Part:
     def artifact(self) -> str:
         """Group and artifact; the artifact alone if that is all that is known."""
         return f"{self.group}:{self.name}" if self.group else self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is looked for: `[group:]artifact[@version]`, each with `*` and `?` for what does not matter."""
-
-    group: str
-    name: str
-    version: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Wanted":
-        """Read it as a user writes it; a Maven package URL is taken too.
-
-        Raises:
-            InputError: It has no artifact.
-        """
-        coordinates, _, version = text.removeprefix("pkg:maven/").replace("/", ":").partition("@")
-        *group, name = coordinates.split(":")
-        if not name or len(group) > 1:
-            raise InputError(
-                f"{text!r} names no artifact", hint="[group:]artifact[@version], as in log4j:log4j@1.2*"
-            )
-        return cls(group="".join(group) or "*", name=name, version=version.partition("?")[0] or "*")
-
-    def __contains__(self, part: object) -> bool:
-        """Whether it may be it: what is not known of a part is no reason to leave it out."""
-        if not isinstance(part, Part):
-            return False
-        pairs = ((part.group, self.group), (part.name, self.name), (part.version, self.version))
-        return all(fnmatchcase(said, pattern) for said, pattern in pairs if said)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from bigtop_builder.artifact import HEADER, MAGIC, frame
-from bigtop_builder.expand import Window, allowance, expand
+from bigtop_builder.errors import CheckFailed
+from bigtop_builder.expand import BrokenStreamError, Window, allowance, expand
 from bigtop_builder.hashes import sha256_of
 from bigtop_builder.sbom.fingerprint import BROKEN
 from bigtop_builder.schema import counted
 from bigtop_builder.tarball import Entry, Tarball
 
 ARCHIVES = (".jar", ".war", ".ear", ".zip")
-SHOWN = 10
+TOLD_OF_A_JAR = 10
 """Differences in one jar that are told."""
-MEMORY = 16 << 20
+KEPT_IN_MEMORY = 16 << 20
+"""Bytes of a jar; a larger one goes to the disk."""
 CHUNK = 1 << 20
 
 
@@ -40,7 +42,7 @@ def differences(first: Path, second: Path) -> list[str]:
     """What differs between two builds of a package, a line a file; none if they are the same bit for bit.
 
     Raises:
-        BrokenStreamError: One of them is no whole .deb.
+        CheckFailed: One of them is no whole .deb; it is named.
     """
     if sha256_of(first) == sha256_of(second):
         return []
@@ -62,25 +64,28 @@ def _told(one: _Facts, other: _Facts, inside: Sequence[str]) -> str:
         for name, was, now in pairs
         if was != now
     ]
-    more = [f"and {len(inside) - SHOWN} more"] if len(inside) > SHOWN else []
-    entries = ", ".join([*inside[:SHOWN], *more])
+    more = [f"and {len(inside) - TOLD_OF_A_JAR} more"] if len(inside) > TOLD_OF_A_JAR else []
+    entries = ", ".join([*inside[:TOLD_OF_A_JAR], *more])
     return ", ".join(parts) + (f" ({entries})" if entries else "")
 
 
 def _facts(deb: Path) -> dict[str, _Facts]:
     """Member and path -> what there is to compare."""
-    return {
-        name: _Facts(
-            kind=entry.kind,
-            mode=f"{entry.mode:o}",
-            owner=entry.owner,
-            time=entry.modified,
-            link=entry.link,
-            content=content.hexdigest(),
-        )
-        for name, entry, tar in _entries(deb)
-        for content in [_digest(tar.content())]
-    }
+    try:
+        return {name: _facts_of(entry, tar) for name, entry, tar in _entries(deb)}
+    except BrokenStreamError as error:
+        raise CheckFailed(f"{deb} is no whole .deb: {error}", hint="build it again") from error
+
+
+def _facts_of(entry: Entry, tar: Tarball) -> _Facts:
+    return _Facts(
+        kind=entry.kind,
+        mode=f"{entry.mode:o}",
+        owner=entry.owner,
+        time=entry.modified,
+        link=entry.link,
+        content=_digest(tar.content()).hexdigest(),
+    )
 
 
 def _entries(deb: Path) -> Iterator[tuple[str, Entry, Tarball]]:
@@ -130,7 +135,7 @@ def _taken_out(deb: Path, names: Collection[str], stack: ExitStack) -> dict[str,
     files: dict[str, IO[bytes]] = {}
     for name, _, tar in _entries(deb):
         if name in names:
-            file = stack.enter_context(tempfile.SpooledTemporaryFile(MEMORY))  # noqa: SIM115  # it is one
+            file = stack.enter_context(tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))  # noqa: SIM115  # it is one
             for piece in tar.content():
                 file.write(piece)
             files[name] = file

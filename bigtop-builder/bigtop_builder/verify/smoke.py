@@ -6,6 +6,7 @@ first that fails ends them. policy-rc.d keeps daemons from starting at the insta
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,17 +15,17 @@ from bigtop_builder.room import Room
 from bigtop_builder.tarstream import pack
 from bigtop_builder.verify.services import LOGS, STARTED
 from bigtop_builder.verify.shelf import APT, last_lines, shell
-from bigtop_builder.verify.verdict import Finding
+from bigtop_builder.verify.verdict import Finding, Outcome
 
 log = logging.getLogger(__name__)
 
 CHECK = "smoke"
-TIMED_OUT = 124
-"""Exit status of timeout(1)."""
-SHOWN = 30
-"""Lines of a failed command that its finding shows."""
+TIMED_OUT, KILLED = 124, 137
+"""Exit statuses of timeout(1), the second where SIGTERM did not do; what it runs may end with either by itself."""
+LINES_SHOWN = 30
+"""Of a failed command, by its finding."""
 LINE = """
-timeout "$SECONDS_LEFT" bash -c "$1" < /dev/null > /tmp/smoke.log 2>&1
+timeout --kill-after=10 "$SECONDS_GIVEN" bash -c "$1" < /dev/null > /tmp/smoke.log 2>&1
 status=$?
 cat /tmp/smoke.log
 exit $status
@@ -45,32 +46,29 @@ def try_smokes(
     """
     logs.mkdir(parents=True, exist_ok=True)
     findings: list[Finding] = []
-    broken = ""
     for smoke in smokes:
+        broken = [one.subject for one in findings if one.outcome == "failed"]
         absent = sorted({unselected[name] for name in smoke.packages if name in unselected})
-        if broken or absent:
-            why = (
-                f"{broken} failed before"
-                if broken
-                else f"it needs {', '.join(absent)}, which this run leaves out"
-            )
-            findings.append(Finding(check=CHECK, subject=smoke.name, outcome="skipped", detail=why))
-            continue
-        log.info("smoke %s", smoke.name)
-        output = logs / f"{smoke.name}.log"
-        output.write_text("", encoding="utf-8")
-        problem = _problem(room, smoke, output)
-        problem = problem and f"{problem}\nwhole output: {output}"
-        broken = smoke.name if problem else ""
-        findings.append(
-            Finding(
-                check=CHECK,
-                subject=smoke.name,
-                outcome="failed" if problem else "passed",
-                detail=problem or f"its output has {smoke.expect!r}",
-            )
-        )
+        if broken:
+            found = _finding(smoke, "skipped", f"{broken[0]} failed before")
+        elif absent:
+            found = _finding(smoke, "skipped", f"it needs {', '.join(absent)}, which this run leaves out")
+        else:
+            found = _tried(room, smoke, logs / f"{smoke.name}.log")
+        findings.append(found)
     return findings
+
+
+def _tried(room: Room, smoke: Smoke, output: Path) -> Finding:
+    log.info("smoke %s", smoke.name)
+    output.write_text("", encoding="utf-8")
+    if problem := _problem(room, smoke, output):
+        return _finding(smoke, "failed", f"{problem}\nwhole output: {output}")
+    return _finding(smoke, "passed", f"its output has {smoke.expect!r}")
+
+
+def _finding(smoke: Smoke, outcome: Outcome, detail: str) -> Finding:
+    return Finding(check=CHECK, subject=smoke.name, outcome=outcome, detail=detail)
 
 
 def _problem(room: Room, smoke: Smoke, output: Path) -> str:
@@ -93,11 +91,12 @@ def _problem(room: Room, smoke: Smoke, output: Path) -> str:
 
 def _run(room: Room, smoke: Smoke, line: str, output: Path) -> tuple[str, str]:
     """What a line printed, and what went wrong."""
-    done = shell(room, LINE, line, env={"SECONDS_LEFT": str(smoke.seconds)})
+    began = time.monotonic()
+    done = shell(room, LINE, line, env={"SECONDS_GIVEN": str(smoke.seconds)})
     _keep(output, line, done.text)
     if not done.returncode:
         return done.text, ""
-    late = done.returncode == TIMED_OUT
+    late = done.returncode in {TIMED_OUT, KILLED} and time.monotonic() - began >= smoke.seconds
     how = f"did not end in {smoke.seconds} s" if late else f"ended with exit status {done.returncode}"
     return done.text, f"{line!r} {how}:\n{_end(done.text)}"
 
@@ -109,4 +108,4 @@ def _keep(output: Path, line: str, text: str) -> None:
 
 
 def _end(text: str) -> str:
-    return "\n".join(text.splitlines()[-SHOWN:])
+    return "\n".join(text.splitlines()[-LINES_SHOWN:])
