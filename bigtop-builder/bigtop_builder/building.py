@@ -21,7 +21,6 @@ from bigtop_builder.log import transfers
 from bigtop_builder.output import clear, lay_out, stands
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
-from bigtop_builder.provenance import Origin
 from bigtop_builder.result import HANDOVER, Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
@@ -185,14 +184,7 @@ def _materials(
 def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
     """Where a release is built, with results and logs going there."""
     rooms, image = place.builders
-    return Site(
-        rooms=rooms,
-        image=image,
-        downloads=survey.downloads,
-        cache=cache,
-        logs=logs,
-        origin=Origin.of(survey.recipe_sha256, survey.tree_record, survey.patches),
-    )
+    return Site(survey=survey, rooms=rooms, image=image, cache=cache, logs=logs)
 
 
 def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
@@ -204,7 +196,7 @@ def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Mater
     """
     needs = _needs(survey, plan, step)
     whole = replace(given or material(survey, step), needs=needs, handovers=_handovers(survey, needs))
-    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+    return build(step, whole, site)
 
 
 def left_beside(survey: Survey, packages: Packages) -> list[Path]:
