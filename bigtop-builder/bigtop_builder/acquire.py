@@ -18,10 +18,11 @@ from typing import IO, Final
 
 from filelock import FileLock
 
-from bigtop_builder.archive import hash_of, read_folder
+from bigtop_builder.archive import read_folder
 from bigtop_builder.contents import Contents
 from bigtop_builder.download import Progress, download
 from bigtop_builder.errors import EnvironmentMissing, SourceError, TreeError
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings

@@ -7,7 +7,6 @@ of sources should not hold, and writes the rest anew.
 
 import bz2
 import gzip
-import hashlib
 import lzma
 import os
 import stat
@@ -89,12 +88,6 @@ def read_folder(contents: Contents, folder: Path) -> None:
                 contents.file(name, data, size=found.st_size, executable=executable)
         else:
             raise SourceError(f"{path} is no file, folder or link", hint="take it out of the folder")
-
-
-def hash_of(path: Path, algorithm: str) -> str:
-    """Hash of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _read_tar(contents: Contents, plain: IO[bytes]) -> None:

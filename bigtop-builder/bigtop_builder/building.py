@@ -16,14 +16,12 @@ from bigtop_builder.executor.local import execute, obtain
 from bigtop_builder.executor.material import Material, fetch_gradle, material
 from bigtop_builder.executor.schedule import Capacity, Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
-from bigtop_builder.handover import HANDOVER
 from bigtop_builder.lock_notes import note_lock
 from bigtop_builder.log import transfers
 from bigtop_builder.output import clear, lay_out, stands
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
-from bigtop_builder.provenance import Origin
-from bigtop_builder.result import Result
+from bigtop_builder.result import HANDOVER, Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
 from bigtop_builder.verify.packages import Built
@@ -110,17 +108,21 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
 def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
     """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
     run = {step.name for step in plan.steps if step.action == "run"}
-    while True:
-        given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
-
-        def hashed(step: Step, given: Collection[str] = given) -> bool:
-            return checked or step.name in given or not stands(survey, step)
-
-        found = obtain(plan, survey.cache, hashed=hashed)
-        lost = {step.name for step in plan.steps} - found.keys()
-        if lost <= run:
-            return found
+    found = _obtained(survey, plan, run, checked=checked)
+    while lost := {step.name for step in plan.steps} - found.keys() - run:
         run |= lost  # what is gone or broken is built, out of others
+        found = _obtained(survey, plan, run, checked=checked)
+    return found
+
+
+def _obtained(survey: Survey, plan: Plan, run: Collection[str], *, checked: bool) -> dict[str, Result]:
+    """What the cache has if these are to be built."""
+    given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
+
+    def hashed(step: Step) -> bool:
+        return checked or step.name in given or not stands(survey, step)
+
+    return obtain(plan, survey.cache, hashed=hashed)
 
 
 def _build(
@@ -182,14 +184,7 @@ def _materials(
 def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
     """Where a release is built, with results and logs going there."""
     rooms, image = place.builders
-    return Site(
-        rooms=rooms,
-        image=image,
-        downloads=survey.downloads,
-        cache=cache,
-        logs=logs,
-        origin=Origin(recipe=survey.recipe_sha256, tree=survey.tree_record),
-    )
+    return Site(survey=survey, rooms=rooms, image=image, cache=cache, logs=logs)
 
 
 def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
@@ -199,8 +194,9 @@ def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Mater
         SourceError: Its source cannot be had, or is not what its pin says.
         BuildError: The build failed.
     """
-    whole = replace(given or material(survey, step), handovers=_handovers(survey, plan, step))
-    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+    needs = _needs(survey, plan, step)
+    whole = replace(given or material(survey, step), needs=needs, handovers=_handovers(survey, needs))
+    return build(step, whole, site)
 
 
 def left_beside(survey: Survey, packages: Packages) -> list[Path]:
@@ -216,13 +212,13 @@ def left_beside(survey: Survey, packages: Packages) -> list[Path]:
     ]
 
 
-def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
-    """Maven hand-overs of all that a step depends on, however far, in the plan's order: tar file -> its sha256.
+def _needs(survey: Survey, plan: Plan, step: Step) -> tuple[Result, ...]:
+    """Builds that a step depends on, however far, in the plan's order.
 
     Raises:
         BuildError: A result that was there when the run began is not any more.
     """
-    files = {}
+    found = []
     for one in plan.needs(step):
         result = survey.cache.get(one.id, one.stamp)
         if result is None:
@@ -230,7 +226,9 @@ def _handovers(survey: Survey, plan: Plan, step: Step) -> dict[Path, str]:
                 f"{step.name}: the result of {one.name}, which it depends on, is gone from the cache",
                 hint="run the same command again: what is missing is built",
             )
-        hashes = {file.file: file.sha256 for file in result.files}
-        if HANDOVER in hashes:
-            files[survey.cache.folder(one.id, one.stamp) / HANDOVER] = hashes[HANDOVER]
-    return files
+        found.append(result)
+    return tuple(found)
+
+
+def _handovers(survey: Survey, needs: Sequence[Result]) -> tuple[Path, ...]:
+    return tuple(survey.cache.folder(one.step, one.stamp) / HANDOVER for one in needs if one.handover)

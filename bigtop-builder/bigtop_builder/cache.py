@@ -14,8 +14,9 @@ from threading import Lock
 from typing import Protocol, TypeVar
 
 from bigtop_builder.errors import BuilderError, CheckFailed, InputError
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.local_results import LocalResults
-from bigtop_builder.result import RESULT, Result, ResultFile, sha256_of
+from bigtop_builder.result import RESULT, Result, ResultFile
 from bigtop_builder.schema import digest
 
 log = logging.getLogger(__name__)

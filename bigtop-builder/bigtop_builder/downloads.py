@@ -11,7 +11,6 @@ Builds that run at once may harvest and be seeded at the same time. What Gradle 
 build, and is kept a component; Maven's markers are merged.
 """
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from filelock import FileLock
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.gradle import MAVEN_MIRROR_ID
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.node_packages import NPM, YARN, downloaded_by_npm, downloaded_by_yarn
 from bigtop_builder.room import Room
 from bigtop_builder.schema import digest
@@ -176,11 +176,9 @@ def downloaded_by_gradle(modules: Path) -> list[Path]:
     for path in modules.rglob("*"):
         if not path.is_file() or path.name.endswith(".lock"):
             continue
-        if path.relative_to(modules).parts[0].startswith("files-") and _sha1(path) != path.parent.name.rjust(
-            40, "0"
-        ):
-            continue
-        chosen.append(path)
+        hashed = path.relative_to(modules).parts[0].startswith("files-")
+        if not hashed or hash_of(path, "sha1") == path.parent.name.rjust(40, "0"):
+            chosen.append(path)
     return chosen
 
 
@@ -199,9 +197,6 @@ def _merged(*markers: Path) -> list[str]:
 
 def _sha1_holds(path: Path) -> bool:
     said = path.with_name(f"{path.name}.sha1")
-    return path.is_file() and said.is_file() and said.read_text(errors="replace").split()[:1] == [_sha1(path)]
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+    if not (path.is_file() and said.is_file()):
+        return False
+    return said.read_text(errors="replace").split()[:1] == [hash_of(path, "sha1")]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bigtop_builder.downloads import MAVEN, REMOTE, beside
 
-HANDOVER = "maven.tar"
 METADATA = "maven-metadata-local.xml"
 
 

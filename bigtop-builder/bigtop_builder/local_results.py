@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from bigtop_builder.cores import on_all_cores
 from bigtop_builder.errors import InputError
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.hidden_folder import sweep, unfinished
-from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile, sha256_of
+from bigtop_builder.result import OBJECTS, RESULT, Result, ResultFile
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bigtop_builder.hashes import hash_of
+
 NPM = "home/.npm/_cacache"
 YARN = "home/.cache/yarn"
 FETCHED = "make-fetch-happen:request-cache:http"
@@ -48,7 +50,7 @@ def downloaded_by_yarn(cache: Path) -> list[Path]:
         if (
             members
             and names.keys() == members.keys()
-            and all(_sha1(names[n]) == sha1 for n, sha1 in members.items())
+            and all(hash_of(names[n], "sha1") == sha1 for n, sha1 in members.items())
         ):
             chosen += sorted(files)
     return chosen
@@ -70,8 +72,7 @@ def _content_of(line: str, cache: Path) -> Path | None:
 def _is_its_name(content: Path) -> bool:
     """Whether bytes have the hash that their path says."""
     *_, algorithm, first, second, rest = content.parts
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest() == f"{first}{second}{rest}"
+    return hash_of(content, algorithm) == f"{first}{second}{rest}"
 
 
 def _members(metadata: Path) -> Mapping[str, str]:
@@ -86,10 +87,8 @@ def _members(metadata: Path) -> Mapping[str, str]:
         return {}
     algorithm, _, value = str(remote.get("integrity", "")).split(" ")[0].partition("-")
     wanted = _hex(value) if algorithm in HASHES else str(remote.get("hash", ""))
-    with tarball.open("rb") as stream:
-        kind = algorithm if algorithm in HASHES else "sha1"
-        if hashlib.file_digest(stream, kind).hexdigest() != wanted:
-            return {}
+    if hash_of(tarball, algorithm if algorithm in HASHES else "sha1") != wanted:
+        return {}
     found = {}
     try:
         with tarfile.open(tarball) as tar:
@@ -115,8 +114,3 @@ def _hex(value: str) -> str:
         return b64decode(value, validate=True).hex()
     except ValueError:
         return ""
-
-
-def _sha1(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bigtop_builder.executor.failed import left_by_failures, log_of
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.plan import Plan, Step
-from bigtop_builder.result import Result, sha256_of
+from bigtop_builder.result import Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
 

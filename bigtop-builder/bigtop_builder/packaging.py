@@ -9,6 +9,15 @@ PACKAGES_SCRIPT: Final = "packages.gradle"
 """The Gradle script that makes the packages."""
 PACKAGING: Final = "bigtop-packages/src"
 """Folder of all packaging."""
+KINDS: Final = ("common", "deb", "rpm", "charm")
+"""Folders in it that have one for each component."""
+
+
+def owner_of(path: str) -> str:
+    """Component whose packaging a path is in, for whatever system; empty if it is in none's."""
+    kind, _, rest = path.removeprefix(f"{PACKAGING}/").partition("/")
+    owner, _, inner = rest.partition("/")
+    return owner if inner and kind in KINDS and path.startswith(f"{PACKAGING}/") else ""
 
 
 def folders_of(component: str) -> tuple[str, str]:

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from bigtop_builder.archive import hash_of
 from bigtop_builder.download import NotThere, read, shown
 from bigtop_builder.errors import SigningError, SourceError
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.openpgp import Keyring, signers
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings

@@ -5,19 +5,22 @@ What was true of the build is written when it ends, and lies in its result; the 
 about. So the same build has the same statement, whenever and wherever it is signed. docs/provenance.md describes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
 from bigtop_builder import __version__
-from bigtop_builder.manifest import ImageRecord, SourceRecord, TreeRecord
+from bigtop_builder.manifest import ImageRecord, PatchRecord, SourceRecord, TreeRecord
+from bigtop_builder.packaging import owner_of
+from bigtop_builder.patches.diff import parse_diff
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.naming import target_of
+from bigtop_builder.patches.queue import Patch
 from bigtop_builder.plan import HOST, Step
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.result import ResultFile
+from bigtop_builder.result import Result, ResultFile
 from bigtop_builder.schema import Sha256, Value, canonical, masked
 
 PROVENANCE = "provenance.json"
@@ -85,6 +88,32 @@ class Origin(Value):
 
     recipe: Sha256 = Field(description="Sha256 of the recipe file")
     tree: TreeRecord
+    owners: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Patch to Bigtop that touches packaging of components alone -> these: no other build reads it",
+    )
+
+    @classmethod
+    def of(cls, recipe: str, tree: TreeRecord, patches: Iterable[Patch]) -> Self:
+        """What is known of a release, with the patches that its tree was made with."""
+        touched = {patch.id: _owners(patch) for patch in patches if patch.target == TREE}
+        alone = {patch: tuple(sorted(owners)) for patch, owners in touched.items() if "" not in owners}
+        return cls(recipe=recipe, tree=tree, owners=alone)
+
+    def patches_of(self, component: str) -> list[PatchRecord]:
+        """Those that the build of a component reads."""
+        readers = {TREE, component}
+        return [
+            patch
+            for patch in self.tree.patches
+            if target_of(patch.id) in readers and component in self.owners.get(patch.id, {component})
+        ]
+
+
+def _owners(patch: Patch) -> set[str]:
+    """Components whose packaging a patch touches; an empty name stands for what is no packaging."""
+    files = parse_diff(patch.diff, source=str(patch.path))
+    return {owner_of(path) for file in files for path in (file.old, file.new) if path}
 
 
 def predicate(
@@ -94,7 +123,7 @@ def predicate(
     origin: Origin,
     source: SourceRecord | None,
     image: ImageRecord,
-    handovers: Sequence[str],
+    needs: Sequence[Result],
     log: str,
     started: datetime,
     finished: datetime,
@@ -107,31 +136,20 @@ def predicate(
         origin: Recipe and tree.
         source: Its source.
         image: The image it ran in.
-        handovers: Sha256 of each Maven hand-over that it was given.
+        needs: Builds that it depends on, however far.
         log: Sha256 of its log.
         started: When it began.
         finished: When it ended.
     """
-    component = step.component
-    given = {
-        "gradle": {**recipe.gradle.properties, **component.gradle_properties},
-        "maven": {**recipe.maven.properties, **component.maven_properties},
-        "environment": {**recipe.image.environment, **component.environment},
-    }
     return Predicate(
         build_definition=Definition(
-            external_parameters={
-                "recipe": {"id": recipe.id, "sha256": origin.recipe},
-                "component": step.name,
-                "version": f"{step.version}-{step.stamp}",
-                "properties": {name: dict(sorted(values.items())) for name, values in given.items()},
-            },
+            external_parameters=_asked(step, recipe, origin),
             internal_parameters={"inputs": dict(sorted(step.inputs.items()))},
             resolved_dependencies=(
-                *_of_tree(origin.tree, step.name),
+                *_of_tree(origin, recipe, step.name),
                 *_of_source(source),
                 _of_image(image),
-                *_of_dependencies(step, handovers),
+                *_of_builds(needs),
             ),
         ),
         run_details=Details(
@@ -149,6 +167,24 @@ def predicate(
     )
 
 
+def _asked(step: Step, recipe: Recipe, origin: Origin) -> dict[str, Any]:
+    """What the user asked for: all of the recipe that decides this build and is in no hash elsewhere."""
+    component = step.component
+    given = {
+        "gradle": {**recipe.gradle.properties, **component.gradle_properties},
+        "maven": {**recipe.maven.properties, **component.maven_properties},
+        "environment": {**recipe.image.environment, **component.environment},
+    }
+    return {
+        "recipe": {"id": recipe.id, "sha256": origin.recipe},
+        "component": step.name,
+        "version": f"{step.version}-{step.stamp}",
+        "jdk": recipe.image.jdk.version,
+        "maven": {"options": list(recipe.maven.options), "mirror_of": recipe.maven.mirror_of},
+        "properties": {name: dict(sorted(values.items())) for name, values in given.items()},
+    }
+
+
 def statement(debs: Sequence[ResultFile], known: Predicate) -> bytes:
     """The statement about the packages of a build, as it is signed: the same bytes for the same build."""
     subjects = [
@@ -159,18 +195,15 @@ def statement(debs: Sequence[ResultFile], known: Predicate) -> bytes:
     return canonical(whole).encode()
 
 
-def _of_tree(tree: TreeRecord, component: str) -> list[Resource]:
-    """Bigtop's commit, the tree that was built, and the patches in it that the component's build reads."""
-    where = str(masked(tree.repository))
-    return [
-        Resource(name="bigtop", uri=f"git+{where}", digest={"gitCommit": tree.commit}),
-        Resource(name="tree", digest={"gitTree": tree.tree}),
-        *(
-            Resource(name=f"patch {patch.id}", digest={"sha256": patch.sha256})
-            for patch in tree.patches
-            if target_of(patch.id) in {TREE, component}
-        ),
-    ]
+def _of_tree(origin: Origin, recipe: Recipe, component: str) -> Iterator[Resource]:
+    """Bigtop's commits, the tree that was built, and the patches in it that the component's build reads."""
+    where = f"git+{masked(origin.tree.repository)}"
+    yield Resource(name="bigtop", uri=where, digest={"gitCommit": origin.tree.commit})
+    for carry in recipe.carry:
+        yield Resource(name=f"bigtop, for {carry.component}", uri=where, digest={"gitCommit": carry.commit})
+    yield Resource(name="tree", digest={"gitTree": origin.tree.tree})
+    for patch in origin.patches_of(component):
+        yield Resource(name=f"patch {patch.id}", digest={"sha256": patch.sha256})
 
 
 def _of_source(source: SourceRecord | None) -> list[Resource]:
@@ -182,12 +215,13 @@ def _of_source(source: SourceRecord | None) -> list[Resource]:
     ]
 
 
-def _of_dependencies(step: Step, handovers: Sequence[str]) -> Iterator[Resource]:
-    """The builds that it depends on, by their ids, and what they handed over."""
-    for name in step.after:
-        yield Resource(name=f"build of {name}", uri=f"{STEP}:{step.inputs[f'dependency {name}']}")
-    for sha256 in sorted(handovers):
-        yield Resource(name="Maven hand-over", digest={"sha256": sha256})
+def _of_builds(needs: Sequence[Result]) -> Iterator[Resource]:
+    """Builds by their step ids, and what each handed over."""
+    for need in needs:
+        yield Resource(name=f"build of {need.component}", uri=f"{STEP}:{need.step}")
+        if need.handover:
+            name = f"Maven hand-over of {need.component}"
+            yield Resource(name=name, digest={"sha256": need.handover.sha256})
 
 
 def _of_image(image: ImageRecord) -> Resource:

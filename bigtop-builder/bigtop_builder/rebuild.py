@@ -59,7 +59,7 @@ class Comparison:
     """What came out so far. It is in a file as soon as it is known, so that no failure or kill takes it away.
 
     Args:
-        folder: For the file, and for the packages that differ; what lies in it from another comparison goes.
+        folder: For the file, and for the packages that differ.
         order: Names of components: those of the plan.
     """
 
@@ -67,8 +67,11 @@ class Comparison:
         self.folder = folder
         self._found: dict[str, list[Rebuilt]] = {name: [] for name in order}
         self._lock = threading.Lock()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+
+    def begin(self) -> None:
+        """Take away what lies in the folder from another comparison."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
 
     def add(self, component: str, found: list[Rebuilt]) -> None:
         """Take note of a component's packages. Any thread may."""
@@ -122,6 +125,7 @@ def rebuild(
     rooms = StoppableRooms(place.builders[0])
     schedule = Schedule(alone, _capacity(survey, manner), keep_going=manner.keep_going)
     board = Board(alone, (), schedule)
+    comparison.begin()
 
     def again(step: Step) -> Result:
         first = firsts[step.name]

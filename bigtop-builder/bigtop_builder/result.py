@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one build of one component made: its record, and the files that it names."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.manifest import ImageRecord, SourceRecord
 from bigtop_builder.schema import Name, Sha256, Value
 
 RESULT = "result.json"
 LOG = "build.log"
+HANDOVER = "maven.tar"
+"""What a build installed into its local Maven repository, packed (`handover`)."""
 OBJECTS = "objects"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[^./][^/]*$")]
@@ -64,6 +66,11 @@ class Result(Value):
         return tuple(file for file in self.files if file.file.endswith(".deb"))
 
     @property
+    def handover(self) -> ResultFile | None:
+        """What dependents are given; None if there is nothing."""
+        return next((file for file in self.files if file.file == HANDOVER), None)
+
+    @property
     def log(self) -> ResultFile:
         """The build log."""
         return next(file for file in self.files if file.file == LOG)
@@ -73,9 +80,3 @@ def describe(folder: Path) -> tuple[ResultFile, ...]:
     """Name, size and sha256 of each file in a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != RESULT)
     return tuple(ResultFile(file=p.name, size=p.stat().st_size, sha256=sha256_of(p)) for p in files)
-
-
-def sha256_of(path: Path) -> str:
-    """Sha256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

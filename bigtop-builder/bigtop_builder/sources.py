@@ -16,10 +16,10 @@ from typing import Literal
 
 from bigtop_builder import archive
 from bigtop_builder.acquire import Desk, acquire, location, settle, sync
-from bigtop_builder.archive import hash_of
 from bigtop_builder.contents import VERSION
 from bigtop_builder.download import Progress, quiet, wrong_checksum
 from bigtop_builder.errors import SourceError
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.proof import prove_signed
 from bigtop_builder.recipe import Component, Source
 from bigtop_builder.schema import digest

@@ -13,12 +13,12 @@ from bigtop_builder.cache import Depot, ResultCache
 from bigtop_builder.carry import mirror_of
 from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.lock import Lock, load_lock
 from bigtop_builder.manifest import PatchRecord, TreeRecord
 from bigtop_builder.patches.queue import Patch, load_patches
 from bigtop_builder.plan import HOST, Grounds, Plan, make_plan
 from bigtop_builder.recipe import Recipe, load_recipe
-from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.sites import builder_of, fitting_site
 from bigtop_builder.tree import Tree, make_tree

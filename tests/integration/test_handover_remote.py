@@ -17,8 +17,8 @@ from bigtop_builder.container import WORKDIR
 from bigtop_builder.downloads import Downloads
 from bigtop_builder.executor.component import build
 from bigtop_builder.executor.material import material
-from bigtop_builder.handover import HANDOVER
 from bigtop_builder.place import Place
+from bigtop_builder.result import HANDOVER
 from bigtop_builder.run import run
 from bigtop_builder.settings import Settings, load_settings
 from bigtop_builder.survey import Survey, survey
@@ -69,14 +69,7 @@ def without_handover(road: Survey, folder: Path) -> Path:
     step = next(step for step in road.plan().steps if step.name == "herald")
     with Place(road) as place:
         site = site_of(road, place, cache=ResultCache(folder / "results"), logs=folder)
-        result = build(
-            step,
-            material(road, step),
-            recipe=road.recipe,
-            tree=road.tree,
-            settings=road.settings,
-            site=site,
-        )
+        result = build(step, material(road, step), site)
     return site.cache.folder(result.step, result.stamp)
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from bigtop_builder.attestations import Attestations, attestations_of
 from bigtop_builder.building import build_release
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.miniature import lay_out
 from bigtop_builder.place import Place
-from bigtop_builder.result import sha256_of
 from bigtop_builder.run import Completed, run
 from bigtop_builder.sbom.inventory import Part, parts_of
 from bigtop_builder.settings import Settings, load_settings
@@ -88,7 +88,7 @@ def test_the_statement_of_a_build_names_all_that_it_took(built: Built) -> None:
     taken = {one["name"]: one for one in said["predicate"]["buildDefinition"]["resolvedDependencies"]}
     assert taken["tree"]["digest"] == {"gitTree": built.road.tree.id}
     assert taken["source, as it was built"]["digest"]
-    assert {"build of salute", "Maven hand-over"} <= taken.keys()
+    assert {"build of salute", "Maven hand-over of salute", "build of bigtop-utils"} <= taken.keys()
     (image,) = (one for name, one in taken.items() if name.startswith("image "))
     assert len(image["digest"]["sha256"]) == 64
     metadata = said["predicate"]["runDetails"]["metadata"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.archive import hash_of
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.pinning import Pin, pin
 from bigtop_builder.recipe import Component, Source
 from bigtop_builder.settings import Settings, load_settings

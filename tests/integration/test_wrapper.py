@@ -14,11 +14,11 @@ from bigtop_builder.building import build_release
 from bigtop_builder.container import Engine
 from bigtop_builder.engine_images import ensure_image
 from bigtop_builder.errors import SourceError
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.image import builder_image
 from bigtop_builder.place import Place
 from bigtop_builder.recipe import load_recipe
 from bigtop_builder.repository.serve import serve
-from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Mirrors, Settings, load_settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project, Workspace

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bigtop_builder.archive import hash_of, read_folder, repack
+from bigtop_builder.archive import read_folder, repack
 from bigtop_builder.contents import Contents, Form
 from bigtop_builder.errors import SourceError
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.run import run
 
 FILES = {

@@ -12,12 +12,12 @@ from bigtop_builder import building
 from bigtop_builder.building import Packages, build_release
 from bigtop_builder.errors import BuildError, EnvironmentMissing
 from bigtop_builder.executor.failed import last_failure
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.host import HostRooms
 from bigtop_builder.lock_notes import noted_locks
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Step
-from bigtop_builder.result import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project

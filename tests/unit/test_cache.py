@@ -17,7 +17,8 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.changes import changes
 from bigtop_builder.errors import BuildError
-from bigtop_builder.result import LOG, RESULT, Result, ResultFile, describe, sha256_of
+from bigtop_builder.hashes import sha256_of
+from bigtop_builder.result import LOG, RESULT, Result, ResultFile, describe
 from bigtop_builder.run import run
 from results import DEB, OTHER, STAMP, STEP, put
 

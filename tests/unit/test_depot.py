@@ -12,7 +12,8 @@ import pytest
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import BucketDepot, FolderDepot, open_depot
 from bigtop_builder.errors import EnvironmentMissing, InputError
-from bigtop_builder.result import LOG, RESULT, sha256_of
+from bigtop_builder.hashes import sha256_of
+from bigtop_builder.result import LOG, RESULT
 from bigtop_builder.schema import digest
 from results import DEB, OTHER, STAMP, STEP, put
 

@@ -26,7 +26,7 @@ from bigtop_builder.downloads import (
     mark_seeded,
 )
 from bigtop_builder.executor.component import _keep_maven
-from bigtop_builder.handover import HANDOVER
+from bigtop_builder.result import HANDOVER
 from bigtop_builder.run import run
 from bigtop_builder.settings import Mirrors, Settings
 

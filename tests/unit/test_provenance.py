@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statements where packages come from: in-toto v1 with SLSA v1 provenance, the same for the same build."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +14,20 @@ from bigtop_builder.attestations import attestations_of
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.manifest import ImageRecord, PatchRecord, SourceRecord, TreeRecord
 from bigtop_builder.provenance import PROVENANCE, Origin, Predicate, predicate, statement
-from bigtop_builder.result import LOG, Result, describe
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.result import HANDOVER, LOG, Result, describe
 from bigtop_builder.sbom.coordinates import ARTIFACTS, Artifacts
 from bigtop_builder.sbom.inventory import parts_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.workspace import Project
 from jar_forge import jar, package
+from local_patches import diff_of, list_patches, write_patch
 from results import result_of
 
 BEGAN = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
 IMAGE = ImageRecord(name="builder:1", digest=f"sha256:{'e' * 64}")
+NEEDS = {"herald": ("bigtop-utils", "salute")}
 SOURCE = SourceRecord(where="maven:org.example:salute:1", sha512="f" * 128, sha256="a" * 64, checked="sha1")
 
 
@@ -36,7 +40,20 @@ def road(project: Project, settings: Settings) -> Survey:
     return found
 
 
-def made(road: Survey, component: str = "herald") -> Predicate:
+def built(road: Survey, component: str) -> Result:
+    """What a build left: a log, and a hand-over."""
+    step = next(one for one in road.plan().steps if one.name == component)
+    with road.cache.making() as folder:
+        (folder / LOG).write_text("a log\n")
+        (folder / HANDOVER).write_text(f"artifacts of {component}\n")
+        return result_of(road, step, folder, image=IMAGE)
+
+
+def handed_over(component: str) -> dict[str, str]:
+    return {"sha256": hashlib.sha256(f"artifacts of {component}\n".encode()).hexdigest()}
+
+
+def made(road: Survey, component: str = "herald", *, recipe: Recipe | None = None) -> Predicate:
     step = next(one for one in road.plan().steps if one.name == component)
     patches = tuple(PatchRecord(id=one.id, sha256=one.sha256) for one in road.patches)
     tree = TreeRecord(
@@ -47,11 +64,11 @@ def made(road: Survey, component: str = "herald") -> Predicate:
     )
     return predicate(
         step,
-        recipe=road.recipe,
-        origin=Origin(recipe=road.recipe_sha256, tree=tree),
+        recipe=recipe or road.recipe,
+        origin=Origin.of(road.recipe_sha256, tree, road.patches),
         source=SOURCE,
         image=IMAGE,
-        handovers=["b" * 64],
+        needs=[built(road, name) for name in NEEDS.get(component, ())],
         log="c" * 64,
         started=BEGAN,
         finished=BEGAN.replace(minute=5),
@@ -81,7 +98,15 @@ def test_it_names_all_that_the_build_took(road: Survey) -> None:
     assert taken["source"].digest == {"sha512": "f" * 128}
     assert taken["image builder:1"].digest == {"sha256": "e" * 64}
     assert taken["build of salute"].uri == f"urn:bigtop-builder:step:{step.inputs['dependency salute']}"
-    assert taken["Maven hand-over"].digest == {"sha256": "b" * 64}
+    assert taken["Maven hand-over of salute"].digest == handed_over("salute")
+
+
+def test_what_a_build_depends_on_by_others_is_in_it_too_with_what_that_handed_over(road: Survey) -> None:
+    steps = {one.name: one for one in road.plan().steps}
+    assert "bigtop-utils" not in steps["herald"].after
+    taken = {one.name: one for one in made(road).build_definition.resolved_dependencies}
+    assert taken["build of bigtop-utils"].uri == f"urn:bigtop-builder:step:{steps['bigtop-utils'].id}"
+    assert taken["Maven hand-over of bigtop-utils"].digest == handed_over("bigtop-utils")
 
 
 def test_patches_of_other_components_are_not_in_it(road: Survey) -> None:
@@ -89,6 +114,43 @@ def test_patches_of_other_components_are_not_in_it(road: Survey) -> None:
     assert "patch bigtop/miniature-changelog-date" in taken
     assert "patch herald/miniature-loopback-address" in taken
     assert "patch salute/miniature-blank-name" not in taken
+
+
+def test_a_patch_to_the_packaging_of_others_is_not_in_it(road: Survey, project: Project) -> None:
+    control, script = "bigtop-packages/src/deb/salute/control", "packages.gradle"
+    texts = {path: (road.tree.read(path) or b"").decode() for path in (control, script)}
+    for name, paths in {"worded": [control], "both": [control, script]}.items():
+        comment = {path: f"{texts[path]}\n{'//' if path == script else '#'} {name}\n" for path in paths}
+        if name == "both":
+            comment[control] = comment[control].replace("\n# both", "\n# worded\n\n# both")
+            texts[control] += "\n# worded\n"
+        diff = "".join(diff_of(path, texts[path], comment[path]) for path in paths)
+        write_patch(project, f"bigtop/{name}", diff)
+    list_patches(project, "bigtop/miniature-changelog-date", "bigtop/worded", "bigtop/both")
+    found = survey("1.0.0", project=project, settings=road.settings)
+    origin = Origin.of(found.recipe_sha256, found.tree_record, found.patches)
+    assert [one.id for one in origin.patches_of("herald")] == [
+        "bigtop/miniature-changelog-date",
+        "bigtop/both",
+    ]
+    assert [one.id for one in origin.patches_of("salute")] == list(found.recipe.patches)
+
+
+def test_it_names_the_commits_that_packaging_is_carried_from(road: Survey) -> None:
+    carry = {"component": "salute", "from": "d" * 40}
+    recipe = Recipe.model_validate(road.recipe.model_dump(by_alias=True) | {"carry": [carry]})
+    taken = {one.name: one for one in made(road, recipe=recipe).build_definition.resolved_dependencies}
+    assert taken["bigtop, for salute"].digest == {"gitCommit": "d" * 40}
+    assert taken["bigtop, for salute"].uri == taken["bigtop"].uri
+
+
+def test_it_names_what_of_the_recipe_decides_the_build(road: Survey) -> None:
+    changed = {"options": ["-Dx=1"], "mirror_of": "*,!ours"}
+    data = road.recipe.model_dump(by_alias=True)
+    recipe = Recipe.model_validate(data | {"maven": data["maven"] | changed})
+    asked = made(road, recipe=recipe).build_definition.external_parameters
+    assert asked["jdk"] == "17"
+    assert asked["maven"] == changed
 
 
 def test_it_says_how_the_build_ran(road: Survey) -> None:

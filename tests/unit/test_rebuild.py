@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bigtop_builder import rebuild as module
+from bigtop_builder.atomic import write_whole
 from bigtop_builder.building import Manner, Packages
-from bigtop_builder.errors import BuilderError, BuildError
+from bigtop_builder.errors import BuilderError, BuildError, EnvironmentMissing
 from bigtop_builder.executor.component import Site
 from bigtop_builder.manifest import ImageRecord
+from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
 from bigtop_builder.rebuild import Comparison, rebuild
 from bigtop_builder.result import LOG, Result
@@ -27,6 +30,7 @@ from results import result_of
 NAMES = ("bigtop-utils", "bigtop-jsvc", "salute", "herald")
 IMAGE = ImageRecord(name="an image")
 BOTH = Manner()
+ENGINE = SimpleNamespace(builders=(None, IMAGE))
 FIRST = {f"usr/bin/{name}": b"#!/bin/sh\n" for name in NAMES}
 
 Files = dict[str, bytes]
@@ -57,7 +61,7 @@ def road(project: Project, tmp_path: Path) -> Survey:
 def again(road: Survey, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Comparison]:
     """Build again: what a second build makes is given, no room is opened."""
 
-    def call(second: Make, *names: str, manner: Manner = BOTH) -> Comparison:
+    def call(second: Make, *names: str, manner: Manner = BOTH, place: Any = ENGINE) -> Comparison:
         def made(_survey: Survey, _plan: Plan, step: Step, *, site: Site) -> Result:
             return second(step, site)
 
@@ -66,9 +70,8 @@ def again(road: Survey, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Compar
         results = [result for step in plan.steps if (result := road.cache.get(step.id, step.stamp))]
         packages = Packages(plan=plan, results=results, folder=road.output.debs)
         comparison = Comparison(road.output.rebuilt, [step.name for step in plan.steps])
-        place = SimpleNamespace(builders=(None, IMAGE))
         try:
-            rebuild(road, packages, place, names, manner=manner, comparison=comparison)  # type: ignore[arg-type]
+            rebuild(road, packages, place, names, manner=manner, comparison=comparison)
         finally:
             assert not list(road.cache.root.glob(".making*")), "gigabytes are left nowhere"
         return comparison
@@ -182,7 +185,14 @@ def test_diffoscope_is_given_the_first_build_first_and_its_own_failure_is_told(
     assert ("diffoscope ended with 2" in caplog.text) is warned
 
 
-def test_what_an_earlier_comparison_left_goes(road: Survey) -> None:
-    (road.output.rebuilt / "first").mkdir(parents=True)
-    Comparison(road.output.rebuilt, NAMES)
-    assert not list(road.output.rebuilt.iterdir())
+def test_what_an_earlier_comparison_left_goes_when_there_is_an_engine_for_another(
+    road: Survey, again: Callable[..., Comparison], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = road.output.rebuilt / "first/salute_1_all.deb"
+    write_whole(earlier, "a package\n")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    with Place(road) as place, pytest.raises(EnvironmentMissing):
+        again(lambda step, site: kept(road, step, site), "salute", place=place)
+    assert earlier.is_file()
+    again(lambda step, site: kept(road, step, site), "salute")
+    assert not earlier.exists()

@@ -17,10 +17,9 @@ from bigtop_builder.building import Manner, Packages, build_release
 from bigtop_builder.cache import ResultCache
 from bigtop_builder.depot import FolderDepot
 from bigtop_builder.errors import BuilderError, BuildError, EnvironmentMissing
-from bigtop_builder.handover import HANDOVER
 from bigtop_builder.place import Place
 from bigtop_builder.release import manifest_of
-from bigtop_builder.result import LOG
+from bigtop_builder.result import HANDOVER, LOG
 from bigtop_builder.settings import Settings
 from bigtop_builder.survey import Survey, survey
 from bigtop_builder.verify.verdict import Verdict
@@ -194,10 +193,14 @@ def test_what_was_built_before_a_depot_was_named_goes_there_with_the_next_build(
 def test_a_hand_over_that_vanished_during_a_run_is_an_error_and_is_not_left_out(built: Survey) -> None:
     plan = built.plan()
     steps = {step.name: step for step in plan.steps}
-    assert building._handovers(built, plan, steps["herald"]) == {}
+    assert [need.component for need in building._needs(built, plan, steps["herald"])] == [
+        "bigtop-utils",
+        "bigtop-jsvc",
+        "salute",
+    ]
     shutil.rmtree(built.cache.folder(steps["salute"].id, steps["salute"].stamp))
     with pytest.raises(BuildError, match="result of salute, which it depends on, is gone"):
-        building._handovers(built, plan, steps["herald"])
+        building._needs(built, plan, steps["herald"])
 
 
 def test_a_build_is_given_the_hand_overs_of_all_that_it_depends_on_however_far(built: Survey) -> None:
@@ -211,10 +214,11 @@ def test_a_build_is_given_the_hand_overs_of_all_that_it_depends_on_however_far(b
             (folder / LOG).write_text("a log\n")
             (folder / HANDOVER).write_text(f"artifacts of {name}\n")
             built.cache.put(folder, result_of(built, steps[name], folder))
-    handovers = building._handovers(built, plan, steps["herald"])
+    needs = building._needs(built, plan, steps["herald"])
+    handovers = building._handovers(built, needs)
     assert [path.read_text() for path in handovers] == [
         "artifacts of bigtop-utils\n",
         "artifacts of salute\n",
     ]
-    assert list(handovers.values()) == [hash_of(path) for path in handovers]
-    assert len(building._handovers(built, plan, steps["salute"])) == 1
+    assert [need.handover.sha256 for need in needs if need.handover] == [hash_of(path) for path in handovers]
+    assert len(building._needs(built, plan, steps["salute"])) == 1

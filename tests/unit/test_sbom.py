@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.result import sha256_of
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.run import run
 from bigtop_builder.sbom.coordinates import NOTHING, Coordinates, Known
 from bigtop_builder.sbom.document import sbom_of

@@ -9,15 +9,14 @@ from pathlib import Path
 import click
 
 from bigtop_builder.artifact import read_deb
-from bigtop_builder.cli.context import answer, json_option, setting_up, table
-from bigtop_builder.cli.place import Command, Where, place_of, repo_option
-from bigtop_builder.errors import InputError, VerifyError
-from bigtop_builder.holdings import Holdings, is_file, sbom_of_file
-from bigtop_builder.repository.publish import Repository
+from bigtop_builder.cli.context import answer, json_option, table
+from bigtop_builder.cli.holdings import holdings, one_of, snapshot_option, suite_option, workspace_of
+from bigtop_builder.cli.place import Command, Where, repo_option
+from bigtop_builder.errors import VerifyError
+from bigtop_builder.holdings import is_file, sbom_of_file
 from bigtop_builder.sbom.inventory import Part, changes, parts_of
 from bigtop_builder.sbom.wanted import Wanted
 from bigtop_builder.schema import counted
-from bigtop_builder.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +24,6 @@ LISTED = ("artifact", "version", "known by", "path")
 FOUND = ("package", "version", "artifact", "its version", "known by", "path")
 CHANGED = ("package", "", "artifact", "before", "after")
 PLACE = "SUITE|SNAPSHOT|DEB"
-
-suite_option = click.option("--suite", default="", help="Suite to look in [default: the only one].")
-snapshot_option = click.option("--snapshot", default="", help="Snapshot to look in, as `repo` takes it.")
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder sbom show hadoop-hdfs --suite stable")
@@ -45,7 +41,7 @@ def show(
     --json prints the SBOM: CycloneDX 1.6.
     """
     if is_file(package):
-        text = sbom_of_file(Path(package), _workspace(context).sboms)
+        text = sbom_of_file(Path(package), workspace_of(context).sboms)
     else:
         text = holdings(context, folder).sbom(package, one_of(suite, snapshot))
     if as_json:
@@ -120,24 +116,6 @@ def diff(context: click.Context, old: str, new: str, folder: Where | None, *, as
         click.echo(table(CHANGED, rows))
 
 
-def holdings(context: click.Context, folder: Where | None) -> Holdings:
-    """The repository's packages."""
-    repository = Repository.open(place_of(context, folder))
-    workspace = _workspace(context)
-    return Holdings(repository.state, cache=workspace.sboms, copies=workspace.root / "published")
-
-
-def one_of(suite: str, snapshot: str) -> str:
-    """The suite or the snapshot that was named.
-
-    Raises:
-        InputError: Both were.
-    """
-    if suite and snapshot:
-        raise InputError("--suite and --snapshot name two places", hint="give one of them")
-    return suite or snapshot
-
-
 def known(part: Part) -> str:
     """How a jar is known, for people: what was merged and what could not be read too."""
     merged = " (merged)" if part.merged else ""
@@ -146,9 +124,5 @@ def known(part: Part) -> str:
 
 def _parts(context: click.Context, folder: Where | None, place: str) -> list[Part]:
     if is_file(place):
-        return parts_of(sbom_of_file(Path(place), _workspace(context).sboms))
+        return parts_of(sbom_of_file(Path(place), workspace_of(context).sboms))
     return holdings(context, folder).parts(place, newest=True)
-
-
-def _workspace(context: click.Context) -> Workspace:
-    return Workspace(setting_up(context)[1].cache_dir)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bigtop_builder.cli.context import answer, json_option, table
-from bigtop_builder.cli.parts import holdings, one_of, snapshot_option, suite_option
+from bigtop_builder.cli.holdings import holdings, one_of, snapshot_option, suite_option
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option
 from bigtop_builder.errors import InputError, SigningError
 from bigtop_builder.holdings import Provenance

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from bigtop_builder.acquire import kept
-from bigtop_builder.archive import hash_of
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
 from bigtop_builder.executor.material import fetch_gradle, fetch_source
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.log import transfers
 from bigtop_builder.pinning import pin, write_pin
 from bigtop_builder.recipe import Component, Recipe, load_recipe

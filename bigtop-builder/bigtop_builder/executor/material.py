@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the build of a component is given, fetched and verified before it begins."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bigtop_builder import gradle
@@ -12,6 +11,7 @@ from bigtop_builder.fit import require_fit
 from bigtop_builder.manifest import SourceRecord
 from bigtop_builder.plan import Step
 from bigtop_builder.recipe import Source
+from bigtop_builder.result import Result
 from bigtop_builder.sources import fetch, form_of, sha256_of_packed
 from bigtop_builder.survey import Survey
 
@@ -23,14 +23,16 @@ class Material:
     Attributes:
         source: The verified archive for `dl/`; None if the component needs none.
         record: What is remembered of it.
-        handovers: Maven hand-overs of what it depends on: tar file -> its sha256, in the plan's order.
+        needs: Builds that it depends on, however far, in the plan's order.
+        handovers: Files of their Maven hand-overs, in the same order.
         gradle: The wrapper's verified distribution; None with the image's own Gradle.
         gradle_folder: Where it goes below the workdir.
     """
 
     source: Path | None
     record: SourceRecord | None
-    handovers: Mapping[Path, str] = field(default_factory=dict)
+    needs: tuple[Result, ...] = ()
+    handovers: tuple[Path, ...] = ()
     gradle: Path | None = None
     gradle_folder: str = ""
 

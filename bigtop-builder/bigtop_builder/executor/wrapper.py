@@ -8,7 +8,7 @@ from filelock import FileLock
 from bigtop_builder.download import download, shown
 from bigtop_builder.errors import SourceError
 from bigtop_builder.gradle import Distribution
-from bigtop_builder.result import sha256_of
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
 

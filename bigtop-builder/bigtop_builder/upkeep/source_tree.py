@@ -19,9 +19,10 @@ from typing import IO, Final
 from filelock import FileLock
 
 from bigtop_builder.acquire import kept
-from bigtop_builder.archive import hash_of, read_archive
+from bigtop_builder.archive import read_archive
 from bigtop_builder.contents import Contents
 from bigtop_builder.errors import SourceError, TreeError
+from bigtop_builder.hashes import hash_of
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Source
 from bigtop_builder.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed
-from bigtop_builder.result import sha256_of
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.verify.control import check_control
 from bigtop_builder.verify.integrity import SHOWN, Contents, inspect
 from bigtop_builder.verify.verdict import Finding, JudgedPackage

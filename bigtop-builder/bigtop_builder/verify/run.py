@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bigtop_builder.artifact import Deb, read_deb
 from bigtop_builder.errors import CheckFailed
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.result import sha256_of
 from bigtop_builder.room import RoomMaker
 from bigtop_builder.schema import canonical, digest
 from bigtop_builder.verify.conflicts import check_conflicts

@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 from bigtop_builder.artifact import HEADER, MAGIC, frame
 from bigtop_builder.errors import CheckFailed
 from bigtop_builder.expand import BrokenStreamError, Window, allowance, expand
-from bigtop_builder.result import sha256_of
+from bigtop_builder.hashes import sha256_of
 from bigtop_builder.sbom.fingerprint import BROKEN
 from bigtop_builder.schema import counted
 from bigtop_builder.tarball import Entry, Tarball
