@@ -58,9 +58,8 @@ class Bench:
 
     def tool(self, scratch: Path) -> float:
         site = replace(self.site, cache=ResultCache(scratch / "results"), logs=scratch)
-        road = self.road
         start = time.perf_counter()
-        build(self.step, self.given, recipe=road.recipe, tree=road.tree, settings=road.settings, site=site)
+        build(self.step, self.given, site)
         return time.perf_counter() - start
 
     def bare(self, scratch: Path) -> tuple[float, float]:
@@ -68,15 +67,7 @@ class Bench:
         with self.site.rooms.open(
             purpose="overhead", memory_mb=step.component.memory_mb, cpus=step.component.cpus
         ) as room:
-            component._furnish(  # noqa: SLF001  # both sides are given the same files
-                room,
-                step,
-                self.given,
-                recipe=road.recipe,
-                tree=road.tree,
-                settings=road.settings,
-                downloads=self.site.downloads,
-            )
+            component._furnish(room, step, self.given, road)  # noqa: SLF001  # both sides get the same files
             argv = gradle.command(road.recipe, step.component, road.settings, workdir=room.workdir)
             env = gradle.environment(
                 road.recipe,

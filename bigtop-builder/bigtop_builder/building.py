@@ -21,7 +21,6 @@ from bigtop_builder.log import transfers
 from bigtop_builder.output import clear, lay_out, stands
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Plan, Step
-from bigtop_builder.provenance import Origin
 from bigtop_builder.result import HANDOVER, Result
 from bigtop_builder.schema import counted
 from bigtop_builder.survey import Survey
@@ -109,17 +108,21 @@ def build_release(survey: Survey, plan: Plan, place: Place, manner: Manner = Man
 def _found(survey: Survey, plan: Plan, *, checked: bool) -> dict[str, Result]:
     """What the cache has. It is hashed before it goes anywhere: into a build, or to where packages are laid out."""
     run = {step.name for step in plan.steps if step.action == "run"}
-    while True:
-        given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
-
-        def hashed(step: Step, given: Collection[str] = given) -> bool:
-            return checked or step.name in given or not stands(survey, step)
-
-        found = obtain(plan, survey.cache, hashed=hashed)
-        lost = {step.name for step in plan.steps} - found.keys()
-        if lost <= run:
-            return found
+    found = _obtained(survey, plan, run, checked=checked)
+    while lost := {step.name for step in plan.steps} - found.keys() - run:
         run |= lost  # what is gone or broken is built, out of others
+        found = _obtained(survey, plan, run, checked=checked)
+    return found
+
+
+def _obtained(survey: Survey, plan: Plan, run: Collection[str], *, checked: bool) -> dict[str, Result]:
+    """What the cache has if these are to be built."""
+    given = {need.name for step in plan.steps if step.name in run for need in plan.needs(step)}
+
+    def hashed(step: Step) -> bool:
+        return checked or step.name in given or not stands(survey, step)
+
+    return obtain(plan, survey.cache, hashed=hashed)
 
 
 def _build(
@@ -185,14 +188,7 @@ def capacity_of(survey: Survey, manner: Manner) -> Capacity:
 def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:
     """Where a release is built, with results and logs going there."""
     rooms, image = place.builders
-    return Site(
-        rooms=rooms,
-        image=image,
-        downloads=survey.downloads,
-        cache=cache,
-        logs=logs,
-        origin=Origin.of(survey.recipe_sha256, survey.tree_record, survey.patches),
-    )
+    return Site(survey=survey, rooms=rooms, image=image, cache=cache, logs=logs)
 
 
 def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Material | None = None) -> Result:
@@ -204,7 +200,7 @@ def make_one(survey: Survey, plan: Plan, step: Step, *, site: Site, given: Mater
     """
     needs = _needs(survey, plan, step)
     whole = replace(given or material(survey, step), needs=needs, handovers=_handovers(survey, needs))
-    return build(step, whole, recipe=survey.recipe, tree=survey.tree, settings=survey.settings, site=site)
+    return build(step, whole, site)
 
 
 def left_beside(survey: Survey, packages: Packages) -> list[Path]:

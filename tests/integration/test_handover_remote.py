@@ -69,14 +69,7 @@ def without_handover(road: Survey, folder: Path) -> Path:
     step = next(step for step in road.plan().steps if step.name == "herald")
     with Place(road) as place:
         site = site_of(road, place, cache=ResultCache(folder / "results"), logs=folder)
-        result = build(
-            step,
-            material(road, step),
-            recipe=road.recipe,
-            tree=road.tree,
-            settings=road.settings,
-            site=site,
-        )
+        result = build(step, material(road, step), site)
     return site.cache.folder(result.step, result.stamp)
 
 

@@ -22,13 +22,11 @@ from bigtop_builder.hashes import sha256_of
 from bigtop_builder.log import Tail
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step
-from bigtop_builder.provenance import PROVENANCE, Origin, predicate
-from bigtop_builder.recipe import Recipe
+from bigtop_builder.provenance import PROVENANCE, Origin, Predicate, predicate
 from bigtop_builder.result import HANDOVER, LOG, Result, describe
 from bigtop_builder.room import Room, RoomMaker
 from bigtop_builder.sbom.coordinates import ARTIFACTS
-from bigtop_builder.settings import Settings
-from bigtop_builder.tree import Tree
+from bigtop_builder.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -40,109 +38,93 @@ class Site:
     """Where builds happen.
 
     Attributes:
+        survey: The release.
         rooms: Opens builder rooms.
         image: The builder image.
-        downloads: Shared downloads.
         cache: Where results go.
         logs: Folder for build logs, of failed builds too.
-        origin: Recipe and tree, for the provenance.
         watch: Is given each line of a build.
     """
 
+    survey: Survey
     rooms: RoomMaker
     image: ImageRecord
-    downloads: Downloads
     cache: ResultCache
     logs: Path
-    origin: Origin
     watch: Callable[[str], None] | None = None
 
 
-def build(
-    step: Step, material: Material, *, recipe: Recipe, tree: Tree, settings: Settings, site: Site
-) -> Result:
+def build(step: Step, material: Material, site: Site) -> Result:
     """Build one component and keep its result.
 
     Raises:
         BuildError: Gradle failed, or left no package; the error has the last lines and the likely cause.
     """
-    component = step.component
+    downloads, epoch = site.survey.downloads, site.survey.tree.epoch
     began, started = time.monotonic(), datetime.now(UTC)
-    site.logs.mkdir(parents=True, exist_ok=True)
-    logfile = log_of(site.logs, step.name)
     opened = site.rooms.open(
         purpose=step.name,
-        memory_mb=component.memory_mb,
-        cpus=component.cpus,
-        network=not settings.offline,
+        memory_mb=step.component.memory_mb,
+        cpus=step.component.cpus,
+        network=not site.survey.settings.offline,
     )
     with opened as room, site.cache.making() as made:
-        _furnish(room, step, material, recipe=recipe, tree=tree, settings=settings, downloads=site.downloads)
+        _furnish(room, step, material, site.survey)
         try:
-            _gradle(
-                room,
-                step,
-                recipe=recipe,
-                settings=settings,
-                epoch=tree.epoch,
-                kept=made / LOG,
-                shown=logfile,
-                watch=site.watch,
-            )
+            _gradle(room, step, made, site)
             _collect(room, step, made)
             (made / ARTIFACTS).write_text(note_artifacts(room).to_json())
         except BuilderError:
-            _salvage(room, step, made, downloads=site.downloads)
+            _salvage(room, step, made, downloads=downloads)
             raise
-        _keep_maven(room, step, made, downloads=site.downloads, epoch=tree.epoch)
-        known = predicate(
-            step,
-            recipe=recipe,
-            origin=site.origin,
-            source=material.record,
-            image=site.image,
-            needs=material.needs,
-            log=sha256_of(made / LOG),
-            started=started,
-            finished=datetime.now(UTC),
-        )
-        (made / PROVENANCE).write_text(known.to_json())
-        result = Result(
-            recipe=recipe.id,
-            component=step.name,
-            version=step.version,
-            stamp=step.stamp,
-            step=step.id,
-            inputs=dict(step.inputs),
-            parts={name: dict(part) for name, part in step.parts.items()},
-            source=material.record,
-            image=site.image,
-            seconds=round(time.monotonic() - began, 1),
-            files=describe(made),
-        )
-        return site.cache.put(made, result)
+        _keep_maven(room, step, made, downloads=downloads, epoch=epoch)
+        (made / PROVENANCE).write_text(_provenance(step, material, made, site, started).to_json())
+        seconds = round(time.monotonic() - began, 1)
+        return site.cache.put(made, _result(step, material, made, site, seconds))
 
 
-def _furnish(
-    room: Room,
-    step: Step,
-    material: Material,
-    *,
-    recipe: Recipe,
-    tree: Tree,
-    settings: Settings,
-    downloads: Downloads,
-) -> None:
+def _provenance(step: Step, material: Material, made: Path, site: Site, started: datetime) -> Predicate:
+    survey = site.survey
+    return predicate(
+        step,
+        recipe=survey.recipe,
+        origin=Origin.of(survey.recipe_sha256, survey.tree_record, survey.patches),
+        source=material.record,
+        image=site.image,
+        needs=material.needs,
+        log=sha256_of(made / LOG),
+        started=started,
+        finished=datetime.now(UTC),
+    )
+
+
+def _result(step: Step, material: Material, made: Path, site: Site, seconds: float) -> Result:
+    return Result(
+        recipe=site.survey.recipe.id,
+        component=step.name,
+        version=step.version,
+        stamp=step.stamp,
+        step=step.id,
+        inputs=dict(step.inputs),
+        parts={name: dict(part) for name, part in step.parts.items()},
+        source=material.record,
+        image=site.image,
+        seconds=seconds,
+        files=describe(made),
+    )
+
+
+def _furnish(room: Room, step: Step, material: Material, survey: Survey) -> None:
     work = f"{room.workdir}/bigtop"
     room.run(["mkdir", "-p", f"{work}/dl", f"{room.workdir}/home"])
-    with tree.archive() as tar:
+    with survey.tree.archive() as tar:
         room.put(tar, work)
-    room.put(downloads.seed(step.name, step.after), room.workdir)
+    room.put(survey.downloads.seed(step.name, step.after), room.workdir)
     for handover in material.handovers:
         with handover.open("rb") as tar:
             room.put(tar, room.workdir)
     mark_seeded(room)
-    texts = gradle.files(recipe, step.component, settings)
+    texts = gradle.files(survey.recipe, step.component, survey.settings)
     files: dict[str, Path | bytes] = {name: text.encode() for name, text in texts.items()}
     if material.source:
         files[f"bigtop/dl/{material.source.name}"] = material.source
@@ -155,24 +137,22 @@ def _furnish(
         room.run(["touch", f"{material.gradle.name}.ok"], cwd=folder)
 
 
-def _gradle(
-    room: Room,
-    step: Step,
-    *,
-    recipe: Recipe,
-    settings: Settings,
-    epoch: int,
-    kept: Path,
-    shown: Path,
-    watch: Callable[[str], None] | None,
-) -> None:
+def _gradle(room: Room, step: Step, made: Path, site: Site) -> None:
     """Run Gradle. The log goes into the result, and to where people follow it: that may vanish meanwhile."""
+    recipe, settings = site.survey.recipe, site.survey.settings
     argv = gradle.command(recipe, step.component, settings, workdir=room.workdir)
     env = gradle.environment(
-        recipe, step.component, settings, stamp=step.stamp, epoch=epoch, workdir=room.workdir
+        recipe,
+        step.component,
+        settings,
+        stamp=step.stamp,
+        epoch=site.survey.tree.epoch,
+        workdir=room.workdir,
     )
-    with kept.open("wb") as file, shown.open("wb", buffering=0) as copy:
-        lines = Tail(step.name, file, watch, copy=copy)
+    site.logs.mkdir(parents=True, exist_ok=True)
+    shown = log_of(site.logs, step.name)
+    with (made / LOG).open("wb") as file, shown.open("wb", buffering=0) as copy:
+        lines = Tail(step.name, file, site.watch, copy=copy)
         done = room.run(argv, env=env, cwd=f"{room.workdir}/bigtop", check=False, on_line=lines)
     if done.returncode != 0:
         raise _failure(step, lines, shown, f"{' '.join(argv)} ended with exit status {done.returncode}")
