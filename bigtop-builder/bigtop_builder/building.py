@@ -143,12 +143,7 @@ def _build(
     rooms = StoppableRooms(site.rooms)
     if manner.lays_out:
         clear(survey, plan, found.values(), whole=False)
-    capacity = Capacity(
-        memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
-        cpus=survey.settings.build_cpus or cores(),
-        jobs=manner.jobs,
-    )
-    schedule = Schedule(steps, capacity, keep_going=manner.keep_going)
+    schedule = Schedule(steps, capacity_of(survey, manner), keep_going=manner.keep_going)
     board = Board(steps, tuple(found), schedule)
 
     def make(step: Step) -> Result:
@@ -179,6 +174,15 @@ def _materials(
                     raise
                 errors[step.name] = error
     return materials, errors
+
+
+def capacity_of(survey: Survey, manner: Manner) -> Capacity:
+    """What builds that run at once may take together, at this site."""
+    return Capacity(
+        memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
+        cpus=survey.settings.build_cpus or cores(),
+        jobs=manner.jobs,
+    )
 
 
 def site_of(survey: Survey, place: Place, *, cache: ResultCache, logs: Path) -> Site:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.building import LOGS, Manner, Packages, make_one, site_of
+from bigtop_builder.building import LOGS, Manner, Packages, capacity_of, make_one, site_of
 from bigtop_builder.cache import ResultCache
-from bigtop_builder.cores import cores, machine_memory_mb
 from bigtop_builder.executor.board import Board
 from bigtop_builder.executor.local import execute
-from bigtop_builder.executor.schedule import Capacity, Schedule
+from bigtop_builder.executor.schedule import Schedule
 from bigtop_builder.executor.stoppable import StoppableRooms
 from bigtop_builder.place import Place
 from bigtop_builder.plan import Step
@@ -123,7 +122,7 @@ def rebuild(
     steps = {step.name: step for step in packages.plan.steps if not components or step.name in components}
     alone = [replace(step, after=(), reason="a second time") for step in steps.values()]
     rooms = StoppableRooms(place.builders[0])
-    schedule = Schedule(alone, _capacity(survey, manner), keep_going=manner.keep_going)
+    schedule = Schedule(alone, capacity_of(survey, manner), keep_going=manner.keep_going)
     board = Board(alone, (), schedule)
     comparison.begin()
 
@@ -139,14 +138,6 @@ def rebuild(
         return second
 
     execute(alone, again, schedule=schedule, board=board, stop=rooms.stop)
-
-
-def _capacity(survey: Survey, manner: Manner) -> Capacity:
-    return Capacity(
-        memory_mb=survey.settings.build_memory_mb or machine_memory_mb(),
-        cpus=survey.settings.build_cpus or cores(),
-        jobs=manner.jobs,
-    )
 
 
 def _compared(one: Path, other: Path, first: Result, second: Result, folder: Path) -> list[Rebuilt]:

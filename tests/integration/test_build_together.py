@@ -94,8 +94,6 @@ def test_a_change_of_the_image_does_not_fetch_all_again(tmp_path: Path, project:
         bench = cold.given(BIGTOP_BUILDER_MIRRORS__MAVEN=mirror.url).bumped()
         assert bench(*salute).returncode == 0
         assert mirror.files()
-        log = project.output / "1.0.0/logs/salute.log"
-        assert "Downloading from" in log.read_text()
         before = json.loads(bench("plan", "1.0.0", "--json").text)["image"]
 
         recipe = project.recipes / "1.0.0.toml"
@@ -108,7 +106,6 @@ def test_a_change_of_the_image_does_not_fetch_all_again(tmp_path: Path, project:
             built = bench(*salute, "--offline")
             assert built.returncode == 0, built.complaint
         assert mirror.files() == set()
-        assert "Downloading from" not in log.read_text()
     (one, other) = bench.built("salute")
     assert one.parent != other.parent
 
