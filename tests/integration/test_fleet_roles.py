@@ -52,6 +52,7 @@ def stack(founded: Desk) -> Desk:
                 version=version,
                 fields={"Depends": depends},
                 scripts=scripts if name == "hadoop" else {},
+                conffiles={"etc/hadoop.conf": f"as shipped in {version}\n"} if name == "hadoop" else {},
             )
         if version == NEW:
             make_deb(debs, "shiny", version=NEW, fields={"Depends": f"hadoop (= {NEW})"})
@@ -141,6 +142,7 @@ def test_whatever_breaks_a_way_off_running_it_again_or_back_brings_the_host_ther
     with host(stack) as room:
         sh(room, "apt-get -q update && apt-get -y -q install ./sources/*.deb && sources/use-rollback")
         sh(room, "lists/worker/rollback && apt-get -y -q install hadoop-doc && sources/use-upgrade")
+        sh(room, "echo mine > /etc/hadoop.conf")
         for script in ("preinst", "postinst"):
             sh(room, f"touch kill.{script}")
             said = sh(room, "lists/worker/upgrade", status=1)
@@ -166,6 +168,8 @@ def test_whatever_breaks_a_way_off_running_it_again_or_back_brings_the_host_ther
             sh(room, f"sources/use-{way} && {torn} >/var/lib/dpkg/updates/0000 && lists/worker/{way}")
             assert versions(room) == (new if way == "upgrade" else old)
         sh(room, "sources/use-upgrade")
+
+        assert sh(room, "cat /etc/hadoop.conf") == "mine", "whatever went and came again"
 
         # The connection goes: nobody reads what it says, and the session's processes get a SIGHUP.
         sh(room, "{ lists/worker/upgrade; echo $? >ended; } | true; while [ ! -e ended ]; do sleep 1; done")
