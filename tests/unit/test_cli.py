@@ -9,6 +9,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import click
 import pytest
@@ -526,6 +528,37 @@ def test_a_plan_offline_asks_nobody(
             for words in ([], ["--offline"])
         ]
         assert (actions, server.requests) == (["reuse", "run"], [])
+
+
+def test_a_release_keeps_other_runs_out_until_it_is_published(
+    call: Call, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another run takes away the packages that are being published."""
+    refused = []
+
+    def publish(*_: object, **__: object) -> NoReturn:
+        done = call("build", "1.0.0", "-c", "bigtop-utils")
+        refused.append((done.status, done.err))
+        raise CheckFailed("far enough")
+
+    made = SimpleNamespace(results=[], folder=project.root, plan=None)
+    passed = SimpleNamespace(passed=True, findings=())
+    archive = SimpleNamespace(require_keys=lambda: None, packages_of=lambda *_: [])
+    for name, stands_in in {
+        "archive_with": lambda *_: archive,
+        "build_release": lambda *_: made,
+        "verify_release": lambda *_: passed,
+        "manifest_of": lambda *_: SimpleNamespace(to_json=str),
+        "left_beside": lambda *_: [],
+        "publish": publish,
+    }.items():
+        monkeypatch.setattr(f"bigtop_builder.cli.release.{name}", stands_in)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/no-engine")
+    assert call("plan", "1.0.0", "--bump").status == 0
+    assert "far enough" in call("release", "1.0.0", "--suite", "stable").err
+    ((status, said),) = refused
+    assert status == 3
+    assert "another run is at work on this release" in said
 
 
 def test_gc_without_a_project_of_ones_own_removes_nothing(

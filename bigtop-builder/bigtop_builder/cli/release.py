@@ -57,9 +57,11 @@ def release(
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)
     manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
-    with Place(road) as place:
-        made = build_release(road, road.plan(components), place, manner)
-        verdict = verify_release(road, made, place, archive.packages_of(suite, copies_of(context)))
+    place = context.with_resource(
+        Place(road)
+    )  # to the end: what is published must not be taken away meanwhile
+    made = build_release(road, road.plan(components), place, manner)
+    verdict = verify_release(road, made, place, archive.packages_of(suite, copies_of(context)))
     if as_json and not verdict.passed:
         findings = [finding.model_dump(mode="json") for finding in verdict.findings]
         answer({"verdict": verdict.id, "findings": findings}, as_json=True, text="")

@@ -16,9 +16,9 @@ from bigtop_builder.errors import BuilderError, BuildError
 from bigtop_builder.executor.artifacts import note_artifacts
 from bigtop_builder.executor.failed import log_of
 from bigtop_builder.executor.material import Material
-from bigtop_builder.failures import explained
 from bigtop_builder.handover import pack
 from bigtop_builder.hashes import sha256_of
+from bigtop_builder.known_failures import explained
 from bigtop_builder.log import Tail
 from bigtop_builder.manifest import ImageRecord
 from bigtop_builder.plan import Step

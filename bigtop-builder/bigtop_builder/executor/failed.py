@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.errors import BuilderError, InputError
-from bigtop_builder.failures import headline
+from bigtop_builder.known_failures import headline
 from bigtop_builder.plan import Step
 from bigtop_builder.schema import Value
 

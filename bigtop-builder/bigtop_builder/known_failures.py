@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigtop_builder.symptoms import since_success, told
+from bigtop_builder.telling_lines import since_success, telling
 
 LAST_LINES = 40
 """Shown where no line is known to tell why."""
@@ -114,12 +114,12 @@ def explained(lines: Sequence[str]) -> tuple[str, str]:
     Args:
         lines: The end of its log.
     """
-    telling = told(lines)
-    known = likely_cause(telling or since_success(lines))
-    last = lines[-(FEW_LAST_LINES if telling else LAST_LINES) :]
+    why = telling(lines)
+    known = likely_cause(why or since_success(lines))
+    last = lines[-(FEW_LAST_LINES if why else LAST_LINES) :]
     details = [
         *([f"{CAUSE}{known.cause}"] if known else []),
-        *([FAILED_FIRST, *(f"  {line}" for line in telling), ""] if telling else []),
+        *([FAILED_FIRST, *(f"  {line}" for line in why), ""] if why else []),
         "its last lines:",
         *(f"  {line}" for line in last),
     ]

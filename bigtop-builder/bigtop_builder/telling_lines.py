@@ -43,7 +43,7 @@ PATCH = re.compile(r"dpkg-source: info: applying |patching file ")
 REFUSED = re.compile(r"Hunk #|patch: |dpkg-source: ")
 
 
-def told(lines: Sequence[str]) -> list[str]:
+def telling(lines: Sequence[str]) -> list[str]:
     """The lines of a log that tell why a build failed, in their order, each once; none if no line is known.
 
     Args:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from bigtop_builder.failures import KNOWN, explained, headline, likely_cause
+from bigtop_builder.known_failures import KNOWN, explained, headline, likely_cause
 
 SAMPLES = {
     "the disk is full": (

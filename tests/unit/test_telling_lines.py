@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 
 from bigtop_builder.log import Tail
-from bigtop_builder.symptoms import told
+from bigtop_builder.telling_lines import telling
 
 GRADLE = (
     ":salute-deb FAILED",
@@ -56,7 +56,7 @@ DEBUILD = (
     ],
 )
 def test_the_line_of_what_failed_is_told_and_not_who_ran_it(line: str) -> None:
-    assert told(["[INFO] Building", line, *DEBUILD, *GRADLE]) == [line.strip()]
+    assert telling(["[INFO] Building", line, *DEBUILD, *GRADLE]) == [line.strip()]
 
 
 def test_of_maven_its_summary_is_told_up_to_where_it_explains_itself() -> None:
@@ -70,7 +70,7 @@ def test_of_maven_its_summary_is_told_up_to_where_it_explains_itself() -> None:
         "[ERROR] -> [Help 1]",
         "[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.",
     ]
-    assert told([*log, *DEBUILD, *GRADLE]) == [log[3], log[4]]
+    assert telling([*log, *DEBUILD, *GRADLE]) == [log[3], log[4]]
 
 
 def test_of_a_patch_its_name_and_the_file_are_told_too() -> None:
@@ -83,7 +83,7 @@ def test_of_a_patch_its_name_and_the_file_are_told_too() -> None:
         "Hunk #2 FAILED at 12.",
         "1 out of 2 hunks FAILED",
     ]
-    assert told([*log, *DEBUILD]) == [log[2], log[4], log[5]]
+    assert telling([*log, *DEBUILD]) == [log[2], log[4], log[5]]
 
 
 def test_what_went_wrong_in_a_gradle_is_told_if_it_says_more_than_that_a_command_failed() -> None:
@@ -93,11 +93,11 @@ def test_what_went_wrong_in_a_gradle_is_told_if_it_says_more_than_that_a_command
         "",
         "* Try:",
     ]
-    assert told([*inner, *GRADLE]) == ["> Could not resolve all files for configuration ':classpath'."]
+    assert telling([*inner, *GRADLE]) == ["> Could not resolve all files for configuration ':classpath'."]
 
 
 def test_where_no_line_is_known_what_the_first_failed_rule_printed_is_told() -> None:
-    assert told(["usage: install_oozie.sh <options>", "+ exit 1", *DEBUILD, *GRADLE]) == [
+    assert telling(["usage: install_oozie.sh <options>", "+ exit 1", *DEBUILD, *GRADLE]) == [
         "usage: install_oozie.sh <options>",
         "+ exit 1",
         DEBUILD[0],
@@ -105,10 +105,10 @@ def test_where_no_line_is_known_what_the_first_failed_rule_printed_is_told() -> 
 
 
 def test_what_ended_well_before_is_not_blamed() -> None:
-    assert told(
+    assert telling(
         ["a.c:1:1: error: tried and left", "[INFO] BUILD SUCCESS", "sh: 1: x: not found", *GRADLE]
     ) == ["sh: 1: x: not found"]
-    assert told([]) == []
+    assert telling([]) == []
 
 
 def test_colours_do_not_hide_a_line() -> None:
@@ -118,4 +118,4 @@ def test_colours_do_not_hide_a_line() -> None:
         b"[\x1b[1;31mERROR\x1b[m] no goal\n",
     ):
         lines(line)
-    assert told(list(lines.lines)) == ["[ERROR] no goal"]
+    assert telling(list(lines.lines)) == ["[ERROR] no goal"]
