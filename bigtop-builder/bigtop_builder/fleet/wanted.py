@@ -2,17 +2,21 @@
 """What roles ask of apt, in a snapshot and in the one to go back to; and of which distribution."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.definition import Fleet, roles_in
+from bigtop_builder.fleet.definition import Fleet, in_order, roles_in
 from bigtop_builder.fleet.offer import Offer
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.repository.attested import release_manifest
 from bigtop_builder.repository.state import State
 from bigtop_builder.schema import nearest
+
+JOINT = "+"
+"""Between the names of roles, in their order, that one host has together: `coordinator+master`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,7 @@ class Wanted:
     """What a role asks of apt.
 
     Attributes:
-        role: Its name.
+        role: Its name; of roles that one host may have together all of them.
         upgrade: Packages of the snapshot.
         rollback: Packages of the snapshot that hosts go back to.
         distribution: Packages of the distribution.
@@ -42,7 +46,7 @@ def wanted_of(
     architecture: str,
     recipes: Sequence[Recipe] = (),
 ) -> list[Wanted]:
-    """What roles ask of apt, of the snapshot and of the one to go back to.
+    """What roles ask of apt, of the snapshot and of the one to go back to; and sets of roles that one host may have.
 
     Args:
         fleet: The definition.
@@ -79,7 +83,37 @@ def wanted_of(
             distribution=role.distribution,
         )
 
-    return [wanted(name) for name in chosen or every]
+    alone = {name: wanted(name) for name in chosen or every}
+    order = in_order(every)
+    return [
+        *alone.values(),
+        *(_joint(alone, names) for names in _sets(fleet, [one for one in order if one in alone])),
+    ]
+
+
+def _sets(fleet: Fleet, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Sets of two roles or more that one host may have, each once, in the order of the roles."""
+    found = (
+        chosen
+        for together in fleet.together
+        for size in range(2, len(together) + 1)
+        for chosen in combinations([name for name in names if name in together], size)
+    )
+    return [*dict.fromkeys(found)]
+
+
+def _joint(alone: Mapping[str, Wanted], names: tuple[str, ...]) -> Wanted:
+    """What a host with several roles asks for: all of it at once, for what one role brings the other's way removes."""
+
+    def every(part: Callable[[Wanted], tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(package for name in names for package in part(alone[name])))
+
+    return Wanted(
+        role=JOINT.join(names),
+        upgrade=every(lambda one: one.upgrade),
+        rollback=every(lambda one: one.rollback),
+        distribution=every(lambda one: one.distribution),
+    )
 
 
 def releases_of(state: State, offer: Offer) -> tuple[str, ...]:
