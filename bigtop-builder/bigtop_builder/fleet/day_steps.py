@@ -275,10 +275,10 @@ def restores(one: Placed, others: Iterable[Placed]) -> list[Step]:
 
 
 def copies(one: Placed) -> Step:
-    """What was kept replaces what a service has, where its own way back fails: by hand, and in no way back."""
+    """What was kept replaces what a service has, where its own way back fails."""
     return Step(
         id=f"back-copies-{one.id}",
-        title=f"Only by hand, if {one.package} cannot go back by itself: what was kept takes the place of what it has",
+        title=f"By hand, if {one.package} cannot go back by itself: what was kept takes the place of what it has",
         hosts=one.before,
         run=(f"stop_service {one.unit}", f"put_back {one.unit}"),
         stop=LOST,
