@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.\-]*$")]
 """A Debian package or component name (Debian policy 5.6.1)."""
+TITLE = r"^[A-Za-z0-9]([A-Za-z0-9 ._\-]*[A-Za-z0-9._\-])?$"
+Title = Annotated[str, StringConstraints(pattern=TITLE)]
+"""Origin or label of a repository: it goes into files and scripts on hosts, so nothing in it means anything there."""
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Sha512 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 OptionalSha512 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{128})?$")]
@@ -43,6 +46,7 @@ PLAIN = {
 WORDS = {
     r"^[0-9A-F]{40}$": "should be a key's full fingerprint: 40 digits, 0-9 and A-F, as `key list` prints it",
     r"^[a-z0-9][a-z0-9+.\-]*$": "should be a name: small letters, digits, `+`, `.` and `-`",
+    TITLE: "should be letters, digits, `.`, `_`, `-` and spaces between them",
     r"^[a-z0-9.+]+$": "should be small letters, digits, `.` and `+`",
     r"^[a-z0-9][a-z0-9.+\-]*/[A-Za-z0-9][A-Za-z0-9._+\-]*$": "should be `target/id`, a folder below patches/",
     r"^[a-z0-9][a-z0-9+.\-]*( *\| *[a-z0-9][a-z0-9+.\-]*)*$": "should be a package, or several with ` | ` between",

@@ -218,6 +218,49 @@ def test_a_host_takes_our_version_and_goes_back_though_debians_is_newer(stack: D
         ]
 
 
+@pytest.mark.docker
+def test_a_host_that_cannot_reach_the_repository_stays_as_it_was_and_debians_never_wins(stack: Desk) -> None:
+    emitted(stack, "--url", "file:/srv/apt")
+    theirs = read_deb(write_deb(stack.home, "zookeeper", DEBIANS))
+    index = stanza_of(theirs, "./zookeeper.deb").text
+    with Engine.connect() as engine, containers(engine).open(purpose="fleet") as room:
+        room.run(["sh", "-c", "rm -rf /etc/apt/sources.list* && mkdir -p /etc/apt/sources.list.d"])
+        room.put(pack({"out": stack.home / "out"}), "/root")
+        room.put(pack({"apt": stack.project / "srv"}), "/srv")
+        room.put(pack({"d/zookeeper.deb": theirs.path, "d/Packages": index.encode()}), "/srv")
+        sh(room, "echo 'deb [trusted=yes] file:/srv/d ./' > /etc/apt/sources.list.d/debian.list")
+        sh(room, "apt-get -y -q install ./*.deb && ./use-rollback && apt-get -y -q install zookeeper")
+        state = "cat /etc/apt/sources.list.d/test.sources /etc/apt/preferences.d/test.pref; ls -a /etc/apt"
+        before = sh(room, state)
+
+        sh(room, "mv /srv/apt /srv/away")
+        refused = sh(room, "./use-upgrade", status=1)
+        assert "apt cannot read snapshot-" in refused
+        assert "so nothing was changed" in refused
+        sh(room, "./use-upgrade --check", status=1)
+        assert sh(room, state) == before
+        assert "zookeeper" not in sh(room, "apt-get -s upgrade | grep ^Inst || true")
+        assert f"Candidate: {OLD}" in sh(room, "apt-cache policy zookeeper")
+
+        # Lists are gone, too, and only the pins are switched, as if the script had been killed between the two.
+        sh(room, "rm -f /var/lib/apt/lists/*srv_apt* && cp upgrade.pref /etc/apt/preferences.d/test.pref")
+        assert "zookeeper" not in sh(room, "apt-get -s upgrade | grep ^Inst || true")
+
+        sh(
+            room,
+            "mv /srv/away /srv/apt && mkdir /etc/apt/.test.kiLLed && ./use-upgrade && ./use-upgrade --check",
+        )
+        assert f"Candidate: {OURS}" in sh(room, "apt-cache policy zookeeper")
+        assert "already" in sh(room, "./use-upgrade")
+        assert ".test." not in sh(room, "ls -a /etc/apt")
+        sh(room, "touch -d '2 days ago' /var/lib/apt_test/asked; ./use-upgrade --check", status=1)
+
+        # Another source that is gone keeps nobody from the way back.
+        sh(room, "rm -rf /srv/d")
+        assert "keeps what it knows" in sh(room, "./use-rollback")
+        assert f"Candidate: {OLD}" in sh(room, "apt-cache policy zookeeper")
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("suite", ["bullseye", "trixie"])
 def test_systems_before_and_after_take_the_same_files(stack: Desk, suite: str) -> None:

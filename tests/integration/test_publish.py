@@ -353,7 +353,7 @@ def test_a_file_that_changes_while_it_is_published_is_refused(site: Site) -> Non
     assert not list(site.root.glob("state/tmp/*"))
 
 
-@pytest.mark.parametrize("origin", ["Ex\nam", " Ours", "Ours\t"])
+@pytest.mark.parametrize("origin", ["Ex\nam", " Ours", "Ours\t", 'Ann: "Bob" #x', "$(id)", ""])
 def test_an_origin_that_no_release_can_have_is_refused(tmp_path: Path, site: Site, origin: str) -> None:
     with pytest.raises(InputError, match="cannot be the origin of a repository"):
         Repository.init(

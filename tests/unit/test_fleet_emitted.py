@@ -101,6 +101,31 @@ def test_each_package_is_pinned_to_its_version_but_for_the_keyring_which_never_g
     }
 
 
+def test_what_the_other_snapshot_has_is_held_above_debian_and_below_what_is_wanted() -> None:
+    other = offer(OLD, version=BEFORE, more=(stanza("gone", "1"),))
+    now = offer(more=(stanza("same", "2"),))
+    other = replace(other, packages={"amd64": {**other.packages["amd64"], "same": stanza("same", "2")}})
+    pins = [
+        (one["Package"], one["Pin"].split()[1], one["Pin-Priority"])
+        for one in Deb822.iter_paragraphs(pins_text(now, other))
+    ]
+    assert pins == [
+        ("gone", "1", "995"),
+        ("same", "2", "1001"),
+        ("zookeeper", OURS, "1001"),
+        ("zookeeper", BEFORE, "995"),
+    ]
+
+
+def test_debians_newer_package_does_not_win_where_the_snapshots_lists_are_missing(tmp_path: Path) -> None:
+    debian = {"debian": (stanza("zookeeper", DEBIANS),)}
+    for way, installed in (("upgrade", BEFORE), ("rollback", OURS)):
+        pins = text(sources(), f"{way}.pref")
+        assert (
+            host(tmp_path / way, pins, installed=installed, offers=debian).candidate("zookeeper") == installed
+        )
+
+
 def test_architectures_with_different_versions_have_a_pin_each() -> None:
     both = offer(more=(stanza("hadoop", "2", "amd64"),))
     both = replace(both, packages={**both.packages, "arm64": {"hadoop": stanza("hadoop", "1", "arm64")}})
@@ -125,7 +150,7 @@ def test_the_rollback_twin_takes_a_host_down(tmp_path: Path) -> None:
 
 def test_role_and_module_hold_the_same_texts_as_the_plain_files() -> None:
     files = sources().files()
-    plain = {"upgrade.sources", "upgrade.pref", "rollback.sources", "rollback.pref", "guard-on", "guard-off"}
+    plain = {"use-upgrade", "use-rollback", "guard-on", "guard-off"}
     plain |= {"our-stack-archive-keyring_20261124.1.1_all.deb"}
     for folder in (f"{ROLE}/files", "puppet/apt_our_stack/files"):
         assert {name: files[f"{folder}/{name}"] for name in plain} == {name: files[name] for name in plain}
@@ -133,17 +158,16 @@ def test_role_and_module_hold_the_same_texts_as_the_plain_files() -> None:
     assert all(files[name].program for name in ("guard-on", "guard-off", "use-upgrade", "use-rollback"))
 
 
-def test_the_role_says_where_everything_goes() -> None:
+def test_the_role_is_good_yaml_and_the_script_says_where_everything_goes() -> None:
     files = sources().files()
     for name, file in files.items():
         if name.endswith(".yml"):
             assert yaml.safe_load(file.content), name
     tasks = yaml.safe_load(files[f"{ROLE}/tasks/main.yml"].content)
-    places = [task["ansible.builtin.copy"]["dest"] for task in tasks if "ansible.builtin.copy" in task]
-    assert places[1:] == [
-        "/etc/apt/sources.list.d/our-stack.sources",
-        "/etc/apt/preferences.d/our-stack.pref",
-    ]
+    (script,) = [one["ansible.builtin.script"]["cmd"] for one in tasks if "ansible.builtin.script" in one]
+    assert script == "use-{{ apt_our_stack_state }}"
+    for place in ("sources.list.d/our-stack.sources", "preferences.d/our-stack.pref"):
+        assert f"=/etc/apt/{place}\n" in files["use-upgrade"].content.decode()
     assert json.loads(files["puppet/apt_our_stack/metadata.json"].content)["name"].endswith("apt_our_stack")
 
 

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keyring package that hosts install as root: what a signed index names, and nothing else of the pool."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.cli import cli
 from bigtop_builder.errors import CheckFailed, InputError, SigningError
-from bigtop_builder.fleet.offer import offer_of
+from bigtop_builder.fleet.offer import offer_of, offers_of
 from bigtop_builder.fleet.trust import trust_of
 from bigtop_builder.keys import KeyStore
 from bigtop_builder.openpgp import Keyring
@@ -109,11 +112,57 @@ def test_a_package_with_other_bytes_than_the_index_says_is_refused_by_name(
         trust_of(ours.state, public, offer_of(ours.state, "stable", public))
 
 
-def test_without_a_signed_package_there_is_nothing_to_trust(ours: Repository) -> None:
+def test_without_a_signed_package_there_is_nothing_to_trust(ours: Repository, public: bytes) -> None:
     with Keyring() as strange:
         other = strange.export_public([strange.new_key("Eve", "eve@x.example")], armor=False)
     with pytest.raises(InputError, match="has no package ours-archive-keyring"):
-        trust_of(ours.state, other, offer_of(ours.state, "stable", b""))
+        trust_of(ours.state, other, offer_of(ours.state, "stable", public))
+
+
+@pytest.mark.parametrize(("name", "value"), [("origin", "Theirs"), ("label", "Theirs")])
+def test_origin_and_label_are_those_that_the_keys_have_signed(
+    ours: Repository, tmp_path: Path, public: bytes, name: str, value: str
+) -> None:
+    settings = tmp_path / "srv/state/repository.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), name: value}))
+    with pytest.raises(CheckFailed, match=f"{name.title()} of .* 'Theirs' .* the keys have signed 'Ours'"):
+        offer_of(ours.state, "stable", public)
+
+
+def test_a_word_that_a_host_would_obey_is_no_origin_though_the_keys_had_signed_it(
+    ours: Repository, tmp_path: Path, public: bytes
+) -> None:
+    settings = tmp_path / "srv/state/repository.json"
+    settings.write_text(settings.read_text().replace('"Ours"', '"Ours\\ntouch /tmp/x\\n#"'))
+    with pytest.raises(InputError, match="is damaged") as caught:
+        offer_of(ours.state, "stable", public)
+    assert "origin: should be letters, digits" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("version", "1 $(id)"), ("name", "a;b"), ("filename", "pool/../x.deb"), ("architecture", "all\n")],
+)
+def test_what_has_no_debian_form_is_not_given_to_hosts(
+    ours: Repository, public: bytes, field: str, value: str
+) -> None:
+    offer = offer_of(ours.state, "stable", public)
+    (package,) = offer.packages["amd64"].values()
+    odd = replace(package, **{field: value})
+    with pytest.raises(CheckFailed, match=f"{field} of package") as caught:
+        replace(offer, packages={"amd64": {package.name: odd}})
+    assert repr(value) in caught.value.brief
+
+
+def test_an_old_state_of_a_suite_that_was_put_back_is_not_given_to_hosts(
+    ours: Repository, keyring: Keyring, tmp_path: Path, public: bytes
+) -> None:
+    ours.add("stable", [read_deb(write_deb(tmp_path, "zoo", "1"))], keyring=keyring)
+    link = tmp_path / "srv/dists/stable"
+    link.unlink()
+    link.symlink_to("../releases/stable/1")
+    with pytest.raises(CheckFailed, match="stands at release 1, and the signed history of stable goes to 2"):
+        offers_of(ours.state, "stable", "", public)
 
 
 def fleet(tmp_path: Path, command: str, *words: str) -> Result:

@@ -18,6 +18,8 @@ from bigtop_builder.templates import render
 
 PRIORITY = 1001
 """Above 1000 apt goes down too (apt_preferences(5)): the way back works, and a newer one of Debian never wins."""
+KEEPING = 995
+"""Of the other snapshot's versions: above all other sources, so that what is installed stays until it is switched."""
 POLICY = "/usr/sbin/policy-rc.d"
 MARK = "bigtop-builder guard"
 """By this line in it a policy-rc.d is known as the guard, for scripts and checks alike."""
@@ -98,7 +100,7 @@ class Sources:
         """All files, by path below the output folder."""
         plain = self._plain()
         there = {
-            **{name: file for name, file in plain.items() if not name.startswith("use-")},
+            **{name: file for name, file in plain.items() if file.program},
             self.trust.file: File(self.trust.content),
         }
         role, module = f"ansible/roles/{self.module}", f"puppet/{self.module}"
@@ -137,7 +139,7 @@ class Sources:
             f"guard-{way}": _program(render(f"fleet/guard-{way}.sh.j2", mark=MARK)) for way in ("on", "off")
         }
         for way, offer in self._ways():
-            source, pins = self.source_text(offer), pins_text(offer)
+            source, pins = self.source_text(offer), pins_text(offer, self._other(offer))
             script = self._render("use-snapshot.sh", offer, sources=source, pins=pins)
             found |= {
                 f"{way}.sources": _text(source),
@@ -167,6 +169,9 @@ class Sources:
         }
         return {path: self._render(f"puppet/{name}", self.upgrade) for path, name in names.items()}
 
+    def _other(self, offer: Offer) -> Offer | None:
+        return self.rollback if offer is self.upgrade else self.upgrade
+
     def _ways(self) -> list[tuple[str, Offer]]:
         return [("upgrade", self.upgrade), *([("rollback", self.rollback)] if self.rollback else [])]
 
@@ -179,6 +184,7 @@ class Sources:
                 "back": self.rollback.suite if self.rollback else "",
                 "url": self.url,
                 "module": self.module,
+                "slug": self.slug,
                 "keyring": self.trust.keyring,
                 "keyring_file": self.trust.file,
                 "keyring_package": self.trust.name,
@@ -192,14 +198,23 @@ class Sources:
         )
 
 
-def pins_text(offer: Offer) -> str:
-    """The pins of a snapshot: each package at exactly its version, above all that any other source has."""
+def pins_text(offer: Offer, other: Offer | None = None) -> str:
+    """The pins of a snapshot: each package at exactly its version, above all that any other source has.
+
+    Args:
+        offer: The snapshot.
+        other: The one that hosts come from, or go back to: what they have of it stays, and Debian's never comes in
+            its place, until the snapshot's own is there, or where it has none.
+    """
+    pins = dict.fromkeys(offer.pins(), (offer.suite, PRIORITY))
+    for pin in other.pins() if other else ():
+        pins.setdefault(pin, (other.suite if other else "", KEEPING))
     return render(
         "fleet/pins.pref.j2",
-        suite=offer.suite,
         origin=offer.origin,
-        pins=list(offer.pins()),
-        priority=PRIORITY,
+        pins=[
+            (*pin, *how) for pin, how in sorted(pins.items(), key=lambda one: (one[0][0], -one[1][1], one[0]))
+        ],
     )
 
 

@@ -12,14 +12,16 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from bigtop_builder import openpgp
+from bigtop_builder.artifact import VERSION
 from bigtop_builder.errors import InputError
 from bigtop_builder.repository.layout import Suite
-from bigtop_builder.schema import Fingerprint, Name, OptionalSha256, Sha256, Value
+from bigtop_builder.schema import Fingerprint, Name, OptionalSha256, Sha256, Title, Value
 
 FILE = "fleet-manifest.json"
 SIGNATURE = f"{FILE}.asc"
 
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Version = Annotated[str, StringConstraints(pattern=f"^(?:{VERSION.pattern})$")]
 OptionalCommit = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40})?$")]
 
 
@@ -27,7 +29,7 @@ class FleetPackage(Value):
     """A binary package that hosts of the snapshot can have."""
 
     name: Name
-    version: str
+    version: Version
     architecture: Name
     component: Name
     file: str = Field(description="Path in the repository")
@@ -43,7 +45,7 @@ class FleetPackage(Value):
         default_factory=dict, description="Maintainer script -> sha256; dpkg keeps them as they are"
     )
     source: Name = Field(description="Source package")
-    source_version: str
+    source_version: Version
     release: str = Field("", description="Bigtop release and target; empty if no release manifest has it")
     commit: OptionalCommit = Field("", description="Bigtop commit it was built from")
     tree: OptionalCommit = Field("", description="Git tree id that was built: the commit with local patches")
@@ -57,8 +59,8 @@ class FleetManifest(Value):
     """What hosts of one snapshot have, and where they go back to."""
 
     format: Literal[1] = 1
-    origin: str = Field(description="Origin of the repository")
-    label: str = Field(description="Its label")
+    origin: Title = Field(description="Origin of the repository")
+    label: Title = Field(description="Its label")
     url: str = Field("", description="Address under which hosts reach it; empty if that is not known")
     keys: tuple[Fingerprint, ...] = Field(description="Keys that sign the repository, and this")
     snapshot: Sha256 = Field(description="Id of the snapshot")

@@ -15,7 +15,8 @@ from debian.debian_support import NativeVersion
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.fleet.facts import Facts, facts_of
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, FleetPackage
-from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, way_back
+from bigtop_builder.fleet.offer import require_stanza
+from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, titles, way_back
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.attested import release_manifest
 from bigtop_builder.repository.authentic import check_signers, public_keys
@@ -73,10 +74,11 @@ def manifest_of(
         SigningError: The repository's keys have not signed what it is made of, or one cannot sign.
         CheckFailed: A package, manifest or index is missing or was altered.
     """
-    settings, public = state.settings(), public_keys(state, keyring)
-    check_signers(keyring, settings.keys)
+    keys, public = state.settings().keys, public_keys(state, keyring)
+    check_signers(keyring, keys)
     snapshot = named(state, wanted)
     own = own_suite(state, snapshot, public)
+    origin, label = titles(state, own)
     model = state.snapshot(snapshot)
     suites = pointing(state, snapshot, public)
     notice = notice_of(state, snapshot, lambda: public)
@@ -91,10 +93,10 @@ def manifest_of(
         require_whole(state, one)
     facts = facts_of(stanzas, state.store, kept)
     return FleetManifest(
-        origin=settings.origin,
-        label=settings.label,
+        origin=origin,
+        label=label,
         url=url,
-        keys=settings.keys,
+        keys=keys,
         snapshot=snapshot,
         suite=own.suite,
         suites=tuple(one.suite for one in suites),
@@ -136,6 +138,8 @@ def _packages(state: State, model: Snapshot) -> list[Stanza]:
                     if known is None or NativeVersion(known.version) < NativeVersion(one.version):
                         newest[one.name] = one
             found |= {one.filename: one for one in newest.values()}
+    for one in found.values():
+        require_stanza(one)
     return sorted(found.values(), key=lambda one: (one.name, one.architecture, one.version))
 
 

@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one snapshot offers to hosts: of each package the newest version, and what a host trusts it by."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from debian.debian_support import NativeVersion
 
+from bigtop_builder.artifact import ARCHITECTURE, NAME, VERSION
 from bigtop_builder.errors import CheckFailed, InputError
-from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, way_back
+from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, titles, way_back
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.keyring_package import package_name
 from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.state import State
+from bigtop_builder.schema import TITLE
+
+FILE = re.compile(r"pool(?:/[A-Za-z0-9][A-Za-z0-9+.~_\-]*)+\.deb")
+COMPONENT = r"[a-z0-9][a-z0-9+.\-]*"
+FORMS = {"name": NAME, "version": VERSION, "architecture": ARCHITECTURE, "filename": FILE}
+"""What hosts are given goes into scripts that root runs: Debian policy 5.6, and paths as `layout` makes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +39,19 @@ class Offer:
     origin: str
     components: tuple[str, ...]
     packages: Mapping[str, Mapping[str, Stanza]]
+
+    def __post_init__(self) -> None:
+        """See that all names and versions have their Debian forms.
+
+        Raises:
+            CheckFailed: One has not.
+        """
+        _require_form("origin", self.origin, TITLE)
+        for component in self.components:
+            _require_form("component", component, COMPONENT)
+        for packages in self.packages.values():
+            for one in packages.values():
+                require_stanza(one)
 
     @property
     def suite(self) -> str:
@@ -75,7 +96,8 @@ def offer_of(state: State, wanted: str, public: bytes) -> Offer:
 
     Raises:
         InputError: There is none, or it was withdrawn.
-        CheckFailed: It has no packages, or a part of it is missing.
+        CheckFailed: It has no packages, no suite of its own, or a part of it is missing or has no Debian form.
+        SigningError: None of the keys has signed it.
     """
     snapshot = named(state, wanted)
     if notice := notice_of(state, snapshot, lambda: public):
@@ -83,6 +105,7 @@ def offer_of(state: State, wanted: str, public: bytes) -> Offer:
             f"snapshot {snapshot[:16]} was withdrawn: {notice.why}",
             hint="name one that is in use: bigtop-builder repo list --snapshots shows them",
         )
+    origin, _ = titles(state, own_suite(state, snapshot, public))
     model = state.snapshot(snapshot)
     packages: dict[str, dict[str, Stanza]] = {name: {} for name in model.architectures}
     for indices in model.components.values():
@@ -96,7 +119,7 @@ def offer_of(state: State, wanted: str, public: bytes) -> Offer:
         )
     return Offer(
         snapshot=snapshot,
-        origin=state.settings().origin,
+        origin=origin,
         components=tuple(sorted(model.components)),
         packages=packages,
     )
@@ -119,9 +142,31 @@ def offers_of(state: State, wanted: str, back: str, public: bytes) -> tuple[Offe
     now = offer_of(state, wanted, public)
     before = way_back(state, now.snapshot, pointing(state, now.snapshot, public), wanted, back, public)
     for one in filter(None, (now.snapshot, before)):
-        own_suite(state, one, public)
         require_whole(state, one)
     return now, offer_of(state, before, public) if before else None
+
+
+def require_stanza(package: Stanza) -> None:
+    """See that a package's fields have their Debian forms.
+
+    Raises:
+        CheckFailed: One has not.
+    """
+    for name, form in FORMS.items():
+        _require_form(f"{name} of package {package.name!r}", getattr(package, name), form.pattern)
+
+
+def _require_form(what: str, value: str, pattern: str) -> None:
+    """See that a value can go into files and scripts on hosts.
+
+    Raises:
+        CheckFailed: It cannot.
+    """
+    if not re.fullmatch(pattern, value):
+        raise CheckFailed(
+            f"{what} is {value!r}, which no package or repository has: hosts are not given that",
+            hint="remove the package from the suite; bigtop-builder repo check says whether the repository is whole",
+        )
 
 
 def _keep_newest(found: dict[str, Stanza], one: Stanza) -> None:

@@ -75,7 +75,8 @@ class Resolver:
         self._there = {side: offer.of(architecture) for side, offer in offers.items()}
         files = {"keys.gpg": b"".join(_keys(state))}
         for side, offer in offers.items():
-            files |= _side(state, side, offer, architecture)
+            other = next((one for name, one in offers.items() if name != side), None)
+            files |= _side(state, side, offer, architecture, other)
         room.run(["mkdir", "-p", HOME])
         room.put(pack(files), HOME)
         done = shell(room, PREPARE, *offers)
@@ -157,7 +158,9 @@ def planned(text: str) -> Simulated:
     return Simulated(installs=installs, removes=tuple(removes))
 
 
-def _side(state: State, side: str, offer: Offer, architecture: str) -> dict[str, bytes]:
+def _side(
+    state: State, side: str, offer: Offer, architecture: str, other: Offer | None = None
+) -> dict[str, bytes]:
     """A snapshot as its hosts read it: files below the room's folder."""
     suite = layout.suite_folder(offer.suite)
     found = {
@@ -176,7 +179,7 @@ def _side(state: State, side: str, offer: Offer, architecture: str) -> dict[str,
     )
     files = {
         f"{side}.sources": source.encode(),
-        f"{side}.pref": pins_text(offer).encode(),
+        f"{side}.pref": pins_text(offer, other).encode(),
         f"repo/{suite}/InRelease": signed,
     }
     forms = state.settings().forms

@@ -11,7 +11,7 @@ from debian.debian_support import NativeVersion
 
 from bigtop_builder import openpgp
 from bigtop_builder.errors import CheckFailed, InputError, SigningError
-from bigtop_builder.fleet.offer import Offer
+from bigtop_builder.fleet.offer import Offer, require_stanza
 from bigtop_builder.fleet.way_back import own_suite
 from bigtop_builder.repository import layout
 from bigtop_builder.repository.index.packages import Stanza
@@ -70,6 +70,7 @@ def trust_of(state: State, public: bytes, *offers: Offer) -> Trust:
     newest = max(_signed(state, name, public), key=lambda one: NativeVersion(one.version), default=None)
     if newest is None:
         raise InputError(f"{state.store.name} has no package {name}, which hosts trust it by", hint=MAKE)
+    require_stanza(newest)
     with tempfile.TemporaryDirectory(prefix="bb-keyring-") as scratch:
         content = _content(state, newest, Path(scratch))
         deb = Path(scratch) / "held" / newest.filename.rpartition("/")[2]

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from bigtop_builder.errors import CheckFailed, InputError
 from bigtop_builder.repository import layout
-from bigtop_builder.repository.authentic import require_good, require_signed
+from bigtop_builder.repository.authentic import newest_signed, require_good, require_signed
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.layout import COPY
 from bigtop_builder.repository.notices import notice_of
-from bigtop_builder.repository.pointer import Proven
+from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.rollback import came, keyring_alone, require_signed_entry
 from bigtop_builder.repository.state import State
 from bigtop_builder.schema import some
@@ -39,10 +39,45 @@ def own_suite(state: State, snapshot: str, public: bytes) -> Proven:
     return own
 
 
+def titles(state: State, own: Proven) -> tuple[str, str]:
+    """Origin and label, as a snapshot's own suite has them: state/repository.json is signed by nobody.
+
+    Raises:
+        CheckFailed: The two differ, or a host cannot be given them.
+    """
+    settings, found = state.settings(), []
+    for name, said in (("Origin", settings.origin), ("Label", settings.label)):
+        signed = own.fields.get(name, "")
+        if signed != said:
+            raise CheckFailed(
+                f"{name} of {state.store.name} is {said!r} by {layout.SETTINGS}, and the keys have signed {signed!r} "
+                f"in {own.suite}",
+                hint=f"{layout.SETTINGS} was altered: {COPY}",
+            )
+        found.append(signed)
+    return found[0], found[1]
+
+
 def pointing(state: State, snapshot: str, public: bytes) -> list[Proven]:
-    """Suites that point to a snapshot, as their signatures say."""
+    """Suites that point to a snapshot, as their signatures say, and have gone no further.
+
+    Raises:
+        CheckFailed: The signed history of one goes further: an old state was put back, or a switch was cut off.
+        SigningError: None of the keys has signed one.
+    """
     pointers = state.unverified_pointers(state.settings().suites).values()
-    return [require_good(state, one, public, expired=True) for one in pointers if one.snapshot == snapshot]
+    return [_newest(state, one, public) for one in pointers if one.snapshot == snapshot]
+
+
+def _newest(state: State, pointer: Pointer, public: bytes) -> Proven:
+    if last := newest_signed(state, pointer.suite, public, beyond=pointer.serial):
+        raise CheckFailed(
+            f"{state.store.name}/{layout.suite_folder(pointer.suite)} stands at release {pointer.serial}, and the "
+            f"signed history of {pointer.suite} goes to {last}: hosts would get an old state",
+            hint=f"bigtop-builder repo refresh {pointer.suite} completes a switch that was cut off; "
+            "an export to a mirror is run again",
+        )
+    return require_good(state, pointer, public, expired=True)
 
 
 def way_back(

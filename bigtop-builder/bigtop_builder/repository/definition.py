@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from bigtop_builder.errors import InputError
 from bigtop_builder.keys import plain
 from bigtop_builder.repository.layout import FORMS, Form, Retention, SuiteSettings
-from bigtop_builder.schema import Fingerprint, Name, Value
+from bigtop_builder.schema import Fingerprint, Name, Title, Value
 
 WrittenFingerprint = Annotated[
     Fingerprint, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)
@@ -34,10 +34,8 @@ class Definition(Value):
     """What `repo init` makes a repository from, and where releases are published."""
 
     format: Literal[1] = Field(description="Version of this format")
-    origin: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]*$")] = Field(
-        description="Origin: what hosts pin on; never changes"
-    )
-    label: str = Field("", description="Label; the origin if empty; never changes")
+    origin: Title = Field(description="Origin: what hosts pin on; never changes")
+    label: Title | Literal[""] = Field("", description="Label; the origin if empty; never changes")
     maintainer: str = Field(description="`Name <email>` of the keyring package")
     url: str = Field(description="Address under which hosts reach the repository, for the keyring package")
     storage: str = Field(

@@ -2,6 +2,7 @@
 """Making a repository and its suites, and changing its settings: all that writes `state/repository.json`."""
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -20,7 +21,7 @@ from bigtop_builder.repository.layout import Form, Settings, SuiteSettings
 from bigtop_builder.repository.pointer import Pointer, Proven
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.store import Store
-from bigtop_builder.schema import Name
+from bigtop_builder.schema import TITLE, Name
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,20 @@ FREE = frozenset({"suites", "snapshot_days", "revoked", "forms", "contents", "tr
 """Settings that may change."""
 COMPONENT: Final[TypeAdapter[str]] = TypeAdapter(Name)
 """The name that the models of snapshots take."""
+
+
+def require_titles(**values: str) -> None:
+    """See that origin and label can be what they are: they never change, so they must be right at once.
+
+    Raises:
+        InputError: One cannot.
+    """
+    for name, value in values.items():
+        if not re.fullmatch(TITLE, value):
+            raise InputError(
+                f"{value!r} cannot be the {name} of a repository",
+                hint="letters, digits, `.`, `_`, `-` and spaces between them, as in Example",
+            )
 
 
 def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[str] = ()) -> None:
@@ -44,8 +59,6 @@ def begin(state: State, wanted: Settings, keyring: Keyring, named: Collection[st
     Raises:
         InputError: The store holds something else, or a repository with other settings, or lies in another one.
     """
-    for name in ("origin", "label"):
-        _require_line(name, getattr(wanted, name))
     if state.store.size(layout.SETTINGS) is None:
         refuse_inside(state.store)
         _refuse_foreign(state.store)
@@ -218,15 +231,6 @@ def _found(state: State, wanted: Settings, keyring: Keyring) -> None:
     state.store.put({**public})
     suites = {pointer.suite: _standing(pointer) for pointer in standing}
     _write(state, wanted.model_copy(update={"suites": suites}))
-
-
-def _require_line(name: str, value: str) -> None:
-    """Raise unless a field of Release can have this value: it never changes, so it must be right at once."""
-    if not value.isprintable() or value != value.strip():
-        raise InputError(
-            f"{value!r} cannot be the {name} of a repository",
-            hint="one line that can be printed, without white space round it, as in Example",
-        )
 
 
 def _warn_of_ending(keys: Sequence[str], keyring: Keyring) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from bigtop_builder.schema import Fingerprint, Name, OptionalSha256, Sha256, Sha512, Value
+from bigtop_builder.schema import Fingerprint, Name, OptionalSha256, Sha256, Sha512, Title, Value
 
 SETTINGS = "state/repository.json"
 MIRROR = "state/mirror.json"
@@ -79,8 +79,8 @@ class Settings(Value):
     """The repository as a whole: `state/repository.json`."""
 
     format: Literal[1] = 1
-    origin: str = Field(min_length=1, description="Origin in Release; never changes")
-    label: str = Field(min_length=1, description="Label in Release; never changes")
+    origin: Title = Field(description="Origin in Release; never changes")
+    label: Title = Field(description="Label in Release; never changes")
     keys: tuple[Fingerprint, ...] = Field(min_length=1, description="Keys that sign, each of them every time")
     revoked: tuple[Fingerprint, ...] = Field((), description="Keys that were revoked: they never sign again")
     forms: tuple[Form, ...] = Field(

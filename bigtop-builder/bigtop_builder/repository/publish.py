@@ -20,7 +20,14 @@ from bigtop_builder.repository import pool
 from bigtop_builder.repository.accidents import require_link
 from bigtop_builder.repository.authentic import check_signers, public_keys, require_good, require_newest
 from bigtop_builder.repository.catalog import promoted
-from bigtop_builder.repository.founding import begin, define, ensure, require_component, unpublished
+from bigtop_builder.repository.founding import (
+    begin,
+    define,
+    ensure,
+    require_component,
+    require_titles,
+    unpublished,
+)
 from bigtop_builder.repository.gate import Gate, Loss, between
 from bigtop_builder.repository.incoming import Incoming, incoming_of
 from bigtop_builder.repository.key_expiry import require_lasting
@@ -105,12 +112,14 @@ class Repository:
 
         Raises:
             SigningError: A key cannot sign.
-            InputError: The folder holds something else, or a repository with other settings.
+            InputError: Origin or label can be none, or the folder holds something else, or a repository with other
+                settings.
         """
         keyring.check(fingerprints)
         repository = cls(open_store(where, sync=sync))
         indices = {"forms": forms, "contents": contents, "translations": translations}
         chosen = {name: value for name, value in indices.items() if value is not None}
+        require_titles(origin=origin, label=label or origin)
         fixed = Settings(origin=origin, label=label or origin, keys=tuple(fingerprints))
         begin(repository.state, fixed.model_copy(update=chosen), keyring, named=chosen)
         return repository
