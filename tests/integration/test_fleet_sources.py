@@ -15,7 +15,9 @@ from apt_host import write_deb
 from bigtop_builder.artifact import read_deb
 from bigtop_builder.container import Engine
 from bigtop_builder.fleet.emitted import Sources
-from bigtop_builder.fleet.offer import offers_of
+from bigtop_builder.fleet.lists import RoleLists, Way, files_of
+from bigtop_builder.fleet.offer import Offer, offers_of
+from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.resolver import _side
 from bigtop_builder.fleet.trust import trust_of
 from bigtop_builder.keys import KeyStore
@@ -265,13 +267,22 @@ def test_a_host_that_cannot_reach_the_repository_stays_as_it_was_and_debians_nev
 @pytest.mark.parametrize("suite", ["bullseye", "trixie"])
 def test_systems_before_and_after_take_the_same_files(stack: Desk, suite: str) -> None:
     emitted(stack, "--url", "file:/srv/apt")
+    now, back = (
+        Offer(snapshot=one, origin="Test", components=("main",), packages={}) for one in snapshots(stack)[:2]
+    )
+    ways = (
+        Way(packages={"zookeeper": OURS}, gone=("tock",)),
+        Way(packages={"zookeeper": OLD}, removes=("tock",)),
+    )
+    lists = files_of([RoleLists(role="zk", upgrade=ways[0], rollback=ways[1])], now, back, "deb")
+    lay_out(lists, stack.home / "out/lists", record="lists.json")
     with debian(suite) as room:
         room.run(["sh", "-c", "rm -rf /etc/apt/sources.list* && mkdir -p /etc/apt/sources.list.d"])
         room.put(pack({"out": stack.home / "out"}), "/root")
         room.put(pack({"apt": stack.project / "srv"}), "/srv")
         for way, version in (("upgrade", OURS), ("rollback", OLD)):
             sh(room, f"apt-get -y -q install ./*.deb && ./use-{way}")
-            sh(room, "./guard-on && apt-get -y -q --allow-downgrades install zookeeper && ./guard-off")
+            sh(room, f"./guard-on && lists/zk/{way} && lists/zk/{way} && ./guard-off")
             assert sh(room, "dpkg-query -W -f '${Version}' zookeeper") == version
 
 
@@ -321,6 +332,20 @@ def test_the_guard_refuses_what_it_would_have_to_guess_at(stack: Desk) -> None:
         assert "written while the host's own lay in" in sh(room, "./guard-on", status=1)
         assert "is not the guard, and the host's own lies in" in sh(room, "./guard-off", status=1)
         sh(room, f"rm {POLICY}")  # as if guard-off had been killed half way
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
+
+        # Killed between what dpkg-divert writes down and what it moves, each way.
+        divert = f"dpkg-divert --local --no-rename --divert {POLICY}.before-guard"
+        sh(room, f"{divert} --add {POLICY} && ./guard-on")
+        assert sh(room, POLICY, status=101) == ""
+        assert "the host's own policy is back" in sh(room, "./guard-off")
+        sh(room, f"{divert} --add {POLICY}")
+        assert "is the host's own" in sh(room, "./guard-off")
+        assert sh(room, f"dpkg-divert --truename {POLICY}") == POLICY
+        sh(room, f"mv {POLICY} {POLICY}.before-guard && ./guard-on && ./guard-off")
+        assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
+        sh(room, f"mv {POLICY} {POLICY}.before-guard")
         assert "the host's own policy is back" in sh(room, "./guard-off")
         assert sh(room, f"cat {POLICY}") == OWN.decode().strip()
 

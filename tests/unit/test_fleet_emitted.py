@@ -10,7 +10,7 @@ import yaml
 from debian.deb822 import Deb822
 
 from apt_host import AptHost
-from bigtop_builder.errors import InputError
+from bigtop_builder.errors import EnvironmentMissing, InputError
 from bigtop_builder.fleet.emitted import File, Sources, pins_text
 from bigtop_builder.fleet.offer import Offer
 from bigtop_builder.fleet.output import lay_out
@@ -198,14 +198,53 @@ def test_an_address_that_could_be_read_otherwise_in_a_script_is_refused(url: str
     assert "--url" in caught.value.hint
 
 
+def laid_out(folder: Path, *names: str) -> None:
+    lay_out({name: File(b"x", program=True) for name in ("record", *names)}, folder, record="record")
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(one.relative_to(folder)) for one in folder.rglob("[!.]*") if one.is_file())
+
+
 def test_a_folder_is_replaced_whole_and_one_with_other_things_is_left(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    lay_out({"record": File(b"1"), "a/b": File(b"x", program=True)}, folder, record="record")
-    lay_out({"record": File(b"2")}, folder, record="record")
-    assert [one.name for one in folder.iterdir()] == ["record"]
+    laid_out(folder, "a/b", "old")
+    laid_out(folder, "new")
+    assert files_below(folder) == ["new", "record"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis").write_text("x")
     with pytest.raises(InputError, match="holds something else"):
-        lay_out({"record": File(b"2")}, tmp_path / "mine", record="record")
+        laid_out(tmp_path / "mine", "new")
     assert (tmp_path / "mine/thesis").read_text() == "x"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["mine", "out"]
+
+
+@pytest.mark.parametrize("own", ["notes", "a/notes", "hosts/w1.json"])
+def test_what_somebody_put_into_a_folder_of_an_earlier_run_is_named_and_left(
+    tmp_path: Path, own: str
+) -> None:
+    folder = tmp_path / "out"
+    laid_out(folder, "a/b", "old")
+    (folder / own).parent.mkdir(exist_ok=True)
+    (folder / own).write_text("x")
+    with pytest.raises(InputError, match=f"has {own}, which no earlier run wrote"):
+        laid_out(folder, "new")
+    assert files_below(folder) == sorted(["a/b", "old", "record", own])
+
+
+def test_a_folder_that_cannot_be_replaced_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    laid_out(folder, "old")
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == folder and path.name != "out":
+            raise OSError(5, "Input/output error", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(EnvironmentMissing, match="Input/output error"):
+        laid_out(folder, "new")
+    assert files_below(tmp_path) == ["out/old", "out/record"]

@@ -152,6 +152,10 @@ def test_an_inventory_has_the_same_groups_in_each_form(form: str) -> None:
         ("h.json", '{"a": {"hosts": [1]}}', "neither a list nor a mapping of names"),
         ("h.json", '{"a": {"hosts": ["w1"]}', "malformed JSON"),
         ("h.json", "[]", "it is no mapping of groups"),
+        ("h.json", "[" * 200_000, "malformed JSON"),
+        ("h.json", '{"a": ["w1"], "a": ["w2"]}', "'a' is there a second time"),
+        ("h.yml", "a: " + "[" * 200_000, "malformed YAML"),
+        ("h.ini", "".join(f"[g{n}:children]\ng{n + 1}\n" for n in range(5000)) + "[g5000]", "lies below"),
     ],
 )
 def test_an_inventory_that_does_not_parse_is_refused_with_its_place(
@@ -163,6 +167,13 @@ def test_an_inventory_that_does_not_parse_is_refused_with_its_place(
         load_inventory(path, NOTHING)
     assert said in str(caught.value).replace(f"{tmp_path}/", "")
     assert caught.value.hint
+
+
+def test_groups_that_many_others_have_as_children_are_looked_at_once() -> None:
+    levels = [
+        f"[g{n}a:children]\ng{n + 1}a\ng{n + 1}b\n[g{n}b:children]\ng{n + 1}a\ng{n + 1}b\n" for n in range(60)
+    ]
+    assert parse_ini("".join(levels) + "[g60a]\nw1\n[g60b]\nw2\n", "h").groups["g0b"] == ("w1", "w2")
 
 
 def test_what_only_ansible_can_read_comes_by_its_own_command(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fleet lists`: what each role installs, there and back."""
 
-from collections.abc import Sequence
+import logging
 from pathlib import Path
 
 import click
@@ -10,17 +10,16 @@ from bigtop_builder.cli.context import answer, builder_option, json_option, sett
 from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
 from bigtop_builder.cli.fleet_sources import output_option, rollback_option
 from bigtop_builder.cli.place import Command, Where, repo_option, trusted
-from bigtop_builder.errors import InputError
-from bigtop_builder.fleet.definition import Fleet, roles_in
-from bigtop_builder.fleet.lists import ROLLBACK, UPGRADE, RoleLists, Wanted, files_of, lists_of
-from bigtop_builder.fleet.offer import Offer, offers_of
+from bigtop_builder.fleet.lists import ROLLBACK, UPGRADE, RoleLists, files_of, lists_of
+from bigtop_builder.fleet.offer import offers_of
 from bigtop_builder.fleet.output import lay_out
 from bigtop_builder.fleet.resolver import Resolver
+from bigtop_builder.fleet.wanted import releases_of, target_of, wanted_of
 from bigtop_builder.place import target_rooms
-from bigtop_builder.recipe import Recipe, load_recipe
-from bigtop_builder.repository.attested import release_manifest
-from bigtop_builder.repository.state import State
-from bigtop_builder.schema import counted, nearest
+from bigtop_builder.recipe import load_recipe
+from bigtop_builder.schema import counted
+
+log = logging.getLogger(__name__)
 
 
 @click.command(cls=Command, epilog="Example: bigtop-builder fleet lists stable --output build/fleet/lists")
@@ -28,10 +27,12 @@ from bigtop_builder.schema import counted, nearest
 @click.option("--role", "chosen", multiple=True, help="Only this role; repeatable [default: all].")
 @rollback_option
 @click.option(
-    "--accept-removals",
+    "--accept-removal",
     "accept",
-    is_flag=True,
-    help="Let the way back remove what the snapshot there does not have.",
+    multiple=True,
+    metavar="NAME",
+    help="Package that may be removed: by the way back, though a role names it and the snapshot there lacks it, or "
+    "by the upgrade, which leaves it otherwise; repeatable.",
 )
 @click.option(
     "--recipe",
@@ -49,6 +50,7 @@ def lists(
     context: click.Context,
     wanted: str,
     chosen: tuple[str, ...],
+    accept: tuple[str, ...],
     rollback_to: str,
     recipe_name: str,
     builder: str,
@@ -56,7 +58,6 @@ def lists(
     output: Path,
     folder: Where | None,
     *,
-    accept: bool,
     as_json: bool,
 ) -> None:
     """Write for each role all packages with their versions, and the commands, for the upgrade and for the way back.
@@ -66,10 +67,12 @@ def lists(
     project, settings = setting_up(context, told=folder is None)
     state, public = trusted(context, folder)
     now, back = offers_of(state, wanted, rollback_to, public)
-    recipes = list(recipes_of(project, _releases(state, now)))
-    recipe = load_recipe(recipe_name, project.recipes)[0] if recipe_name else _target(recipes)
+    recipes = list(recipes_of(project, releases_of(state, now)))
+    recipe = load_recipe(recipe_name, project.recipes)[0] if recipe_name else target_of(recipes)
     architecture = recipe.target.architecture
-    roles = _roles(fleet_of(context, definition), chosen, (now, back), architecture, recipes)
+    roles = wanted_of(
+        *fleet_of(context, definition), chosen, now, back, architecture=architecture, recipes=recipes
+    )
     offers = {UPGRADE: now, **({ROLLBACK: back} if back else {})}
     with (
         target_rooms(recipe, settings, host=builder == "host") as targets,
@@ -77,11 +80,19 @@ def lists(
     ):
         resolver = Resolver(room, state, offers, architecture)
         found = lists_of(resolver, roles, accept=accept, back=back.suite if back else "")
-    files = files_of(found, now, back, recipe.target.tag)
+    if others := [one for one in now.packages if one != architecture]:
+        log.warning(
+            "the lists are for hosts of %s; the snapshot has packages for %s too\n  way out: run it again with "
+            "another --output and a --recipe for them",
+            architecture,
+            ", ".join(others),
+        )
+    files = files_of(found, now, back, recipe.target.tag, architecture=architecture)
     lay_out(files, output, record="lists.json")
     value = {
         "snapshot": now.snapshot,
         "rollback_to": back.snapshot if back else "",
+        "architecture": architecture,
         "output": str(output),
         "roles": {one.role: _told(one) for one in found},
     }
@@ -89,79 +100,14 @@ def lists(
     answer(value, as_json=as_json, text="\n".join([*lines, str(output)]))
 
 
-def _roles(
-    definition: tuple[Fleet, Path],
-    chosen: Sequence[str],
-    offers: tuple[Offer, Offer | None],
-    architecture: str,
-    recipes: Sequence[Recipe],
-) -> list[Wanted]:
-    """What roles ask of apt, of the snapshot and of the one to go back to.
-
-    Raises:
-        InputError: There is no such role, or it names a package that is not there.
-    """
-    (fleet, file), (now, back) = definition, offers
-    there = now.of(architecture)
-    every = roles_in(fleet, there, path=file, snapshot=now.suite, recipes=recipes)
-    for name in chosen:
-        if name not in every:
-            raise InputError(
-                f"there is no role {name!r}", hint=f"{nearest(name, every)}; {file} has the roles"
-            )
-    if not every:
-        raise InputError(
-            f"{file} has no roles, and neither have the recipes", hint="docs/fleet.md tells how to write them"
-        )
-    before = back.of(architecture) if back else {}
-    wanted = []
-    for name in chosen or every:
-        named = fleet.roles[name].packages if fleet.roles else every[name].packages
-        choices = {one: next((part for part in names(one) if part in before), "") for one in named}
-        wanted.append(
-            Wanted(
-                role=name,
-                upgrade=every[name].packages,
-                rollback=tuple(filter(None, choices.values())),
-                distribution=every[name].distribution,
-                lost=tuple(one for one, part in choices.items() if back and not part),
-            )
-        )
-    return wanted
-
-
-def names(choice: str) -> list[str]:
-    """The names of a package in `fleet.toml`: `spark | spark-core`."""
-    return [name.strip() for name in choice.split("|")]
-
-
-def _releases(state: State, offer: Offer) -> tuple[str, ...]:
-    """Releases that the snapshot has, in their order."""
-    said = [release_manifest(state, one) for one in state.snapshot(offer.snapshot).manifests]
-    return tuple(dict.fromkeys(f"{one['release']}-{one['target']}" for one in said))
-
-
-def _target(recipes: Sequence[Recipe]) -> Recipe:
-    """A recipe of the one distribution that the snapshot is for.
-
-    Raises:
-        InputError: It is not plain which.
-    """
-    tags = {recipe.target.tag: recipe for recipe in recipes}
-    if len(tags) != 1:
-        raise InputError(
-            f"the snapshot's releases are for {', '.join(tags)}"
-            if tags
-            else "nothing tells which distribution the snapshot is for: no recipe here is of its releases",
-            hint="name a recipe of the distribution that hosts have with --recipe",
-        )
-    return next(iter(tags.values()))
-
-
 def _told(one: RoleLists) -> dict[str, object]:
     ways = {UPGRADE: one.upgrade, ROLLBACK: one.rollback}
     return {
-        name: {"packages": dict(way.packages), "removes": list(way.removes)}
+        name: {
+            "packages": dict(way.packages),
+            "removes": list(way.removes),
+            "leaves": list(one.leaves if name == UPGRADE else ()),
+        }
         for name, way in ways.items()
         if way
     }

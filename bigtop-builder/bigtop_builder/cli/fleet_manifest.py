@@ -9,6 +9,7 @@ import click
 
 from bigtop_builder.cli.context import answer, json_option, setting_up
 from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
+from bigtop_builder.cli.fleet_sources import rollback_option
 from bigtop_builder.cli.place import Command, Where, archive_of, repo_option, signing
 from bigtop_builder.fleet.definition import roles_in
 from bigtop_builder.fleet.issuing import manifest_of, write_signed
@@ -25,13 +26,7 @@ from bigtop_builder.workspace import Workspace, require_writable
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the manifest and its signature [default: build/fleet/<its first 16 digits>].",
 )
-@click.option(
-    "--rollback-to",
-    "back",
-    default="",
-    metavar="SNAPSHOT|SUITE",
-    help="Where hosts go back to [default: what the suites that point to SNAPSHOT had before].",
-)
+@rollback_option
 @click.option(
     "--url", help="Address under which hosts reach the repository [default: `url` in repo/repository.toml]."
 )
@@ -43,7 +38,7 @@ def manifest(
     folder: Where | None,
     definition: Path | None,
     output: Path | None,
-    back: str,
+    rollback_to: str,
     url: str | None,
     *,
     as_json: bool,
@@ -77,7 +72,7 @@ def manifest(
             kept=Workspace(settings.cache_dir).facts,
             roles=roles,
             url=url,
-            back=back,
+            back=rollback_to,
         )
         place = output or project.output / "fleet" / made.snapshot[:16]
         written, signature = write_signed(made, keyring, place)

@@ -8,7 +8,7 @@ What only Ansible can say (scripts, folders, plugins) comes by that command: doc
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -23,6 +23,8 @@ BY_ANSIBLE = "ansible-inventory --list | bigtop-builder … --inventory - lets A
 SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 PORT = re.compile(r"([^:\s]+(?:\[[^\]]*\][^:\s]*)*):\d+")
 """A host with a port; an IPv6 address has more colons."""
+DEPTH = 100
+"""Groups in groups: more are no inventory that people keep."""
 KEYS = frozenset({"hosts", "children", "vars"})
 
 
@@ -117,8 +119,16 @@ def parse_yaml(text: str, source: str) -> Inventory:
     import yaml  # 20 ms that only such an inventory should pay
 
     try:
-        node = yaml.compose(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-        data = _plain(node, source, {})
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > 4 * DEPTH:  # the loader would crash
+                line = event.start_mark.line + 1
+                _refuse(
+                    f"{source}:{line}", "malformed YAML: it is nested too deep", "have fewer groups in groups"
+                )
+        data = _plain(yaml.compose(text, Loader=loader), source, {})
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         _refuse(f"{source}{line}", f"malformed YAML: {error.problem}", "mend the line named above")
@@ -135,9 +145,18 @@ def parse_json(text: str, source: str) -> Inventory:
     Raises:
         InputError: It is no JSON, or has another form.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                _refuse(source, f"{name!r} is there a second time", "join the two: JSON takes only the last")
+            found[name] = value
+        return found
+
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{source}: malformed JSON: {error}",
             details="it is empty" if not text.strip() else "",
@@ -203,24 +222,40 @@ def _first_word(line: str, where: str) -> str:
 
 def _flat(groups: dict[str, _Group], source: str) -> Inventory:
     """Groups with the hosts of their children."""
-    whole = {name: tuple(dict.fromkeys(_below(groups, name, (), source))) for name in groups}
+    whole: dict[str, tuple[str, ...]] = {}
+    for name in groups:
+        _below(groups, name, (), source, whole)
+    whole = {name: whole[name] for name in groups}
     every = dict.fromkeys(host for hosts in whole.values() for host in hosts)
     grouped = {host for name, hosts in whole.items() if name not in {ALL, UNGROUPED} for host in hosts}
     alone = tuple(host for host in every if host not in grouped)
     return Inventory(source=source, groups=whole | {ALL: tuple(every), UNGROUPED: alone})
 
 
-def _below(groups: dict[str, _Group], name: str, above: tuple[str, ...], source: str) -> Iterator[str]:
+def _below(
+    groups: Mapping[str, _Group],
+    name: str,
+    above: tuple[str, ...],
+    source: str,
+    known: dict[str, tuple[str, ...]],
+) -> tuple[str, ...]:
+    """Hosts of a group and its children, each group looked at once."""
     if name in above:
         _refuse(
             source, f"group {name!r} is a child of itself: {' > '.join((*above, name))}", "break the circle"
         )
-    group = groups.get(
-        name, _Group()
-    )  # ansible-inventory names empty groups as children, and leaves them out
-    yield from group.hosts
-    for child in group.children:
-        yield from _below(groups, child, (*above, name), source)
+    if len(above) > DEPTH:
+        _refuse(
+            source,
+            f"group {name!r} lies below {DEPTH} others",
+            "have fewer groups in groups",
+        )
+    if name not in known:
+        # ansible-inventory names empty groups as children, and leaves them out
+        group = groups.get(name, _Group())
+        children = [_below(groups, child, (*above, name), source, known) for child in group.children]
+        known[name] = tuple(dict.fromkeys([*group.hosts, *(host for hosts in children for host in hosts)]))
+    return known[name]
 
 
 def _plain(node: Any, source: str, known: dict[int, Any]) -> Any:

@@ -5,17 +5,14 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from debian.debian_support import NativeVersion
-
 from bigtop_builder.atomic import write_whole
 from bigtop_builder.fleet.facts import Facts, facts_of
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest, FleetPackage
-from bigtop_builder.fleet.offer import require_stanza
+from bigtop_builder.fleet.offer import newest, require_stanza
 from bigtop_builder.fleet.way_back import own_suite, pointing, require_whole, titles, way_back
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.attested import release_manifest
@@ -126,18 +123,8 @@ def write_signed(manifest: FleetManifest, keyring: Keyring, folder: Path) -> tup
 
 
 def _packages(state: State, model: Snapshot) -> list[Stanza]:
-    """What hosts of any architecture take: of each name the newest version among all components, by name."""
-    found: dict[str, Stanza] = {}
-    with ThreadPoolExecutor(state.store.readers) as threads:
-        for architecture in model.architectures:
-            indices = [named[architecture] for named in model.components.values() if architecture in named]
-            newest: dict[str, Stanza] = {}
-            for stanzas in threads.map(state.stanzas, (block for index in indices for block in index.blocks)):
-                for one in stanzas:
-                    known = newest.get(one.name)
-                    if known is None or NativeVersion(known.version) < NativeVersion(one.version):
-                        newest[one.name] = one
-            found |= {one.filename: one for one in newest.values()}
+    """What hosts of any architecture take, by name."""
+    found = {one.filename: one for there in newest(state, model).values() for one in there.values()}
     for one in found.values():
         require_stanza(one)
     return sorted(found.values(), key=lambda one: (one.name, one.architecture, one.version))

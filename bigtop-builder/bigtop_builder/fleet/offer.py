@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from debian.debian_support import NativeVersion
@@ -14,6 +15,7 @@ from bigtop_builder.repository import layout
 from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.keyring_package import package_name
+from bigtop_builder.repository.layout import Snapshot
 from bigtop_builder.repository.notices import notice_of
 from bigtop_builder.repository.state import State
 from bigtop_builder.schema import TITLE
@@ -49,9 +51,8 @@ class Offer:
         _require_form("origin", self.origin, TITLE)
         for component in self.components:
             _require_form("component", component, COMPONENT)
-        for packages in self.packages.values():
-            for one in packages.values():
-                require_stanza(one)
+        for one in (one for packages in self.packages.values() for one in packages.values()):
+            require_stanza(one)
 
     @property
     def suite(self) -> str:
@@ -107,11 +108,7 @@ def offer_of(state: State, wanted: str, public: bytes) -> Offer:
         )
     origin, _ = titles(state, own_suite(state, snapshot, public))
     model = state.snapshot(snapshot)
-    packages: dict[str, dict[str, Stanza]] = {name: {} for name in model.architectures}
-    for indices in model.components.values():
-        for architecture, index in indices.items():
-            for one in state.packages(index):
-                _keep_newest(packages[architecture], one)
+    packages = newest(state, model)
     if not any(packages.values()):
         raise CheckFailed(
             f"snapshot {snapshot[:16]} has no packages, so there is nothing for hosts",
@@ -169,7 +166,20 @@ def _require_form(what: str, value: str, pattern: str) -> None:
         )
 
 
-def _keep_newest(found: dict[str, Stanza], one: Stanza) -> None:
-    known = found.get(one.name)
-    if known is None or NativeVersion(known.version) < NativeVersion(one.version):
-        found[one.name] = one
+def newest(state: State, model: Snapshot) -> dict[str, dict[str, Stanza]]:
+    """What hosts take of a snapshot: architecture -> package -> the newest version among all components.
+
+    Raises:
+        CheckFailed: A part of it is missing or was altered.
+    """
+    found: dict[str, dict[str, Stanza]] = {}
+    with ThreadPoolExecutor(state.store.readers) as threads:
+        for architecture in model.architectures:
+            indices = [named_[architecture] for named_ in model.components.values() if architecture in named_]
+            there = found.setdefault(architecture, {})
+            for stanzas in threads.map(state.stanzas, (block for index in indices for block in index.blocks)):
+                for one in stanzas:
+                    known = there.get(one.name)
+                    if known is None or NativeVersion(known.version) < NativeVersion(one.version):
+                        there[one.name] = one
+    return found
