@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.fleet.services import Day, Rehearsal, Service
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.schema import Name, Value, nearest
 
@@ -74,11 +75,20 @@ class Fleet(Value):
     hosts: dict[Name, tuple[Text, ...]] = Field(
         default_factory=dict, description="Role -> its hosts, by name or pattern: `worker[01-80].example.org`"
     )
+    services: dict[Name, Service] = Field(
+        default_factory=dict,
+        description="Package -> its service, over what is built in for Bigtop's packages",
+    )
+    day: Day = Field(default_factory=Day, description="What holds on all hosts on the day of an upgrade")
+    rehearsal: dict[Name, Rehearsal] = Field(
+        default_factory=dict, description="Role -> what a rehearsal does on its host"
+    )
 
     @model_validator(mode="after")
     def _roles_are_there(self) -> Self:
         named = [("together", role) for together in self.together for role in together]
-        for key, role in [*named, *(("hosts", role) for role in self.hosts)]:
+        named += [(key, role) for key in ("hosts", "rehearsal") for role in getattr(self, key)]
+        for key, role in named:
             if self.roles and role not in self.roles:
                 raise ValueError(
                     f"`{key}` names role {role!r}, which there is not; {nearest(role, self.roles)}"

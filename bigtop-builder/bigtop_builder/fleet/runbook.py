@@ -57,6 +57,12 @@ class Runbook(Value):
     upgrade: Text = Field(description="Id of the snapshot that hosts go to")
     rollback_to: str = Field("", description="Id of the one that they come from; empty if there is none")
     day: Text = Field("/root/upgrade-day", description="Folder on each host that has the day's files")
+    kept: Text = Field(
+        "/var/backups/upgrade-day",
+        description="Folder on each host for copies and the log; the upgrade's own in it",
+    )
+    patience: int = Field(300, ge=1, description="Seconds until a check that does not succeed has failed")
+    login: str = Field("", description="Shell, run as a service's user before each of its commands")
     phases: tuple[Phase, ...] = Field(min_length=1, description="In order")
     back: tuple[Step, ...] = Field((), description="Steps of ways back")
 

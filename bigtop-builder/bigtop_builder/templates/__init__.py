@@ -2,6 +2,7 @@
 """Templates, rendered with Jinja2; an undefined name is an error."""
 
 import functools
+import shlex
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, meta, select_autoescape
@@ -40,6 +41,8 @@ def _environment() -> Environment:
         autoescape=select_autoescape(enabled_extensions=("xml.j2", "html.j2")),
     )
     environment.filters["groovy"] = groovy
+    environment.filters["quote"] = shlex.quote
+    environment.filters["cell"] = lambda text: text.replace("|", "\\|").replace("\n", " ")
     return environment
 
 
