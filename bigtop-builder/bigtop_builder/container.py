@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +89,7 @@ class Engine:
         return ContainerRooms(engine=self, image=image)
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove containers of ours whose process on this machine is gone, and return their names.
+        """Remove containers and networks of ours whose process on this machine is gone; names of the former.
 
         That happens when it was killed with a signal that nobody can catch.
         """
@@ -101,7 +101,28 @@ class Engine:
                 log.info("removing %s: process %s, which opened it, is gone", container.name, owner.pid)
                 _remove(self.client, str(container.name))
                 swept.append(str(container.name))
+        for network in self.client.networks.list(filters={"label": f"{LABEL}=1"}):
+            owner = Owner.of(network.attrs["Labels"])
+            if owner is not None and owner.is_dead():
+                remove_network(self.client, str(network.name))
         return tuple(swept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """How a container stands on a network of its own kind, as one of several hosts.
+
+    Attributes:
+        network: Name of the network.
+        host: Its host name; the others resolve it.
+        small: Folder -> MiB: file systems in memory, which can be filled.
+        kept: It stays when its context is left, and no later run removes it.
+    """
+
+    network: str
+    host: str
+    small: Mapping[str, int] = field(default_factory=dict)
+    kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +145,17 @@ class ContainerRooms:
         memory_mb: int | None = None,
         cpus: int | None = None,
         network: bool = True,
+        member: Member | None = None,
     ) -> "Container":
         """A new container; it starts when its context is entered and is removed when that is left."""
         return Container(
-            self, purpose=purpose, env=env or {}, memory_mb=memory_mb, cpus=cpus, network=network
+            self,
+            purpose=purpose,
+            env=env or {},
+            memory_mb=memory_mb,
+            cpus=cpus,
+            network=network,
+            member=member,
         )
 
 
@@ -145,6 +173,7 @@ class Container(CommandRunner):
         memory_mb: int | None,
         cpus: int | None,
         network: bool,
+        member: Member | None = None,
     ) -> None:
         self._engine = rooms.engine
         self._client = rooms.engine.client
@@ -154,6 +183,7 @@ class Container(CommandRunner):
         self._memory_mb = memory_mb
         self._cpus = cpus
         self._networked = network
+        self._member = member
         self._kills = 0
         self._stack = ExitStack()
         self._container: DockerContainer
@@ -173,6 +203,8 @@ class Container(CommandRunner):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._stack:
+            if self._member and self._member.kept:
+                return
             try:
                 with told(f"container {self.name} cannot be removed"):
                     finish(lambda: _remove(self._client, self.name))
@@ -216,6 +248,21 @@ class Container(CommandRunner):
         with suppress(APIError):  # it has ended already
             self._client.api.kill(self.name)
 
+    def cut_off(self) -> None:
+        """As when a host loses power and network: all in it is killed, its file systems on disk stay."""
+        member = self._membership
+        with told(f"container {self.name} cannot be stopped"):
+            self.abort()
+            self._container.wait()
+            self._client.api.disconnect_container_from_network(self.name, member.network, force=True)
+
+    def switch_on(self) -> None:
+        """Start it again after `cut_off`, under its name."""
+        member = self._membership
+        with told(f"container {self.name} cannot be started again"):
+            self._client.api.connect_container_to_network(self.name, member.network, aliases=[member.host])
+            self._client.api.start(self.name)
+
     def _carry_out(
         self,
         argv: Sequence[str],
@@ -237,12 +284,18 @@ class Container(CommandRunner):
         transcript(f"bigtop-builder: Cannot allocate memory: {cause}\n".encode())
         return cause, "raise the component's `memory_mb` in the recipe"
 
+    @property
+    def _membership(self) -> Member:
+        if self._member is None:
+            raise ValueError(f"{self.name} is no member of a network of several hosts")
+        return self._member
+
     def _start(self) -> None:
         memory = f"{self._memory_mb}m" if self._memory_mb else None
         self._container = self._client.containers.create(
             self._image,
             name=self.name,
-            labels={LABEL: "1", f"{LABEL}.purpose": self._purpose, **Owner.me().labels},
+            labels=labels(self._purpose, kept=bool(self._member and self._member.kept)),
             entrypoint=["sleep"],
             command=["infinity"],
             init=True,
@@ -251,11 +304,24 @@ class Container(CommandRunner):
             environment=self._env,
             mem_limit=memory,
             memswap_limit=memory,
-            network_mode=None if self._networked else "none",
+            **self._joining(),
             nano_cpus=min(self._cpus, self._engine.cpus) * 10**9 if self._cpus else None,
         )
         self._container.start()
         self._exec(["mkdir", "-p", self._env["HOME"]], {}, "/", Transcript(), keep=True)
+
+    def _joining(self) -> dict[str, Any]:
+        """What the engine is told of its network and host name."""
+        member = self._member
+        if member is None:
+            return {"network_mode": None if self._networked else "none"}
+        endpoint = self._client.api.create_endpoint_config(aliases=[member.host])
+        return {
+            "network": member.network,
+            "networking_config": {member.network: endpoint},
+            "hostname": member.host,
+            "tmpfs": {folder: f"size={size}m,exec" for folder, size in member.small.items()},
+        }
 
     @cached_property
     def _network(self) -> Mapping[str, Any]:
@@ -328,6 +394,19 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from (line + b"\n" for line in whole)
     if rest:
         yield rest
+
+
+def labels(purpose: str, *, kept: bool = False) -> dict[str, str]:
+    """What tells whose a container or network is; what is to be kept has no owner whose end would be its own."""
+    return {LABEL: "1", f"{LABEL}.purpose": purpose, **({} if kept else Owner.me().labels)}
+
+
+def remove_network(client: "DockerClient", name: str) -> None:
+    """Remove a network, if it is there."""
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        client.api.remove_network(name)
 
 
 def _remove(client: "DockerClient", name: str) -> None:

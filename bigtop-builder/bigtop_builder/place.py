@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Self
 
-from bigtop_builder.container import Engine
+from bigtop_builder.container import ContainerRooms, Engine
 from bigtop_builder.engine_images import BuiltImage, ensure_image
 from bigtop_builder.errors import EnvironmentMissing
 from bigtop_builder.folder_lock import locked
@@ -90,10 +90,17 @@ def target_rooms(recipe: Recipe, settings: Settings, *, host: bool) -> Iterator[
         settings: Site settings.
         host: Without Docker, in a chroot.
     """
-    spec, workspace = target_image(recipe, settings), Workspace(settings.cache_dir)
     if host:
-        yield _chroots(spec, workspace, settings)
+        yield _chroots(target_image(recipe, settings), Workspace(settings.cache_dir), settings)
         return
+    with target_containers(recipe, settings) as rooms:
+        yield rooms
+
+
+@contextmanager
+def target_containers(recipe: Recipe, settings: Settings) -> Iterator[ContainerRooms]:
+    """The same, in containers: several can know each other."""
+    spec, workspace = target_image(recipe, settings), Workspace(settings.cache_dir)
     with Engine.connect() as engine:
         engine.sweep()
         yield engine.rooms(_built(engine, spec, workspace, settings).name)

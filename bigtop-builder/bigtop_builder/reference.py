@@ -20,6 +20,7 @@ from bigtop_builder.dsse import Envelope
 from bigtop_builder.fleet.definition import Fleet
 from bigtop_builder.fleet.fleet_manifest import FleetManifest
 from bigtop_builder.fleet.host_report import HostReport
+from bigtop_builder.fleet.rehearsal.record import RehearsalRecord
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.facts import PatchFacts
@@ -74,6 +75,11 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "Report of a host",
         HostReport,
         "What `verify-host --json` prints ([fleet.md](fleet.md)).",
+    ),
+    "rehearsal": (
+        "Rehearsal",
+        RehearsalRecord,
+        "`rehearsal.json`, with its signature beside it ([fleet.md](fleet.md)).",
     ),
 }
 """Name of the schema file -> title, model, what it is."""

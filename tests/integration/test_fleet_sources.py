@@ -262,6 +262,13 @@ def test_a_host_that_cannot_reach_the_repository_stays_as_it_was_and_debians_nev
         assert "keeps what it knows" in sh(room, "./use-rollback")
         assert f"Candidate: {OLD}" in sh(room, "apt-cache policy zookeeper")
 
+        # Nor does the repository itself, where its lists were kept.
+        sh(room, "cp -a /var/lib/apt/lists /root/kept && ./use-upgrade && mv /srv/apt /srv/away")
+        sh(room, "./use-rollback", status=1)
+        sh(room, "cp -an /root/kept/. /var/lib/apt/lists/")
+        assert "source: snapshot-" in sh(room, "./use-rollback")
+        assert f"Candidate: {OLD}" in sh(room, "apt-cache policy zookeeper")
+
 
 @pytest.mark.network
 @pytest.mark.parametrize("suite", ["bullseye", "trixie"])

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bigtop_builder.errors import EnvironmentMissing, InputError
 
@@ -30,13 +30,20 @@ TEXT = re.compile(
 
 
 @contextmanager
-def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    around: Callable[[ASGIApp], ASGIApp] = lambda served: served,
+) -> Iterator[str]:
     """Serve a folder over HTTP/1.1 and yield its URL, without a slash at the end.
 
     Args:
         folder: What to serve. Links that lead out of it are answered with 404.
         host: Address to bind.
         port: Port to bind; any free one if 0.
+        around: What answers are given through.
 
     Raises:
         InputError: The address cannot be bound.
@@ -50,7 +57,7 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[s
             f"{host}:{port} cannot be served on: {reason}",
             hint="name another --host or --port; port 0 picks a free one",
         ) from error
-    application = Starlette(routes=[Mount("/", _Files(folder.resolve()))])
+    application = Starlette(routes=[Mount("/", around(_Files(folder.resolve())))])
     config = uvicorn.Config(
         application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
