@@ -103,7 +103,7 @@ def _sets(fleet: Fleet, names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _joint(alone: Mapping[str, Wanted], names: tuple[str, ...]) -> Wanted:
-    """What a host with several roles asks for: all of it at once, for what one role brings the other's way removes."""
+    """What a host with several roles asks for: all at once, for what one role brings the other's way removes."""
 
     def every(part: Callable[[Wanted], tuple[str, ...]]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(package for name in names for package in part(alone[name])))
