@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from bigtop_builder.fleet import verify_host
 from bigtop_builder.fleet.emitted import File, Files
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest
+from bigtop_builder.fleet.host_program import program
 from bigtop_builder.openpgp import Keyring
 
 
@@ -41,7 +41,7 @@ def day_folder(
             for which, manifest in manifests.items()
             for name, file in _signed(manifest, keyring).items()
         },
-        "verify-host": File(Path(verify_host.__file__).read_bytes(), program=True),
+        "verify-host": File(program(), program=True),
     }
 
 
