@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of an upgrade day, as each host gets it: runbook, scripts, sources, lists, manifests, verify-host."""
 
-from pathlib import Path
-
 from bigtop_builder.fleet.emitted import File, Files
 from bigtop_builder.fleet.fleet_manifest import FILE, SIGNATURE, FleetManifest
 from bigtop_builder.fleet.host_program import program
