@@ -79,6 +79,13 @@ downgrade_option = click.option(
 )
 
 
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Go on without what `promote` in repo/fleet.toml demands; --why says why, and the history names it.",
+)
+
+
 class Command(click.Command):
     """A command that says how a repository is named when its folder was given as one word too many."""
 

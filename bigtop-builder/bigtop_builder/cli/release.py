@@ -10,6 +10,7 @@ from bigtop_builder.attestations import attestations_of
 from bigtop_builder.building import Manner, build_release, left_beside
 from bigtop_builder.cli.build import building_options
 from bigtop_builder.cli.context import answer, builder_option, component_option, json_option
+from bigtop_builder.cli.demands import gate_of
 from bigtop_builder.cli.place import (
     accept_option,
     downgrade_option,
@@ -22,7 +23,6 @@ from bigtop_builder.cli.verify import verdict_text
 from bigtop_builder.place import Place
 from bigtop_builder.publishing import publish
 from bigtop_builder.release import manifest_of, require_passed, verify_release
-from bigtop_builder.repository.gate import Gate
 
 
 @click.command(epilog="Example: bigtop-builder release 3.5.0 -c zookeeper --suite testing")
@@ -54,6 +54,8 @@ def release(
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     archive = archive_with(context, suite, folder)
     archive.require_keys()
+    gate = gate_of(context, suite, accept=accept, allow_downgrade=allow_downgrade)
+    gate.demanded(suite, "", "")  # before anything is built
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)
     manner = Manner(jobs=jobs, keep_going=keep_going, checked=True)
@@ -70,7 +72,6 @@ def release(
     manifest = manifest_of(road, made, verdict, attestations)
     write_whole(road.output.manifest, manifest.to_json())
     why = f"release {road.recipe.release} for {road.recipe.target.tag}"
-    gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
     done = publish(
         archive,
         suite,

@@ -11,12 +11,14 @@ import click
 
 from bigtop_builder.artifact import Deb, read_debs
 from bigtop_builder.cli.context import answer, json_option
+from bigtop_builder.cli.demands import gate_of
 from bigtop_builder.cli.place import (
     Command,
     Where,
     accept_option,
     archive_of,
     downgrade_option,
+    force_option,
     new_suite_option,
     no_sync_option,
     place_of,
@@ -26,7 +28,7 @@ from bigtop_builder.cli.place import (
     why_option,
 )
 from bigtop_builder.errors import CheckFailed, InputError, PublishError
-from bigtop_builder.repository.gate import Gate
+from bigtop_builder.repository.authentic import public_keys
 from bigtop_builder.repository.pool import recognised
 from bigtop_builder.repository.publish import Repository
 from bigtop_builder.repository.removal import remove as remove_packages
@@ -60,6 +62,7 @@ architecture_option = click.option(
 )
 @accept_option
 @downgrade_option
+@force_option
 @click.option(
     "--no-verify", is_flag=True, help="Do not look into packages that no verdict knows; the history says so."
 )
@@ -80,6 +83,7 @@ def add(
     replace: bool,
     accept: bool,
     allow_downgrade: bool,
+    force: bool,
     no_verify: bool,
     no_sync: bool,
     new_suite: bool,
@@ -90,6 +94,7 @@ def add(
     Source packages (.dsc) go in with all their parts, .changes and .buildinfo are kept. A .changes brings in all
     that it names.
     """
+    gate = gate_of(context, suite, accept=accept, allow_downgrade=allow_downgrade, force=force, why=why)
     files, beside = _read(debs)
     _refuse_strange(files, architectures)
     chosen: dict[str, Any] = {
@@ -108,7 +113,7 @@ def add(
                 suite,
                 files,
                 **chosen,
-                gate=Gate(accept=accept, allow_downgrade=allow_downgrade),
+                gate=gate,
                 verify=not no_verify,
                 keyring=keyring,
                 new_suite=new_suite,
@@ -123,6 +128,7 @@ def add(
 @repo_option
 @click.option("--component", default="", help="Only from this component [default: from each].")
 @architecture_option
+@force_option
 @no_sync_option
 @why_option
 @json_option
@@ -136,6 +142,7 @@ def remove(
     architectures: tuple[str, ...],
     why: str,
     *,
+    force: bool,
     no_sync: bool,
     as_json: bool,
 ) -> None:
@@ -143,6 +150,7 @@ def remove(
 
     Their files stay in the pool, for the suite's earlier snapshots.
     """
+    gate = gate_of(context, suite, force=force, why=why)
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = remove_packages(
             repository,
@@ -150,6 +158,7 @@ def remove(
             packages,
             component=component,
             architectures=architectures,
+            gate=gate,
             keyring=keyring,
             why=why,
         )
@@ -164,6 +173,7 @@ def remove(
 @repo_option
 @accept_option
 @downgrade_option
+@force_option
 @no_sync_option
 @new_suite_option
 @why_option
@@ -178,6 +188,7 @@ def promote(
     *,
     accept: bool,
     allow_downgrade: bool,
+    force: bool,
     no_sync: bool,
     new_suite: bool,
     as_json: bool,
@@ -185,9 +196,19 @@ def promote(
     """Point suite TARGET to the snapshot that SUITE points to, or to SNAPSHOT.
 
     A snapshot is named by its id, 6 digits or more from its beginning, its own suite, or the name it is kept under.
+    `[promote.TARGET]` in repo/fleet.toml may demand a green rehearsal and green canary hosts first.
     """
     with signing(context, folder, target, sync=not no_sync) as (repository, keyring):
-        gate = Gate(accept=accept, allow_downgrade=allow_downgrade)
+        public = public_keys(repository.state, keyring)
+        gate = gate_of(
+            context,
+            target,
+            accept=accept,
+            allow_downgrade=allow_downgrade,
+            force=force,
+            why=why,
+            public=public,
+        )
         done = repository.promote(source, target, keyring=keyring, gate=gate, new_suite=new_suite, why=why)
     tell(done, as_json=as_json)
 

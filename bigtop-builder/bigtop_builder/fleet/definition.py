@@ -10,8 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bigtop_builder.errors import InputError
+from bigtop_builder.fleet.host_pattern import expand
 from bigtop_builder.fleet.services import Day, Rehearsal, Service
 from bigtop_builder.recipe import Recipe
+from bigtop_builder.repository.layout import Suite
 from bigtop_builder.schema import Name, Value, nearest
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,35 @@ class Role(Value):
         return (*self.packages, *self.distribution)
 
 
+class Demand(Value):
+    """What `repo promote` demands before the hosts of a suite get a snapshot."""
+
+    rehearsal: bool = Field(
+        False,
+        description="A green `fleet rehearse` from the snapshot that the suite has, signed by the repository's keys",
+    )
+    rehearsals: Text = Field(
+        "../build/fleet",
+        description="Folder, relative to this file, that has <16 digits of the snapshot>/rehearsal.json",
+    )
+    canary: tuple[Text, ...] = Field(
+        (),
+        description="Hosts, by name or pattern, that have the snapshot already and of which `verify-host` found each "
+        "as its manifest says, in full",
+    )
+    reports: Text = Field(
+        "../build/fleet/canary",
+        description="Folder, relative to this file, that has their reports, <host>.json",
+    )
+    days: int = Field(7, ge=1, description="Older reports do not count")
+
+    @model_validator(mode="after")
+    def _patterns_are_some(self) -> Self:
+        for pattern in self.canary:
+            expand(pattern)
+        return self
+
+
 class Fleet(Value):
     """Roles, hosts, and how an upgrade goes through them."""
 
@@ -82,6 +113,11 @@ class Fleet(Value):
     day: Day = Field(default_factory=Day, description="What holds on all hosts on the day of an upgrade")
     rehearsal: dict[Name, Rehearsal] = Field(
         default_factory=dict, description="Role -> what a rehearsal does on its host"
+    )
+
+    promote: dict[Suite, Demand] = Field(
+        default_factory=dict,
+        description="Suite -> what is demanded before its hosts get a snapshot; `--force` goes on without",
     )
 
     @model_validator(mode="after")

@@ -66,12 +66,15 @@ def roles_of(assigned: Mapping[str, Iterable[str]]) -> dict[str, Roles]:
     return {host: frozenset(roles) for host, roles in found.items()}
 
 
-def narrowed(hosts: Mapping[str, Roles], patterns: Iterable[str]) -> dict[str, Roles | None]:
+def narrowed(
+    hosts: Mapping[str, Roles], patterns: Iterable[str], *, where: str = "--host"
+) -> dict[str, Roles | None]:
     """Hosts that patterns stand for, with their roles.
 
     Args:
         hosts: All hosts of the fleet; none if they are not known.
         patterns: As in `worker[01-05].example.org`.
+        where: Who names them, for errors.
 
     Raises:
         InputError: A pattern is none, or stands for what is no host of the fleet.
@@ -81,9 +84,9 @@ def narrowed(hosts: Mapping[str, Roles], patterns: Iterable[str]) -> dict[str, R
         try:
             named = expand(pattern)
         except ValueError as error:
-            raise InputError(f"--host: {error}", hint="mend the pattern") from error
+            raise InputError(f"{where}: {error}", hint="mend the pattern") from error
         if other := next((host for host in named if hosts and host not in hosts), ""):
-            raise InputError(f"--host: {other!r} is no host of the fleet", hint=nearest(other, hosts))
+            raise InputError(f"{where}: {other!r} is no host of the fleet", hint=nearest(other, hosts))
         asked |= {host: hosts.get(host) for host in named}
     return asked
 

@@ -22,6 +22,9 @@ from bigtop_builder.schema import some
 log = logging.getLogger(__name__)
 
 Load = Callable[[Block], Iterable[Stanza]]
+Demand = Callable[[str, str], Sequence[str]]
+"""Snapshot that a suite has, empty if none, and the one that it is to get, empty if that is made in the suite itself
+-> what is wanting before hosts may get it."""
 Named = dict[str, list[Stanza]]
 """Name of a package -> what there is of it for one architecture."""
 
@@ -92,6 +95,11 @@ class Loss:
     unknown: str = ""
 
 
+def nothing(before: str, after: str) -> tuple[str, ...]:  # noqa: ARG001  # a Demand
+    """The demand of suites of which nothing is demanded."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """What a user lets through.
@@ -99,10 +107,36 @@ class Gate:
     Attributes:
         accept: Packages may vanish.
         allow_downgrade: Versions may go down.
+        demand: What a site demands of a snapshot before the suite's hosts get it.
+        force: What it demands may be wanting.
     """
 
     accept: bool = False
     allow_downgrade: bool = False
+    demand: Demand = nothing
+    force: bool = False
+
+    def demanded(self, suite: str, before: str, after: str) -> tuple[str, ...]:
+        """What is wanting and was let through, for the history; each of it is warned of.
+
+        Args:
+            suite: The suite.
+            before: Snapshot that it has; empty if none.
+            after: Snapshot that it is to get; empty for one that is made in it.
+
+        Raises:
+            PublishError: Something is wanting.
+        """
+        wanting = self.demand(before, after)
+        if wanting and not self.force:
+            raise PublishError(
+                f"suite {suite} does not get {f'snapshot {after[:16]}' if after else 'packages of its own'} yet",
+                details="\n".join(wanting),
+                hint="see to it; --force with --why REASON goes on without, and the history says so",
+            )
+        for line in wanting:
+            log.warning("%s: forced: %s", suite, line)
+        return tuple(f"forced: {line}" for line in wanting)
 
     def judge(self, suite: str, loss: Loss) -> tuple[str, ...]:
         """What was let through, for the history; each of it is warned of.

@@ -162,7 +162,7 @@ class Repository:
             component: Component of the suite.
             architectures: Take only packages for these and for `all`; each one if empty.
             replace: The component is to hold exactly these packages: others leave the suite.
-            gate: What may be lost.
+            gate: What may be lost, and what is demanded first.
             expected: Names that the suite has from an earlier set of this kind: one that did not come has vanished.
             verdicts: What verification said; packages that none of them knows are verified here.
             manifest: Release manifest that the packages came with.
@@ -202,7 +202,7 @@ class Repository:
             if pointer and not incoming:
                 return dataclasses.replace(completion.alone(pointer), mended=mended)
             loss = incoming.loss(self.state, expected)
-            waived = gate.judge(suite, loss)
+            waived = gate.judge(suite, loss) + gate.demanded(suite, pointer.snapshot if pointer else "", "")
             action: Action = "replace" if replace else "add"
             wanted = Change(suite=suite, snapshot="", action=action, who=who, why=why, waived=waived)
             change = incoming.staged(self.store).brought(
@@ -258,7 +258,7 @@ class Repository:
             source: Suite that has the snapshot, or what `catalog.found` takes.
             target: Suite that gets it.
             keyring: Holds the repository's keys.
-            gate: What may be lost.
+            gate: What may be lost, and what is demanded first.
             new_suite: Make the target if it is none of the repository's suites.
             who: Whom the history names.
             why: Reason for the history.
@@ -266,7 +266,7 @@ class Repository:
         Raises:
             InputError: Nothing was published to the source, it is no snapshot either, or the target is unknown.
             SigningError: A key cannot sign, or expires soon.
-            PublishError: Hosts of the target would lose something.
+            PublishError: Hosts of the target would lose something, or what is demanded is wanting.
             CheckFailed: As in `add`, for both suites; and an error names what was completed before.
         """
         self.check_lasting(target, keyring)
@@ -279,6 +279,7 @@ class Repository:
                 return completion.alone(pointer)
             loss = self.loss(pointer, wanted)
             waived = gate.judge(target, loss)
+            waived += gate.demanded(target, pointer.snapshot if pointer else "", wanted)
             change = Change(
                 suite=target, snapshot=wanted, action="promote", who=who, why=why, source=via, waived=waived
             )

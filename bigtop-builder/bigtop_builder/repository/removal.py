@@ -9,11 +9,12 @@ from bigtop_builder.errors import InputError
 from bigtop_builder.openpgp import Keyring
 from bigtop_builder.repository.authentic import check_signers
 from bigtop_builder.repository.drafting import write_snapshot
+from bigtop_builder.repository.gate import Gate
 from bigtop_builder.repository.incoming import removed
 from bigtop_builder.repository.index.packages import Stanza
 from bigtop_builder.repository.index.sources import ARCHITECTURE
 from bigtop_builder.repository.layout import Removed, Snapshot
-from bigtop_builder.repository.publish import Repository
+from bigtop_builder.repository.publish import CLOSED, Repository
 from bigtop_builder.repository.published import Published, unchanged
 from bigtop_builder.repository.state import State
 from bigtop_builder.repository.wrapper import Change
@@ -35,6 +36,7 @@ def remove(
     keyring: Keyring,
     component: str = "",
     architectures: Collection[str] = (),
+    gate: Gate = CLOSED,
     who: str = "",
     why: str = "",
 ) -> Published:
@@ -51,13 +53,14 @@ def remove(
         keyring: Holds the repository's keys.
         component: Only from this one; from each if empty.
         architectures: Only packages of these; of each if empty. `all` is one of its own.
+        gate: What is demanded first; what vanishes is meant.
         who: Whom the history names.
         why: Reason for the history.
 
     Raises:
         InputError: The suite has no such package.
         SigningError: A key cannot sign.
-        PublishError: The store cannot be written; nothing was switched.
+        PublishError: What is demanded is wanting, or the store cannot be written; nothing was switched.
     """
     state = repository.state
     check_signers(keyring, state.settings().keys)
@@ -75,13 +78,20 @@ def remove(
                 raise _not_there(state, suite, before, strange)
             if not there:
                 return unchanged(pointer)
+        waived = gate.demanded(suite, pointer.snapshot, "")
         gone = {place: {one.key for one in stanzas} for place, stanzas in found.items()}
         snapshot = write_snapshot(state, before, lambda draft: draft.shrunk(before, gone))
         loss = repository.loss(pointer, snapshot)
         for lowered in loss.lowered:
             log.warning("%s: goes down: %s; hosts that have it keep it", suite, lowered)
         change = Change(
-            suite=suite, snapshot=snapshot, action="remove", who=who, why=why, removed=_removed(found)
+            suite=suite,
+            snapshot=snapshot,
+            action="remove",
+            who=who,
+            why=why,
+            removed=_removed(found),
+            waived=waived,
         )
         return repository.switch_to(pointer, change, keyring, loss)
 
