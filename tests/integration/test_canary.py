@@ -185,3 +185,11 @@ def test_a_canary_host_that_the_fleet_has_not_is_refused_by_name(desk: Desk) -> 
     fleet.write_text(DEMANDS.replace("w[1-2]", "w[1-4]"))
     said = desk.do("repo", "promote", "testing", "stable", status=2)
     assert "promote.stable.canary: 'w4.example.org' is no host of the fleet" in said
+
+
+def test_the_project_demands_nothing_of_another_repository(desk: Desk) -> None:
+    desk.do("repo", "init", desk.home / "other", "--key", desk.old, "--origin", "Other")
+    came = write_deb(desk.home, "hello", "4.0")
+    desk.do("repo", "add", "stable", came, "--repo", desk.home / "other")
+    named = desk.do("repo", "add", "stable", came, "--repo", desk.project / "srv", status=10)
+    assert "suite stable does not get packages of its own yet" in named

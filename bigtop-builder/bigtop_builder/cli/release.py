@@ -54,7 +54,7 @@ def release(
     """Build, verify, sign and publish RELEASE. Without a key nothing is built."""
     archive = archive_with(context, suite, folder)
     archive.require_keys()
-    gate = gate_of(context, suite, accept=accept, allow_downgrade=allow_downgrade)
+    gate = gate_of(context, folder, suite, accept=accept, allow_downgrade=allow_downgrade)
     gate.demanded(suite, "", "")  # before anything is built
     require_output(context, release_name)
     road = surveyed(context, release_name, builder, components, offline=offline)

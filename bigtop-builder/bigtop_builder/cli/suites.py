@@ -94,7 +94,9 @@ def add(
     Source packages (.dsc) go in with all their parts, .changes and .buildinfo are kept. A .changes brings in all
     that it names.
     """
-    gate = gate_of(context, suite, accept=accept, allow_downgrade=allow_downgrade, force=force, why=why)
+    gate = gate_of(
+        context, folder, suite, accept=accept, allow_downgrade=allow_downgrade, force=force, why=why
+    )
     files, beside = _read(debs)
     _refuse_strange(files, architectures)
     chosen: dict[str, Any] = {
@@ -150,7 +152,7 @@ def remove(
 
     Their files stay in the pool, for the suite's earlier snapshots.
     """
-    gate = gate_of(context, suite, force=force, why=why)
+    gate = gate_of(context, folder, suite, force=force, why=why)
     with signing(context, folder, sync=not no_sync) as (repository, keyring):
         done = remove_packages(
             repository,
@@ -202,6 +204,7 @@ def promote(
         public = public_keys(repository.state, keyring)
         gate = gate_of(
             context,
+            folder,
             target,
             accept=accept,
             allow_downgrade=allow_downgrade,
