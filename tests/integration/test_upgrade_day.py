@@ -101,7 +101,11 @@ def packages(folder: Path, version: str) -> list[Path]:
             folder,
             name,
             version=version,
-            files={f"etc/init.d/{name}": INIT, f"usr/share/{name}/version": f"{version}\n"},
+            files={
+                f"etc/init.d/{name}": INIT,
+                f"etc/init.d/{name}-rest": INIT,
+                f"usr/share/{name}/version": f"{version}\n",
+            },
             scripts={"postinst": f"mkdir -p /var/lib/tick; [ $1 != configure ] || invoke-rc.d {name} start"},
         )
         for name in ("tick", "tock")
@@ -248,6 +252,14 @@ def test_before_the_day_nothing_has_changed_and_hosts_have_the_packages_of_both_
     found = prepared.on("worker1", "ls /var/backups/upgrade-day/*/debs/")
     assert found.count("tock_") == 2
     assert "snapshot-" in prepared.on("worker1", "grep Suites: /etc/apt/sources.list.d/*")
+
+
+def test_a_service_that_nobody_named_holds_the_day_up_before_it_is_begun(prepared: Site) -> None:
+    prepared.on("worker1", "service tock-rest start")
+    said = prepared.go("./run steps/ready-worker worker1\n", prepared.day, status=1)
+    assert "tock-rest of tock runs, and nobody said what the day does with it" in said
+    prepared.on("worker1", "service tock-rest stop")
+    prepared.go("./run steps/ready-worker worker1\n", prepared.day)
 
 
 def test_the_day_goes_there_and_back_and_there_again_by_the_pages_own_commands(prepared: Site) -> None:
