@@ -21,6 +21,7 @@ from bigtop_builder.fleet.definition import Fleet
 from bigtop_builder.fleet.fleet_manifest import FleetManifest
 from bigtop_builder.fleet.host_report import HostReport
 from bigtop_builder.fleet.rehearsal.record import RehearsalRecord
+from bigtop_builder.fleet.runbook import Runbook
 from bigtop_builder.lock import Lock
 from bigtop_builder.manifest import Manifest
 from bigtop_builder.patches.facts import PatchFacts
@@ -70,6 +71,11 @@ FORMATS: Mapping[str, tuple[str, type[BaseModel], str]] = {
         "Fleet manifest",
         FleetManifest,
         "`fleet-manifest.json`, with its signature beside it ([fleet.md](fleet.md)).",
+    ),
+    "runbook": (
+        "Runbook",
+        Runbook,
+        "`runbook.json` in the folder of an upgrade day ([upgrade-day.md](upgrade-day.md)).",
     ),
     "host-report": (
         "Report of a host",

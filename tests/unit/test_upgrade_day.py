@@ -444,3 +444,17 @@ def test_a_check_that_must_hold_within_patience_is_tried_again(tmp_path: Path) -
 def test_where_nothing_is_named_to_be_kept_the_step_stops(tmp_path: Path) -> None:
     assert "there is no path to keep" in shell(tmp_path, "keep zood $(true)", status=1)
     assert "is not there" in shell(tmp_path, f"keep zood {tmp_path}/nowhere", status=1)
+
+
+def test_what_the_manual_says_of_databases_is_a_good_definition_and_fills_what_must_be_filled(
+    tmp_path: Path,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/upgrade-day.md").read_text(encoding="utf-8")
+    lines = page.partition("## Say what the fleet is")[2].partition("\n## ")[0].splitlines()
+    said = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    text = FLEET.partition("[services.")[0].replace('"hive-server2"', '"oozie"')
+    runbook = book(tmp_path, f"{text}\n{said}\n")
+    assert step(runbook, "filled").run == (":",)
+    assert {"dump-hive-metastore", "dump-oozie"} <= set(ids(runbook, "quiet"))
+    assert runbook.kept == "/srv/kept"
+    assert "kinit" in runbook.login

@@ -39,7 +39,7 @@ def ready(kin: Kin, *, back: bool) -> Step:
     run = ['apt-get -y -o Dpkg::Options::=--force-confold install "$DAY"/sources/*.deb']
     if back:
         run += [f"fetch {way} {' '.join(kin.roles)}" for way in ("upgrade", "rollback")]
-    run += [f"room_for {' '.join(kin.keep)}"] if kin.keep else []
+    run += [_known(kin), *([f"room_for {' '.join(kin.keep)}"] if kin.keep else [])]
     return Step(
         id=f"ready-{kin.id}",
         title=f"Packages come to hosts of {kin.title}, which are as their manifest says",
@@ -137,7 +137,7 @@ def guard(kin: Kin, prefix: str = "") -> Step:
         id=f"{prefix}guard-{kin.id}",
         title=f"No package and no reboot starts a service on hosts of {kin.title}",
         hosts=kin.hosts,
-        run=(*_still(kin), *(f"mask {unit}" for unit in kin.units), '"$DAY/sources/guard-on"'),
+        run=(*_still(kin), _known(kin), *(f"mask {unit}" for unit in kin.units), '"$DAY/sources/guard-on"'),
         stop="A service runs that must not, or the guard is not on: touch no package before that is mended.",
     )
 
@@ -371,6 +371,10 @@ def held_to(kin: Kin, which: str, options: str = "") -> str:
 def quoted(text: str) -> str:
     """A word of the shell."""
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _known(kin: Kin) -> str:
+    return " ".join(["only_known", quoted(" ".join(kin.roles)), *kin.units])
 
 
 def _still(kin: Kin) -> list[str]:
