@@ -48,7 +48,7 @@ def test_what_hdfs_stands_on_starts_before_it_and_its_failover_after_it() -> Non
 
 def test_the_namenode_is_always_upgraded_and_never_by_the_service_script_that_asks_for_a_y() -> None:
     namenode = services_of({})["hadoop-hdfs-namenode"]
-    assert any("-upgradeOnly" in line for line in namenode.upgrade)
+    assert namenode.upgrade == ("namenode_upgrade hadoop-hdfs-namenode",)
     lines = (*namenode.restore, *namenode.rejoin, *namenode.upgrade, *namenode.join)
     assert not any("service hadoop-hdfs-namenode" in line for line in lines)
 

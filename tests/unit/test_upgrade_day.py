@@ -120,7 +120,7 @@ def test_journalnodes_start_before_the_first_namenode_the_others_join_it_and_fai
     ]
     first, other = step(runbook, "upgrade-hadoop-hdfs-namenode"), step(runbook, "start-hadoop-hdfs-namenode")
     assert (first.hosts, other.hosts) == (("m1",), ("m2",))
-    assert "-upgradeOnly" in first.run[0]
+    assert "namenode_upgrade" in first.run[0]
     assert "-bootstrapStandby" in other.run[0]
 
 
@@ -179,11 +179,14 @@ def test_once_services_were_started_data_goes_back_too_with_hdfs_own_rollback(tm
     assert way == back(runbook, "check") == back(runbook, "hold")
     order = ["stop-zookeeper-server", "guard-worker", "switch-worker", "release-worker"]
     order += ["restore-zookeeper-server", "restore-hadoop-hdfs-journalnode", "restore-hadoop-hdfs-namenode"]
-    order += ["rejoin-hadoop-hdfs-namenode", "restore-hadoop-hdfs-zkfc", "restore-hadoop-hdfs-datanode"]
+    order += ["restart-hadoop-hdfs-journalnode", "begin-hadoop-hdfs-namenode", "rejoin-hadoop-hdfs-namenode"]
+    order += ["restore-hadoop-hdfs-zkfc", "restore-hadoop-hdfs-datanode"]
     order += ["restore-hive-metastore", "healthy-hadoop-hdfs-namenode", "done-worker"]
     assert [one for one in way if one in order] == order
     assert "put_back zookeeper-server" in step(runbook, "back-restore-zookeeper-server").run[0]
     assert "namenode_back" in step(runbook, "back-restore-hadoop-hdfs-namenode").run[0]
+    # JournalNodes that have rolled back know no namespace until they start anew; no NameNode runs meanwhile.
+    assert not any("start_service" in line for line in step(runbook, "back-restore-hadoop-hdfs-namenode").run)
     assert step(runbook, "back-restore-hadoop-hdfs-datanode").hosts == tuple(HOSTS["worker"])
     database = step(runbook, "back-restore-hive-metastore").run[0]
     assert database.index("dump_is_whole") < database.index("mysql hive")

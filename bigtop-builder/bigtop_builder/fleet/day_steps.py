@@ -228,31 +228,72 @@ def resume(one: Placed) -> Step:
     )
 
 
-def restores(one: Placed) -> list[Step]:
-    """A service gets its data back and starts: on the first host, and on the others."""
+def restores(one: Placed, others: Iterable[Placed]) -> list[Step]:
+    """A service gets its data back and starts: on the first host, and on its other hosts.
+
+    Args:
+        one: The service.
+        others: All that run before the upgrade: one of them may have to start anew in between.
+    """
     service = one.service
     copies = (f"put_back {one.unit}",) if service.put_back else ()
     database = (_dump_folder(one), f"dump_is_whole {one.unit}") if service.dump and service.restore else ()
-    each = (*copies, *service.restore_each)
+    again = [other for other in others if other.package in service.restart]
+    down = _unless_running(one, (*copies, *database, *service.restore, *service.restore_each))
     first = Step(
         id=f"back-restore-{one.id}",
         title=f"{one.package} gets its data back, and starts",
         hosts=one.before[:1],
-        run=(*_unless_running(one, (*database, *service.restore, *each)), *one.start),
+        run=(*down, *one.start),
         check=_patiently(one.check),
         stop=LOST,
     )
     if not (service.restore or service.rejoin):
         return [first.model_copy(update={"hosts": one.before})]
-    others = Step(
-        id=f"back-rejoin-{one.id}",
-        title=f"{one.package} starts on its other hosts",
-        hosts=one.before[1:] or one.before,
-        run=(*_unless_running(one, (*service.rejoin, *each)), *one.start),
-        check=_patiently(one.check),
+    steps = [first]
+    if again:
+        alone = {"title": f"{one.package} gets its data back", "run": down or (":",), "check": ()}
+        began = {"id": f"back-begin-{one.id}", "title": f"{one.package} starts", "run": one.start}
+        steps = [
+            first.model_copy(update=alone),
+            *(_restart(other, one) for other in again),
+            first.model_copy(update=began),
+        ]
+    if not one.before[1:]:
+        return steps
+    return [
+        *steps,
+        Step(
+            id=f"back-rejoin-{one.id}",
+            title=f"{one.package} starts on its other hosts",
+            hosts=one.before[1:],
+            run=(*_unless_running(one, (*copies, *service.rejoin, *service.restore_each)), *one.start),
+            check=_patiently(one.check),
+            stop=LOST,
+        ),
+    ]
+
+
+def copies(one: Placed) -> Step:
+    """What was kept replaces what a service has, where its own way back fails."""
+    return Step(
+        id=f"back-copies-{one.id}",
+        title=f"By hand, if {one.package} cannot go back by itself: what was kept takes the place of what it has",
+        hosts=one.before,
+        run=(f"stop_service {one.unit}", f"put_back {one.unit}"),
         stop=LOST,
     )
-    return [first, others] if one.before[1:] else [first]
+
+
+def _restart(one: Placed, whose: Placed) -> Step:
+    return Step(
+        id=f"back-restart-{one.id}",
+        title=f"{one.package} starts anew, while {whose.package} is down",
+        hosts=one.before,
+        run=(f"stop_service {one.unit}", *one.start),
+        check=_patiently(one.check),
+        stop=f"{DEAD} Do not run it where {whose.package} runs.",
+    )
 
 
 def health(name: str, role: Role, hosts: Sequence[str]) -> Step:
@@ -306,7 +347,7 @@ def over(kin: Kin) -> Step:
         id=f"over-{kin.id}",
         title=f"The day is over for hosts of {kin.title}; copies stay until somebody removes them",
         hosts=kin.hosts,
-        run=('rm -f "$KEPT/switched"', 'du -sh "$KEPT"'),
+        run=('rm -f "$KEPT"/switched "$KEPT"/saved-*', 'du -sh "$KEPT"'),
     )
 
 
@@ -316,7 +357,7 @@ def done(kin: Kin, *, back: bool) -> Step:
         id=f"back-done-{kin.id}",
         title=f"Hosts of {kin.title} are as they were",
         hosts=kin.hosts,
-        run=(*((held_to(kin, "old"),) if back else ()), 'rm -f "$KEPT/switched"'),
+        run=(*((held_to(kin, "old"),) if back else ()), 'rm -f "$KEPT"/switched "$KEPT"/saved-*'),
         stop="The way back is not at its end: see what differs.",
     )
 

@@ -67,6 +67,10 @@ class Service(Value):
     restore: tuple[Line, ...] = Field(
         (), description="On the first host, on the way back, with the old packages, before it is started"
     )
+    restart: tuple[Name, ...] = Field(
+        (),
+        description="Packages whose services are started anew on the way back, between `restore` and its start",
+    )
     rejoin: tuple[Line, ...] = Field(
         (), description="On each other host, on the way back, when it runs on the first"
     )

@@ -93,7 +93,7 @@ class _Plan:
             "Quiet",
             "Before it users are told, jobs have ended, and what starts them is off. Services that use others are "
             "stopped; databases are dumped when nobody writes to them any more.",
-            [*self._stops(base=False), *(make.dump(one) for one in self.on.before if one.service.dump)],
+            [*self._stops(base=False), *self._dumps(base=False)],
             running,
         )
         yield _phase(
@@ -104,6 +104,7 @@ class _Plan:
             [
                 *(make.live(one) for one in self.on.before if one.service.live),
                 *self._stops(base=True),
+                *self._dumps(base=True),
                 *(make.keep(one) for one in self.on.before if one.service.keep),
             ],
             running,
@@ -159,7 +160,9 @@ class _Plan:
     def back(self) -> dict[str, Step]:
         """Steps of all ways back, by id."""
         verbs = ("stop", "guard", "switch", "release", "start", "resume", "restore", "healthy", "done")
-        return {step.id: step for verb in verbs for step in self._undo(verb)}
+        kept = (one for one in self.on.before if one.service.keep and not one.service.put_back)
+        steps = [step for verb in verbs for step in self._undo(verb)]
+        return {step.id: step for step in (*steps, *map(make.copies, kept))}
 
     def _back(self, *verbs: str) -> tuple[str, ...]:
         return tuple(step.id for verb in verbs for step in self._undo(verb))
@@ -174,7 +177,7 @@ class _Plan:
             "release": (make.release(one, "back-") for one in kin),
             "start": (make.start_again(one) for one in before),
             "resume": (make.resume(one) for one in before if one.service.resume),
-            "restore": (step for one in before for step in make.restores(one)),
+            "restore": (step for one in before for step in make.restores(one, before)),
             "healthy": (make.healthy(one, "back-") for one in before if one.service.healthy),
             "done": (make.done(one, back=back) for one in kin),
         }
@@ -192,6 +195,9 @@ class _Plan:
 
     def _stops(self, *, base: bool) -> Iterator[Step]:
         return (make.stop(one) for one in reversed(self.on.before) if one.service.base == base)
+
+    def _dumps(self, *, base: bool) -> Iterator[Step]:
+        return (make.dump(one) for one in self.on.before if one.service.base == base and one.service.dump)
 
     def _starts(self) -> Iterator[Step]:
         return (step for one in self.on.after for step in make.starts(one))
