@@ -60,6 +60,16 @@ def test_the_host_installed_upgraded_and_went_back(quickstart: Completed) -> Non
     assert "salute 1.0.0-1+bt1.0.0.1~deb12" in back
 
 
+def test_the_upgrade_day_of_a_role_is_rehearsed(quickstart: Completed, folder: Path) -> None:
+    assert quickstart.returncode == 0, quickstart.complaint
+    (written,) = folder.glob("build/fleet/*/rehearsal.json")
+    record = json.loads(written.read_text())
+    assert record["passed"]
+    assert record["roles"] == {"client": ["salute"]}
+    assert record["left_out"] == ["worker"]
+    assert str(written) in quickstart.text
+
+
 def test_same_upstream_version_from_two_releases_is_an_upgrade(quickstart: Completed) -> None:
     assert "bigtop-jsvc 1.3.4-1+bt1.0.0.1~deb12" in quickstart.text
     assert "bigtop-jsvc 1.3.4-1+bt1.1.0.1~deb12" in quickstart.text

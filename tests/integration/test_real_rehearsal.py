@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ def desk(first_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def test_hdfs_goes_there_and_back_with_its_file_whole(desk: Desk) -> None:
     new, old = [one.after for one in reversed(desk.repository.state.history("stable"))][:2]
     faults = ("--fault", "killed-unpacking", "--fault", "host-unreachable")
-    desk.do("fleet", "rehearse", old, new, "--recipe", RECIPE, *faults, "--finalize")
+    program = [sys.executable, "-m", "bigtop_builder", f"--project={desk.project}", "fleet", "rehearse"]
+    keys = {"BIGTOP_BUILDER_KEYS_DIR": str(desk.home / "keys")}
+    run([*program, old, new, "--recipe", RECIPE, *faults, "--finalize"], env=keys)
     (record,) = desk.project.glob("build/fleet/*/rehearsal.json")
     said = json.loads(record.read_text())
     assert said["passed"], said

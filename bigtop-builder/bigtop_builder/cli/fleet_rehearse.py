@@ -24,6 +24,8 @@ from bigtop_builder.recipe import load_recipe
 from bigtop_builder.repository.authentic import check_signers, public_keys
 from bigtop_builder.workspace import Workspace, require_writable
 
+UNASKED = "it was not asked for"
+
 
 @click.command(cls=Command, epilog="Example: bigtop-builder fleet rehearse stable testing")
 @click.argument("old", metavar="OLD")
@@ -144,7 +146,7 @@ def rehearse(
             target=recipe.target.tag,
             left_out=[name for name in every if name not in arranged.roles],
             not_tried={
-                **{name: "it was not asked for" for name in FAULTS if name not in scenario.faults},
+                **{name: UNASKED for name in FAULTS if name not in scenario.faults},
                 **played.not_tried,
             },
             trials=played.trials,
@@ -187,7 +189,8 @@ def _told(record: RehearsalRecord) -> str:
             table(("phase", "seconds, of all hosts"), times),
             "",
             table(("trial", "host", "until", "seconds", "as before"), trials),
-            *(f"not tried: {name}: {why}" for name, why in record.not_tried.items()),
+            *([] if record.faults else ["no fault was tried"]),
+            *(f"not tried: {name}: {why}" for name, why in record.not_tried.items() if why != UNASKED),
             *(f"role {name} was left out" for name in record.left_out),
             *(f"note: {one}" for one in notes),
             f"{record.seconds:.0f} s in all",

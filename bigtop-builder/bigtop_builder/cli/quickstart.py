@@ -79,7 +79,7 @@ def quickstart(context: click.Context, folder: Path, builder: str, *, only_proje
 
     First a patch of its queue, and what each patch is on each release. Then two releases are built, verified,
     signed and published; a clean host that trusts only the keyring package installs the first over HTTP, upgrades
-    to the second and goes back.
+    to the second and goes back. In the end the same is rehearsed as a fleet's upgrade day, in short.
     """
     with own_settings() as unset:
         setting_up(context, told=False)
@@ -127,6 +127,12 @@ def _walk(context: click.Context, folder: Path, builder: str, unset: Sequence[st
     click.echo("\nA clean host that trusts only the keyring package, and what it does:")
     with Place(road) as place:
         live(archive, place.targets, port=port, do=do, say=click.echo)
+    if builder == "docker":
+        click.echo(
+            "\nWhat that host did by hand is an upgrade day for a fleet. In short, for one role and without"
+        )
+        click.echo("faults, it is rehearsed in a container: there, and back.")
+        do("fleet", "rehearse", "stable", "testing", "--role", "client", "--no-faults")
     click.echo(f"\n{next_commands(do.words, port=port)}")
 
 

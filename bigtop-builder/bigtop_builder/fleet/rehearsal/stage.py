@@ -132,7 +132,12 @@ class Stage:
     def together(self, names: Sequence[str], do: Callable[[StageHost], Result]) -> dict[str, Result]:
         """Do something on several hosts at once; host -> what came of it."""
         with ThreadPoolExecutor(max(1, len(names))) as threads:
-            return dict(zip(names, threads.map(lambda name: do(self.hosts[name]), names), strict=True))
+            try:
+                return dict(zip(names, threads.map(lambda name: do(self.hosts[name]), names), strict=True))
+            except (KeyboardInterrupt, SystemExit):
+                for name in names:
+                    self.hosts[name].room.abort()  # else whoever waits for it would wait for its end
+                raise
 
     def put(self, files: Files, folder: str) -> None:
         """Put files below a folder of each host, in place of what is there."""
@@ -166,6 +171,9 @@ def staged(rooms: ContainerRooms, roles: Sequence[str], *, kept: bool) -> Iterat
             log.info("host %s: container %s", name, room.name)
             hosts[name] = StageHost(name=name, role=role, room=room)
         yield Stage(hosts=hosts, gateway=next(iter(hosts.values())).room.gateway)
+        if kept:
+            names = " ".join(host.room.name for host in hosts.values())
+            log.info("left there: docker rm -f -v %s && docker network rm %s", names, network.name)
 
 
 def host_name(role: str) -> str:
