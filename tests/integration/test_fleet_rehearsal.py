@@ -175,7 +175,7 @@ def test_an_old_snapshot_whose_data_cannot_be_read_is_no_beginning(desk: Desk) -
     fleet = desk.project / "unread.toml"
     fleet.write_text(FLEET.replace('"cat /etc/tock.conf"', '"cat /etc/tick.conf"'))
     said, _ = rehearsed(desk, "--fleet", str(fleet), "--no-faults", "--role", "worker", status=1)
-    assert "data cannot be read before the day\nworker: `cat /etc/tick.conf`: exit status 1" in said
+    assert "data cannot be read before the day\n  worker: `cat /etc/tick.conf`: exit status 1" in said
 
 
 def test_what_cannot_be_played_is_refused(desk: Desk) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong in a rehearsal on purpose, on one host, in the middle of the switch; each is the real thing.
 
-dpkg tells a command of ours what it is at (dpkg(1), --status-logger), and that strikes: so always in the middle.
+While dpkg unpacks it tells a command of ours what it is at (dpkg(1), --status-logger), and that strikes. To configure
+a package may take it less time than such a command needs to start: there the package's own script strikes.
 """
 
 import shlex
@@ -15,12 +16,15 @@ from bigtop_builder.fleet.rehearsal.stage import SMALL, StageHost
 if TYPE_CHECKING:
     from bigtop_builder.fleet.rehearsal.served import Served
 
-LOGGER = "/etc/dpkg/dpkg.cfg.d/zz-rehearsal"
+HOOK = "/etc/dpkg/dpkg.cfg.d/zz-rehearsal"
 STRUCK = f"{SMALL}/struck"
 STRIKE = f"""#!/bin/sh
 # Run by dpkg, as its child or its shell's; each line on stdin says what a package has just become.
 dpkg=$PPID
-until [ "$(cat /proc/$dpkg/comm)" = dpkg ]; do dpkg=$(cut -d' ' -f4 /proc/$dpkg/stat); done
+until [ "$(cat "/proc/$dpkg/comm" 2>/dev/null)" = dpkg ]; do
+    dpkg=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$dpkg/status" 2>/dev/null)
+    [ "${{dpkg:-0}}" -gt 1 ] || exec cat >/dev/null # it has ended
+done
 tr '\\0' ' ' </proc/$dpkg/cmdline | grep -qe ' --@DOING@' || exec cat >/dev/null
 while read -r line; do
     case $line in
@@ -33,6 +37,23 @@ while read -r line; do
 done
 """
 DATABASE = "/var/lib/dpkg"
+IN_POSTINST = f"""#!/bin/sh
+# Run by dpkg before it begins, which waits for it (dpkg(1), --pre-invoke). The first package that is to be configured
+# gets a postinst that kills dpkg, its parent, once, and leaves the package's own in its place.
+[ "$DPKG_HOOK_ACTION" = configure ] && [ ! -e {STRUCK} ] || exit 0
+name=$(dpkg-query -W -f '${{db:Status-Status}} ${{binary:Package}}\\n' | sed -n 's/^unpacked //p' | head -n 1)
+[ -n "$name" ] || exit 0
+script={DATABASE}/info/$name.postinst
+[ -e "${{script%.postinst}}.list" ] || script={DATABASE}/info/${{name%:*}}.postinst
+[ ! -e "$script" ] || mv "$script" "$script.own"
+cat >"$script" <<'END'
+#!/bin/sh
+mv "$0.own" "$0" 2>/dev/null || rm "$0"
+: >{STRUCK}
+kill -KILL $PPID
+END
+chmod 755 "$script"
+"""
 MOVED = f"{SMALL}/dpkg"
 FILLER = f"{SMALL}/filler"
 LEFT_KB = 512
@@ -88,13 +109,17 @@ class Fault(ABC):
 
     def _strike(self, doing: str, state: str, action: str) -> None:
         script = STRIKE.replace("@DOING@", doing).replace("@STATE@", state).replace("@STRIKE@", action)
+        self._hook("status-logger", script)
+
+    def _hook(self, option: str, script: str) -> None:
+        """Have dpkg run a script of ours."""
         self.victim.must(
-            f"cat >{SMALL}/strike <<'END'\n{script}END\n"
-            f"chmod 755 {SMALL}/strike && rm -f {STRUCK} && echo status-logger={SMALL}/strike >{LOGGER}"
+            f"cat >{SMALL}/strike <<'STRIKE'\n{script}STRIKE\n"
+            f"chmod 755 {SMALL}/strike && rm -f {STRUCK} && echo {option}={SMALL}/strike >{HOOK}"
         )
 
     def _calm(self) -> None:
-        self.victim.must(f"rm -f {LOGGER} {STRUCK}")
+        self.victim.must(f"rm -f {HOOK} {STRUCK}")
 
 
 class KilledUnpacking(Fault):
@@ -120,7 +145,7 @@ class KilledConfiguring(Fault):
 
     def arm(self) -> None:
         """Kill it when a package is half-configured."""
-        self._strike("configure", "configured", "kill -KILL $dpkg")
+        self._hook("pre-invoke", IN_POSTINST)
 
     def lift(self) -> None:
         """Kill no more."""
