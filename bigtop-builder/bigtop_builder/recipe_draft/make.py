@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`recipe new`: the whole way from a tag of Bigtop to a draft of its recipe, and what is left for a human."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bigtop_builder.atomic import write_whole
+from bigtop_builder.errors import BuilderError, InputError
+from bigtop_builder.patches.listed import targets_of, with_patches
+from bigtop_builder.patches.queue import load_patches
+from bigtop_builder.recipe import Recipe
+from bigtop_builder.recipe_draft import checks
+from bigtop_builder.recipe_draft.checks import Open, wording
+from bigtop_builder.recipe_draft.choice import Choice, choose
+from bigtop_builder.recipe_draft.desk import Asked, Desk, open_desk
+from bigtop_builder.recipe_draft.parts import Planned, plan_parts
+from bigtop_builder.recipe_draft.pins import Pinned, fetch_pinned, known_pins, pin_all
+from bigtop_builder.recipe_draft.series import Standing, aside, carried_on, standings
+from bigtop_builder.recipe_draft.text import Draft, Entry, compose, with_notes_on_patches
+from bigtop_builder.settings import Settings
+from bigtop_builder.tree import make_tree
+from bigtop_builder.upkeep.change import mend
+from bigtop_builder.workspace import Project
+
+log = logging.getLogger(__name__)
+
+UNSETTLED = frozenset({"unknown"})
+"""States of patches that the draft lists, and that a human must look at all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A draft that was written.
+
+    Attributes:
+        desk: What it was made from.
+        choice: What it builds.
+        pins: What became of the sources, component by component.
+        standings: What became of the patches.
+        changed: Component -> how many files of its packaging are others than in the earlier release.
+        left_out: What of the earlier recipe was left out, one line each.
+        open: What a human must decide or mend.
+    """
+
+    desk: Desk = field(repr=False)
+    choice: Choice = field(repr=False)
+    pins: tuple[Pinned, ...] = field(repr=False)
+    standings: tuple[Standing, ...]
+    changed: Mapping[str, int]
+    left_out: tuple[str, ...]
+    open: tuple[Open, ...]
+
+
+def make_draft(asked: Asked, *, project: Project, settings: Settings) -> Made:
+    """Write a draft of a recipe for a release that Bigtop has tagged.
+
+    Args:
+        asked: What is wanted.
+        project: Has recipes and queue.
+        settings: Site settings.
+
+    Raises:
+        InputError: No such tag, recipe or component, or the file is there already.
+        TreeError: Bigtop cannot be had, or a bill of materials cannot be read.
+        EnvironmentMissing: This user cannot write the file.
+    """
+    mend(project)
+    desk = open_desk(asked, project, settings)
+    log.info("%s of %s, from %s", desk.tag.name, desk.tag.commit[:12], desk.earlier_path)
+    choice = choose(desk.grounds, asked.components)
+    planned = plan_parts(desk, choice.parts)
+    pins = _pinned(desk, planned)
+    fetch_pinned(_patched(desk, pins), settings=settings, recipe_dir=desk.earlier_path.parent)
+    draft = _draft(desk, planned, pins)
+    found, doubts = _tried(desk, compose(desk.text, draft))
+    with _restoring(desk.path):
+        if asked.rebase:
+            found = _carried_on(desk, draft, found)
+        _write(desk, _noted(draft, doubts), found)
+    return Made(
+        desk=desk,
+        choice=choice,
+        pins=pins,
+        standings=found,
+        changed=_changed(desk, choice),
+        left_out=(*_left_out(desk, choice), *(line for one in planned for line in one.left_out)),
+        open=(
+            *_gone(desk, choice),
+            *(one for part in planned for one in part.open),
+            *_unpinned(desk, pins),
+            *_unfit(desk, found),
+            *doubts,
+        ),
+    )
+
+
+def _pinned(desk: Desk, planned: Sequence[Planned]) -> tuple[Pinned, ...]:
+    recipes = sorted(desk.recipes, key=lambda one: one[1] != desk.earlier_path)
+    folder = desk.earlier_path.parent
+    components = [one.component for one in planned]
+    return pin_all(components, known_pins(recipes, folder), settings=desk.settings, recipe_dir=folder)
+
+
+def _patched(desk: Desk, pins: Sequence[Pinned]) -> list[Pinned]:
+    """Those of the sources that local patches are tried on."""
+    targets = set(targets_of(desk.earlier.patches))
+    return [one for one in pins if one.component.name in targets]
+
+
+def _draft(desk: Desk, planned: Sequence[Planned], pins: Sequence[Pinned]) -> Draft:
+    old = {component.name: component for component in desk.earlier.components}
+    open_ = {one.part.name: one.open for one in planned}
+    entries = tuple(_entry(desk, one, open_[one.component.name]) for one in pins)
+    target = desk.earlier.target
+    return Draft(
+        head=(
+            f"Apache Bigtop {desk.tag.release} for {target.distribution.capitalize()} ({target.suite}).",
+            f"A draft by `recipe new {desk.asked.tag}`, made of {desk.base}. Lines with `open:` need a human.",
+        ),
+        tag=desk.tag,
+        carried=tuple(one.part for one in planned if one.part.donor and one.part.named),
+        entries=entries,
+        kept=frozenset(e.name for e in entries if e.name in old and e.sources == old[e.name].sources),
+    )
+
+
+def _entry(desk: Desk, one: Pinned, open_: Sequence[Open]) -> Entry:
+    component = one.component
+    notes = [f"open: {item.what}" for item in open_]
+    if one.failure:
+        notes.append(f"open: none of these could be had and pinned: {_pinning(desk, one)}")
+    return Entry(
+        name=component.name,
+        version=component.version,
+        sources=component.sources,
+        omit_patches=component.omit_patches,
+        notes=tuple(notes),
+    )
+
+
+def _tried(desk: Desk, text: str) -> tuple[tuple[Standing, ...], tuple[Open, ...]]:
+    """What becomes of the patches, and what of the recipe does not fit the release's tree."""
+    with aside(desk.path.stem, desk.absolute(text), desk.project.patches) as (project, path):
+        _require_meant(Recipe.from_toml(path), desk)
+        found = standings(desk.earlier, desk.earlier_path, project, path, desk.settings)
+        listed = [one.id for one in found if one.listed]
+        path.write_text(with_patches(path.read_text(encoding="utf-8"), listed), encoding="utf-8")
+        recipe = Recipe.from_toml(path)
+        others = {path.stem: one for one, path in desk.recipes}
+        doubts = [*checks.clash(recipe, others)]
+        try:
+            doubts += _misfits(desk, recipe, project)
+        except BuilderError as error:
+            doubts.append(
+                Open(what=f"the tree cannot be made: {wording(error)}", way=error.hint or "mend the recipe")
+            )
+    return found, tuple(doubts)
+
+
+def _misfits(desk: Desk, recipe: Recipe, project: Project) -> Iterator[Open]:
+    objects = desk.workspace.objects
+    now = make_tree(recipe, load_patches(project.patches, recipe), mirror=desk.mirror, objects=objects)
+    yield from checks.gradle(recipe, now)
+    patches = load_patches(desk.project.patches, desk.earlier)
+    before = make_tree(desk.earlier, patches, mirror=desk.mirror, objects=objects)
+    yield from checks.lost_packages(desk.earlier, before, now)
+
+
+def _require_meant(recipe: Recipe, desk: Desk) -> None:
+    """See that the text says what it is to say: a recipe may be written in ways that blocks do not show.
+
+    Raises:
+        InputError: It does not.
+    """
+    if (recipe.release, recipe.bigtop.commit) != (desk.tag.release, desk.tag.commit):
+        raise InputError(
+            f"no draft can be made of {desk.earlier_path}: its tables are not written as [bigtop] and [[components]]",
+            hint="write them so, or name another recipe with --from",
+        )
+
+
+def _carried_on(desk: Desk, draft: Draft, found: tuple[Standing, ...]) -> tuple[Standing, ...]:
+    """Let the queue have diffs for the release; the recipe lies in the project meanwhile, with no patch."""
+    if desk.earlier.release == desk.tag.release:
+        return found
+    write_whole(desk.path, with_patches(desk.placed(compose(desk.text, draft)), []))
+    return carried_on(found, desk.earlier_path, desk.path, desk.project, desk.settings)
+
+
+def _write(desk: Desk, draft: Draft, found: Sequence[Standing]) -> None:
+    text = with_patches(compose(desk.text, draft), [one.id for one in found if one.listed])
+    notes = [
+        f"left out: {one.id}: upstream has it, in {one.commit[:12]}"
+        if one.state == "already-upstream" and one.commit
+        else f"left out: {one.id}: {one.detail}"
+        if one.state == "no component"
+        else f"open: {one.id}: {one.state}: {one.detail}"
+        for one in found
+        if one.state in UNSETTLED or not one.listed
+    ]
+    write_whole(desk.path, desk.placed(with_notes_on_patches(text, notes)))
+
+
+def _noted(draft: Draft, doubts: Sequence[Open]) -> Draft:
+    notes: dict[str, list[str]] = {}
+    for one in doubts:
+        notes.setdefault(one.table, []).append(f"open: {one.what}")
+    return replace(draft, notes=notes)
+
+
+@contextmanager
+def _restoring(path: Path) -> Iterator[None]:
+    """Let a file hold what it held if the block does not come to its end."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_whole(path, before)
+        raise
+
+
+def _changed(desk: Desk, choice: Choice) -> dict[str, int]:
+    names = [part.name for part in choice.parts if part.donor is None]
+    return checks.changed_packaging(desk.mirror, desk.earlier.bigtop.commit, desk.tag.commit, names)
+
+
+def _left_out(desk: Desk, choice: Choice) -> Iterator[str]:
+    kept = {part.name for part in choice.parts if part.donor}
+    for one in desk.earlier.carry:
+        if one.component not in kept and one.component not in choice.gone:
+            yield f"carry of {one.component} from {one.where}: the release has it itself"
+    for name, need in choice.omitted:
+        yield f"{need}, which {name} needs: {desk.base} leaves it out too"
+
+
+def _gone(desk: Desk, choice: Choice) -> Iterator[Open]:
+    for name in choice.gone:
+        only = desk.bom.components.get(name)
+        why = f"Bigtop packages it as {only.packaging} alone now" if only else "no earlier release has it"
+        yield Open(
+            what=f"{name} of {desk.base} is left out: {why}",
+            way="take its packages out of `roles`, or carry it from a commit that has it",
+        )
+
+
+def _unpinned(desk: Desk, pins: Sequence[Pinned]) -> Iterator[Open]:
+    for one in pins:
+        if one.failure:
+            yield Open(
+                what=": ".join(
+                    filter(None, [f"{one.failure.brief}, so plan refuses it", checks.details(one.failure)])
+                ),
+                way=f"{_pinning(desk, one)}, where one of them can be had, or with a mirror of it in the settings",
+            )
+
+
+def _pinning(desk: Desk, one: Pinned) -> str:
+    return f"bigtop-builder source fetch {desk.path.stem} -c {one.component.name} --pin"
+
+
+def _unfit(desk: Desk, found: Sequence[Standing]) -> Iterator[Open]:
+    base, name = desk.base, desk.path.stem
+    for one in found:
+        ways = {
+            "conflict": f"bigtop-builder patch edit {name} {one.target} --from {base}",
+            "merges": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or recipe new --rebase",
+            "no diff": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or leave it out",
+            "unknown": f"bigtop-builder patch status {one.id} --release {name}, once that is mended",
+            "already-upstream": "" if one.commit else f"see that {desk.tag.name} has it, and leave it out",
+        }
+        if way := ways.get(one.state, ""):
+            yield Open(what=f"patch {one.id}: {one.state}{f': {one.detail}' if one.detail else ''}", way=way)
