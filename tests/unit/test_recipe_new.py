@@ -361,6 +361,29 @@ def test_with_rebase_the_queue_gets_what_merges(draft: Draft, queue: Project) ->
     assert "patch bigtop/merges" not in whats(made)
 
 
+def test_a_diff_for_the_earlier_release_alone_wants_a_rebase(draft: Draft, ours: Project) -> None:
+    file = write_patch(ours, "bigtop/applies", PATCHES["applies"])
+    file.rename(file.with_name("1.0.0.patch"))
+    listed(ours, "bigtop/applies")
+    made = draft()
+    assert states(made) == {"bigtop/applies": ("merges", False)}
+    made = draft(rebase=True, force=True)
+    assert states(made) == {"bigtop/applies": ("rebased", True)}
+    assert file.with_name("2.0.0.patch").is_file()
+    assert Recipe.from_toml(made.desk.path).patches == ("bigtop/applies",)
+
+
+def test_a_patch_to_a_component_that_is_gone_is_left_out(draft: Draft, ours: Project) -> None:
+    path = ours.recipes / "1.0.0.toml"
+    path.write_text(path.read_text() + '\n[[components]]\nname = "nowhere"\n')
+    write_patch(ours, "nowhere/mine", diff_of("x", "a\n", "b\n"))
+    listed(ours, "nowhere/mine")
+    made = draft()
+    assert states(made) == {"nowhere/mine": ("no component", False)}
+    assert "nowhere of 1.0.0 is left out: no earlier release has it" in whats(made)
+    assert "# left out: nowhere/mine: the draft does not build nowhere" in made.desk.path.read_text()
+
+
 def test_a_patch_to_a_source_that_is_not_here_is_listed_and_open(draft: Draft, ours: Project) -> None:
     write_patch(ours, "spark/mine", diff_of("x", "a\n", "b\n"))
     listed(ours, "spark/mine")

@@ -3,9 +3,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from textwrap import TextWrapper
 from typing import Final
 
 HEADER: Final = re.compile(r"\[\[?\s*(?P<name>[A-Za-z0-9_.\"-]+)\s*\]\]?\s*(?:#.*)?$")
@@ -69,15 +68,6 @@ def components_in(blocks: Iterable[Block]) -> dict[str, list[Block]]:
 def carried_in(blocks: Iterable[Block]) -> dict[str, Block]:
     """Name of a carried component -> its block."""
     return {_values(block, "carry")["component"]: block for block in blocks if block.name == "carry"}
-
-
-def comment(lines: Iterable[str]) -> Iterator[str]:
-    """Lines of a comment, none of them wider than people like to read."""
-    wrapper = TextWrapper(
-        110, initial_indent="# ", subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False
-    )
-    for line in lines:
-        yield from wrapper.wrap(line)
 
 
 def _values(block: Block, key: str) -> dict[str, str]:

@@ -27,9 +27,6 @@ from bigtop_builder.workspace import Project
 
 log = logging.getLogger(__name__)
 
-UNSETTLED = frozenset({"unknown"})
-"""States of patches that the draft lists, and that a human must look at all the same."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
@@ -192,16 +189,18 @@ def _carried_on(desk: Desk, draft: Draft, found: tuple[Standing, ...]) -> tuple[
 
 def _write(desk: Desk, draft: Draft, found: Sequence[Standing]) -> None:
     text = with_patches(compose(desk.text, draft), [one.id for one in found if one.listed])
-    notes = [
-        f"left out: {one.id}: upstream has it, in {one.commit[:12]}"
-        if one.state == "already-upstream" and one.commit
-        else f"left out: {one.id}: {one.detail}"
-        if one.state == "no component"
-        else f"open: {one.id}: {one.state}: {one.detail}"
-        for one in found
-        if one.state in UNSETTLED or not one.listed
-    ]
-    write_whole(desk.path, desk.placed(with_notes_on_patches(text, notes)))
+    notes = [_note(desk, one) for one in found]
+    text = with_notes_on_patches(text, [one for one in notes if one])
+    write_whole(desk.path, desk.placed(text))
+
+
+def _note(desk: Desk, one: Standing) -> str:
+    """What the recipe itself says of a patch; empty for one that is listed and applies."""
+    if way := _way(desk, one):
+        return f"open: {one.id}: {one.state}: {way}"
+    if one.listed:
+        return ""
+    return f"left out: {one.id}: {f'upstream has it, in {one.commit[:12]}' if one.commit else one.detail}"
 
 
 def _noted(draft: Draft, doubts: Sequence[Open]) -> Draft:
@@ -265,14 +264,19 @@ def _pinning(desk: Desk, one: Pinned) -> str:
 
 
 def _unfit(desk: Desk, found: Sequence[Standing]) -> Iterator[Open]:
-    base, name = desk.base, desk.path.stem
     for one in found:
-        ways = {
-            "conflict": f"bigtop-builder patch edit {name} {one.target} --from {base}",
-            "merges": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or recipe new --rebase",
-            "no diff": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or leave it out",
-            "unknown": f"bigtop-builder patch status {one.id} --release {name}, once that is mended",
-            "already-upstream": "" if one.commit else f"see that {desk.tag.name} has it, and leave it out",
-        }
-        if way := ways.get(one.state, ""):
-            yield Open(what=f"patch {one.id}: {one.state}{f': {one.detail}' if one.detail else ''}", way=way)
+        if way := _way(desk, one):
+            yield Open(what=": ".join(filter(None, [f"patch {one.id}", one.state, one.detail])), way=way)
+
+
+def _way(desk: Desk, one: Standing) -> str:
+    """What to do about a patch; empty if nothing is to be done."""
+    base, name = desk.base, desk.path.stem
+    ways = {
+        "conflict": f"bigtop-builder patch edit {name} {one.target} --from {base}",
+        "merges": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or recipe new --rebase",
+        "no diff": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or leave it out",
+        "unknown": f"bigtop-builder patch status {one.id} --release {name}, once its source is there",
+        "already-upstream": "" if one.commit else f"see that {desk.tag.name} has it, and leave it out",
+    }
+    return ways.get(one.state, "")

@@ -46,8 +46,8 @@ class Standing:
 
     Attributes:
         id: Its id.
-        state: `merges`: `patch rebase` makes a diff of its own for this release; `rebased`: it has; `no diff`: none
-            of its diffs is for this release, and none could be made; `no component`: the draft does not build its
+        state: `merges`: `patch rebase` makes a diff for this release of it; `rebased`: it has; `no diff`: none of its
+            diffs is for this release, and none could be made; `no component`: the draft does not build its
             target; the others are those of `patch status`.
         detail: Where it conflicts, which hunks moved, why it is not known.
         commit: Upstream commit that has it.
@@ -154,11 +154,11 @@ def carried_on(
 
 def _settled(move: Move, old: Standing) -> Standing:
     """What became of a patch that was carried over."""
-    if move.outcome == "merged":
-        return replace(old, state="rebased", detail="merged: it has a diff of its own for this release")
-    if move.outcome in {"already-upstream", "conflict"}:
-        return _merged(move, old)
-    return replace(old, state=move.outcome)
+    if move.fits and old.state not in ("no diff", "merges"):
+        return replace(old, state="offset" if move.outcome == "offset" else "clean")
+    done = _merged(move, old)
+    made = replace(done, state="rebased", detail="it has a diff of its own for this release")
+    return made if done.state == "merges" else done
 
 
 def _matrix(
@@ -193,7 +193,7 @@ def _moved(found: Mapping[str, Standing], report: Report) -> dict[str, Standing]
 
 
 def _merged(move: Move, old: Standing) -> Standing:
-    if move.outcome == "merged":
+    if move.fits or move.outcome == "merged":
         return replace(old, state="merges", detail="patch rebase makes a diff for this release of it")
     if move.outcome == "already-upstream":
         return replace(

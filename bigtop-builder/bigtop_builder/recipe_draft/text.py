@@ -9,7 +9,7 @@ from typing import Any
 import tomlkit
 
 from bigtop_builder.recipe import LOCATIONS, Source
-from bigtop_builder.recipe_draft.blocks import Block, carried_in, comment, components_in, split
+from bigtop_builder.recipe_draft.blocks import Block, carried_in, components_in, split
 from bigtop_builder.recipe_draft.choice import Part
 from bigtop_builder.recipe_draft.tags import Tag
 
@@ -105,7 +105,7 @@ def _noted(block: Block, notes: Sequence[str]) -> str:
 
 
 def _comment(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in comment(lines))
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _carry(part: Part, old: Block | None) -> str:
