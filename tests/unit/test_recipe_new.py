@@ -16,7 +16,8 @@ from bigtop_builder import download
 from bigtop_builder.cli.ci_tags import tags
 from bigtop_builder.cli.plan import plan
 from bigtop_builder.cli.recipe import new
-from bigtop_builder.errors import BuilderError, CheckFailed, InputError
+from bigtop_builder.errors import BuilderError, CheckFailed, InputError, TreeError
+from bigtop_builder.mirror import Mirror
 from bigtop_builder.recipe import Recipe
 from bigtop_builder.recipe_draft.desk import Asked
 from bigtop_builder.recipe_draft.make import Made, make_draft
@@ -82,9 +83,7 @@ def stack(*, old: bool) -> dict[str, str]:
         return f"'{name}' {{ name = '{name}'; version {{ base = '{version}' }} }}"
 
     blocks = [plain("base"), block("spark", spark)]
-    blocks += (
-        ["'oozie' { name = 'oozie'; version { base = '5' } }"] if old else [block("kit"), block("extra")]
-    )
+    blocks += [plain("oozie", "5")] if old else [plain("kit"), plain("extra")]
     edges = "base:['spark', 'oozie']" if old else "base:['spark', 'kit'], kit:['spark'], spark:['extra']"
     files = {"bigtop.bom": bom(*blocks, version="1.0.0" if old else "2.0.0", dependencies=edges)}
     for name in ("base", "oozie") if old else ("base", "kit", "extra"):
@@ -311,6 +310,26 @@ def test_a_package_of_a_role_that_is_built_no_more_is_open(draft: Draft) -> None
     )
 
 
+def test_another_gradle_than_the_recipe_pins_is_open(draft: Draft, ours: Project) -> None:
+    path = ours.recipes / "1.0.0.toml"
+    path.write_text(path.read_text().replace("[image.jdk]", '[gradle]\nversion = "5.6.4"\n\n[image.jdk]'))
+    upstream = SmallBigtop(Mirror(path=ours.root / "bigtop.git", url=""), ours.root / "bigtop.git/objects")
+    wrapper = "distributionUrl=https\\://services.gradle.org/distributions/gradle-8.1-bin.zip\n"
+    commit = upstream.commit(stack(old=False) | {"gradle/wrapper/gradle-wrapper.properties": wrapper})
+    upstream.mirror.git("update-ref", "refs/tags/rel/2.1.0", commit)
+    made = draft("2.1.0")
+    said = "the release's wrapper asks for Gradle 8.1, the recipe pins 5.6.4"
+    assert said in whats(made)
+    assert f"# open: {said}\n" in made.desk.path.read_text()
+
+
+def test_a_tag_without_a_bom_is_refused(draft: Draft, ours: Project) -> None:
+    upstream = SmallBigtop(Mirror(path=ours.root / "bigtop.git", url=""), ours.root / "bigtop.git/objects")
+    upstream.mirror.git("update-ref", "refs/tags/rel/0.9.0", upstream.commit({"README": "read me\n"}))
+    with pytest.raises(TreeError, match=r"rel/0\.9\.0 has no bigtop\.bom"):
+        draft("0.9.0")
+
+
 PATCHES = {
     "applies": diff_of("README.local", "", "ours\n"),
     "merges": diff_of("build.gradle", OLD, numbered((28, "mine"))),
@@ -381,7 +400,9 @@ def test_a_patch_to_a_component_that_is_gone_is_left_out(draft: Draft, ours: Pro
     made = draft()
     assert states(made) == {"nowhere/mine": ("no component", False)}
     assert "nowhere of 1.0.0 is left out: no earlier release has it" in whats(made)
-    assert "# left out: nowhere/mine: the draft does not build nowhere" in made.desk.path.read_text()
+    text = made.desk.path.read_text()
+    assert "# left out: nowhere/mine: the draft does not build nowhere" in text
+    assert "# open: nowhere of 1.0.0 is left out: no earlier release has it\nformat = 1\n" in text
 
 
 def test_a_patch_to_a_source_that_is_not_here_is_listed_and_open(draft: Draft, ours: Project) -> None:

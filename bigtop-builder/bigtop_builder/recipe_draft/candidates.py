@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bigtop_builder.bom import Component as BomComponent
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import TreeError
 from bigtop_builder.recipe import Source
 
 DIST: Final = re.compile(r"https?://archive\.apache\.org/dist/+(?P<folder>.*)")
@@ -24,7 +24,7 @@ def bom_candidates(component: BomComponent, resolve: Resolve) -> tuple[Source, .
     """What Bigtop's own build would download: a commit, an Apache release, or a file of any other site.
 
     Raises:
-        BuilderError: The tag of a commit cannot be looked up.
+        TreeError: The tag of a commit cannot be looked up.
     """
     git, file = component.git, component.tarball_source
     if git.get("repo") and (git.get("commit_hash") or git.get("ref")):
@@ -74,7 +74,7 @@ def _followed(source: Source, old: str, new: str, resolve: Resolve, base: Path) 
         ref = _renumbered(source.ref, old, new, source)
         try:
             commit = resolve(source.repository, ref)
-        except BuilderError as error:
+        except TreeError as error:
             raise NotFollowed(f"{source.where}: {ref} cannot be looked up: {error.brief}") from error
         return _like(source, Source(kind="git", repository=source.repository, commit=commit, ref=ref))
     if source.kind == "url":

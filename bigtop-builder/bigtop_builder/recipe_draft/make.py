@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bigtop_builder.atomic import write_whole
-from bigtop_builder.errors import BuilderError, InputError
+from bigtop_builder.errors import InputError, TreeError
 from bigtop_builder.patches.listed import targets_of, with_patches
 from bigtop_builder.patches.queue import load_patches
 from bigtop_builder.recipe import Recipe
-from bigtop_builder.recipe_draft import checks
+from bigtop_builder.recipe_draft import checks, opens
 from bigtop_builder.recipe_draft.checks import Open, wording
 from bigtop_builder.recipe_draft.choice import Choice, choose
 from bigtop_builder.recipe_draft.desk import Asked, Desk, open_desk
@@ -73,22 +73,23 @@ def make_draft(asked: Asked, *, project: Project, settings: Settings) -> Made:
     fetch_pinned(_patched(desk, pins), settings=settings, recipe_dir=desk.earlier_path.parent)
     draft = _draft(desk, planned, pins)
     found, doubts = _tried(desk, compose(desk.text, draft))
+    gone = tuple(opens.gone(desk, choice))
     with _restoring(desk.path):
         if asked.rebase:
             found = _carried_on(desk, draft, found)
-        _write(desk, _noted(draft, doubts), found)
+        _write(desk, _noted(draft, (*gone, *doubts)), found)
     return Made(
         desk=desk,
         choice=choice,
         pins=pins,
         standings=found,
         changed=_changed(desk, choice),
-        left_out=(*_left_out(desk, choice), *(line for one in planned for line in one.left_out)),
+        left_out=(*opens.left_out(desk, choice), *(line for one in planned for line in one.left_out)),
         open=(
-            *_gone(desk, choice),
+            *gone,
             *(one for part in planned for one in part.open),
-            *_unpinned(desk, pins),
-            *_unfit(desk, found),
+            *opens.unpinned(desk, pins),
+            *opens.unfit(desk, found),
             *doubts,
         ),
     )
@@ -128,7 +129,7 @@ def _entry(desk: Desk, one: Pinned, open_: Sequence[Open]) -> Entry:
     component = one.component
     notes = [f"open: {item.what}" for item in open_]
     if one.failure:
-        notes.append(f"open: none of these could be had and pinned: {_pinning(desk, one)}")
+        notes.append(f"open: none of these could be had and pinned: {opens.pinning(desk, one)}")
     return Entry(
         name=component.name,
         version=component.version,
@@ -150,7 +151,7 @@ def _tried(desk: Desk, text: str) -> tuple[tuple[Standing, ...], tuple[Open, ...
         doubts = [*checks.clash(recipe, others)]
         try:
             doubts += _misfits(desk, recipe, project)
-        except BuilderError as error:
+        except (InputError, TreeError) as error:
             doubts.append(
                 Open(what=f"the tree cannot be made: {wording(error)}", way=error.hint or "mend the recipe")
             )
@@ -161,8 +162,12 @@ def _misfits(desk: Desk, recipe: Recipe, project: Project) -> Iterator[Open]:
     objects = desk.workspace.objects
     now = make_tree(recipe, load_patches(project.patches, recipe), mirror=desk.mirror, objects=objects)
     yield from checks.gradle(recipe, now)
-    patches = load_patches(desk.project.patches, desk.earlier)
-    before = make_tree(desk.earlier, patches, mirror=desk.mirror, objects=objects)
+    try:
+        patches = load_patches(desk.project.patches, desk.earlier)
+        before = make_tree(desk.earlier, patches, mirror=desk.mirror, objects=objects)
+    except (InputError, TreeError) as error:
+        log.warning("packages are not held against those of %s: %s", desk.base, error.brief)
+        return
     yield from checks.lost_packages(desk.earlier, before, now)
 
 
@@ -189,24 +194,15 @@ def _carried_on(desk: Desk, draft: Draft, found: tuple[Standing, ...]) -> tuple[
 
 def _write(desk: Desk, draft: Draft, found: Sequence[Standing]) -> None:
     text = with_patches(compose(desk.text, draft), [one.id for one in found if one.listed])
-    notes = [_note(desk, one) for one in found]
+    notes = [opens.note_on(desk, one) for one in found]
     text = with_notes_on_patches(text, [one for one in notes if one])
     write_whole(desk.path, desk.placed(text))
-
-
-def _note(desk: Desk, one: Standing) -> str:
-    """What the recipe itself says of a patch; empty for one that is listed and applies."""
-    if way := _way(desk, one):
-        return f"open: {one.id}: {one.state}: {way}"
-    if one.listed:
-        return ""
-    return f"left out: {one.id}: {f'upstream has it, in {one.commit[:12]}' if one.commit else one.detail}"
 
 
 def _noted(draft: Draft, doubts: Sequence[Open]) -> Draft:
     notes: dict[str, list[str]] = {}
     for one in doubts:
-        notes.setdefault(one.table, []).append(f"open: {one.what}")
+        notes.setdefault("" if one.table == "components" else one.table, []).append(f"open: {one.what}")
     return replace(draft, notes=notes)
 
 
@@ -227,56 +223,3 @@ def _restoring(path: Path) -> Iterator[None]:
 def _changed(desk: Desk, choice: Choice) -> dict[str, int]:
     names = [part.name for part in choice.parts if part.donor is None]
     return checks.changed_packaging(desk.mirror, desk.earlier.bigtop.commit, desk.tag.commit, names)
-
-
-def _left_out(desk: Desk, choice: Choice) -> Iterator[str]:
-    kept = {part.name for part in choice.parts if part.donor}
-    for one in desk.earlier.carry:
-        if one.component not in kept and one.component not in choice.gone:
-            yield f"carry of {one.component} from {one.where}: the release has it itself"
-    for name, need in choice.omitted:
-        yield f"{need}, which {name} needs: {desk.base} leaves it out too"
-
-
-def _gone(desk: Desk, choice: Choice) -> Iterator[Open]:
-    for name in choice.gone:
-        only = desk.bom.components.get(name)
-        why = f"Bigtop packages it as {only.packaging} alone now" if only else "no earlier release has it"
-        yield Open(
-            what=f"{name} of {desk.base} is left out: {why}",
-            way="take its packages out of `roles`, or carry it from a commit that has it",
-        )
-
-
-def _unpinned(desk: Desk, pins: Sequence[Pinned]) -> Iterator[Open]:
-    for one in pins:
-        if one.failure:
-            yield Open(
-                what=": ".join(
-                    filter(None, [f"{one.failure.brief}, so plan refuses it", checks.details(one.failure)])
-                ),
-                way=f"{_pinning(desk, one)}, where one of them can be had, or with a mirror of it in the settings",
-            )
-
-
-def _pinning(desk: Desk, one: Pinned) -> str:
-    return f"bigtop-builder source fetch {desk.path.stem} -c {one.component.name} --pin"
-
-
-def _unfit(desk: Desk, found: Sequence[Standing]) -> Iterator[Open]:
-    for one in found:
-        if way := _way(desk, one):
-            yield Open(what=": ".join(filter(None, [f"patch {one.id}", one.state, one.detail])), way=way)
-
-
-def _way(desk: Desk, one: Standing) -> str:
-    """What to do about a patch; empty if nothing is to be done."""
-    base, name = desk.base, desk.path.stem
-    ways = {
-        "conflict": f"bigtop-builder patch edit {name} {one.target} --from {base}",
-        "merges": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or recipe new --rebase",
-        "no diff": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or leave it out",
-        "unknown": f"bigtop-builder patch status {one.id} --release {name}, once its source is there",
-        "already-upstream": "" if one.commit else f"see that {desk.tag.name} has it, and leave it out",
-    }
-    return ways.get(one.state, "")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from bigtop_builder.errors import BuilderError, TreeError
+from bigtop_builder.errors import TreeError
 from bigtop_builder.mirror import Mirror
 from bigtop_builder.packaging import folders_of
 from bigtop_builder.recipe import Component, Source
@@ -106,7 +106,7 @@ def _omitted(desk: Desk, part: Part, old: Component) -> tuple[tuple[str, ...], t
 def _of_bom(part: Part, resolve: Resolve) -> tuple[tuple[Source, ...], tuple[Open, ...]]:
     try:
         found = bom_candidates(part.now, resolve)
-    except BuilderError as error:
+    except TreeError as error:
         return (), (Open(what=f"{part.name}: {error.brief}", way=f"write a source of {part.name}"),)
     if not found and (part.now.tarball_source or part.now.git):
         what = f"{part.name}: bigtop.bom names no place for {part.now.tarball_source}"

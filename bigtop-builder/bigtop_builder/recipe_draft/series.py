@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from bigtop_builder.errors import BuilderError
+from bigtop_builder.errors import BuilderError, InputError, SourceError, TreeError
 from bigtop_builder.patches.apply import APPLIES
 from bigtop_builder.patches.facts import TREE
 from bigtop_builder.patches.listed import to_target, with_patches
@@ -169,7 +169,7 @@ def _matrix(
         return None
     try:
         return make_matrix(project, settings, patches=ids, releases=(str(path),), fresh=True)
-    except BuilderError as error:
+    except (InputError, SourceError, TreeError) as error:
         return error
 
 

@@ -84,7 +84,11 @@ def bom_at(mirror: Mirror, commit: str, *, where: str, jdk: str) -> Bom:
     """
     found = mirror.git("cat-file", "blob", f"{commit}:{BOM}", check=False)
     if found.returncode:
-        raise TreeError(f"{where} has no {BOM}: is it a release of Bigtop?", details=found.complaint)
+        raise TreeError(
+            f"{where} has no {BOM}",
+            details=found.complaint,
+            hint="name a release that has it: bigtop-builder ci tags --all lists releases",
+        )
     text = found.stdout.decode(errors="replace")
     return parse_bom(text, source=f"{BOM} of {where}", environment={"BIGTOP_JDK": jdk})
 

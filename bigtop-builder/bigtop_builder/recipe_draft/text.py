@@ -45,7 +45,7 @@ class Draft:
         carried: Parts that come from another commit, and are named so.
         entries: Its components.
         kept: Name -> whether a component's sources are the earlier recipe's, to the letter.
-        notes: Table -> what a human must look at, as comments above it.
+        notes: Table -> what a human must look at, as comments above the first one; at the top for no table.
     """
 
     head: tuple[str, ...]
@@ -66,10 +66,10 @@ def compose(earlier: str, draft: Draft) -> str:
     top, *blocks = split(earlier)
     old_components, old_carried = components_in(blocks), carried_in(blocks)
     written = [_top(top, draft)]
-    done = set[str]()
+    done, notes = set[str](), dict(draft.notes)
     for block in blocks:
         if block.group not in ("components", "carry"):
-            written.append(_noted(_edited(block, draft), draft.notes.get(block.name, ())))
+            written.append(_noted(_edited(block, draft), notes.pop(block.name, ())))
         elif block.group == "components" and "components" not in done:
             done.add("components")
             written += [_component(one, old_components.get(one.name), draft) for one in draft.entries]
@@ -89,7 +89,7 @@ def _top(block: Block, draft: Draft) -> str:
         lines.pop(0)
     document = tomlkit.parse("".join(lines))
     document["release"] = draft.tag.release
-    return _comment(draft.head) + tomlkit.dumps(document)
+    return _comment([*draft.head, *draft.notes.get("", ())]) + tomlkit.dumps(document)
 
 
 def _edited(block: Block, draft: Draft) -> Block:
