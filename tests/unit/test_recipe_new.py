@@ -439,6 +439,9 @@ def test_a_draft_elsewhere_finds_what_its_paths_name(draft: Draft, tmp_path: Pat
     (tmp_path / "a/b").mkdir(parents=True)
     made = draft(output=tmp_path / "a/b/mine.toml")
     assert Recipe.from_toml(made.desk.path).bigtop.repository == "../../bigtop.git"
+    assert (
+        f"bigtop-builder source fetch {tmp_path}/a/b/mine.toml -c spark --pin" in made.desk.path.read_text()
+    )
 
 
 def test_two_recipes_of_one_release_and_target_are_told(draft: Draft) -> None:

@@ -83,6 +83,12 @@ class Desk:
         return self.earlier_path.stem
 
     @property
+    def name(self) -> str:
+        """What commands call the draft: its name, or its path where it is not among the project's recipes."""
+        among = self.path.parent.resolve() == self.project.recipes.resolve()
+        return self.path.stem if among else str(self.path)
+
+    @property
     def jdk(self) -> str:
         """BIGTOP_JDK, which boms ask for."""
         return self.earlier.image.jdk.version

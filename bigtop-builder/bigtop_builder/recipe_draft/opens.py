@@ -55,7 +55,7 @@ def unpinned(desk: Desk, pins: Sequence[Pinned]) -> Iterator[Open]:
 
 def pinning(desk: Desk, one: Pinned) -> str:
     """The command that pins a component's source."""
-    return f"bigtop-builder source fetch {desk.path.stem} -c {one.component.name} --pin"
+    return f"bigtop-builder source fetch {desk.name} -c {one.component.name} --pin"
 
 
 def unfit(desk: Desk, found: Sequence[Standing]) -> Iterator[Open]:
@@ -67,7 +67,7 @@ def unfit(desk: Desk, found: Sequence[Standing]) -> Iterator[Open]:
 
 def _way(desk: Desk, one: Standing) -> str:
     """What to do about a patch; empty if nothing is to be done."""
-    base, name = desk.base, desk.path.stem
+    base, name = desk.base, desk.name
     ways = {
         "conflict": f"bigtop-builder patch edit {name} {one.target} --from {base}",
         "merges": f"bigtop-builder patch rebase {base} {one.id} --onto {name}, or recipe new --rebase",
