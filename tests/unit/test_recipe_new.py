@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from git_server import new_repository
 from small_bigtop import SRC, SmallBigtop, block, bom, packaging
 from website import Website, serving
 
@@ -281,6 +282,26 @@ def test_a_pin_that_another_recipe_has_is_taken_from_there(
     assert spark.chosen
     assert (spark.by, spark.chosen.sha512) == ("1.0.0-b", "2" * 128)
     assert site.asked == [] or all("spark" not in path for path, _ in site.asked)
+
+
+def test_a_source_in_git_follows_by_its_tag_and_is_pinned(draft: Draft, ours: Project) -> None:
+    spark = new_repository(ours.root / "spark")
+    first = spark.commit(README="one\n")
+    spark.git("tag", "v1")
+    second = spark.commit(README="two\n")
+    path = ours.recipes / "1.0.0.toml"
+    text = path.read_text()
+    url = next(line for line in text.splitlines() if line.startswith("url = "))
+    git = f'repository = "../spark"\ncommit = "{first}"\nref = "v1"'
+    path.write_text(text.replace(url, git).replace('kind = "url"', 'kind = "git"'))
+    made = draft()
+    assert "spark: source git:../spark@" in str(made.left_out)
+    assert "v2 cannot be looked up: ../spark has no tag v2" in str(made.left_out)
+    spark.git("tag", "-a", "-m", "two", "v2")
+    made = draft(force=True)
+    (source,) = Recipe.from_toml(made.desk.path).component("spark").sources
+    assert (source.ref, source.commit, source.checked) == ("v2", second, "git commit")
+    assert source.sha512
 
 
 def test_upstreams_patches_that_are_gone_are_left_out_no_more(draft: Draft) -> None:
