@@ -110,7 +110,7 @@ class Mirror:
         """Return a mirror that has the commit and is on this machine, or None: nothing is fetched or made."""
         place = settings.mirrors.git.get(url, url)
         try:
-            found = _git_folder((base or Path()) / place.removeprefix("file://")) if _is_path(place) else None
+            found = _git_folder((base or Path()) / place.removeprefix("file://")) if is_path(place) else None
         except TreeError:  # it is no repository
             return None
         path = found or workspace.mirrors / _name(url)
@@ -140,6 +140,36 @@ class Mirror:
         if commit := mirror.find_branch(branch):
             return mirror, commit
         raise _no_branch(branch, mirror._shown)
+
+    @classmethod
+    def tagged(cls, url: str, *, workspace: Workspace, settings: Settings, base: Path | None = None) -> Self:
+        """Return a mirror of `url` with the tags that its server has now.
+
+        A repository of this machine, and any when offline, has those that were fetched.
+
+        Args:
+            url: As in `ensure`.
+            workspace: Holds the mirrors.
+            settings: For `mirrors.git` and the proxy.
+            base: Folder that a relative path starts from.
+
+        Raises:
+            TreeError: The repository cannot be had.
+        """
+        mirror = cls(**_place(url, workspace, settings, base))
+        if mirror.url:
+            with mirror._cloned(workspace):
+                if not settings.offline and (complaint := mirror._fetch(TAGS)):
+                    raise mirror._unreachable(complaint)
+        return mirror
+
+    def tags(self) -> dict[str, str]:
+        """Tag -> the commit that it is on, by name; tags of other things are left out."""
+        form = "%(refname:strip=2)%09%(*objecttype) %(*objectname)%09%(objecttype) %(objectname)"
+        listed = self.git("for-each-ref", f"--format={form}", "refs/tags").text
+        rows = (line.split("\t") for line in listed.splitlines())
+        found = ((name, (peeled.strip() or own).split()) for name, peeled, own in rows)
+        return {name: commit for name, (kind, commit) in found if kind == "commit"}
 
     def find_branch(self, name: str) -> str:
         """The commit of a branch, empty if there is none; in a clone that somebody works in, that of its server."""
@@ -360,7 +390,7 @@ def configured(config: Mapping[str, str]) -> dict[str, str]:
 def _place(url: str, workspace: Workspace, settings: Settings, base: Path | None) -> dict[str, Any]:
     """What makes the mirror of a URL, be it there or not."""
     place = settings.mirrors.git.get(url, url)
-    if _is_path(place):
+    if is_path(place):
         hint = f"mirrors.git of the settings names it for {url}: mend that" if place != url else IN_RECIPE
         path = _git_folder((base or Path()) / place.removeprefix("file://"), hint=hint)
         return {"path": path, "url": "", "cache": workspace.root}
@@ -373,7 +403,7 @@ def _place(url: str, workspace: Workspace, settings: Settings, base: Path | None
     }
 
 
-def _is_path(place: str) -> bool:
+def is_path(place: str) -> bool:
     """Whether git would read it as a path: no scheme, and no colon before the first slash (git-fetch(1))."""
     return place.startswith("file://") or not re.match(r"[^/]*:", place)
 

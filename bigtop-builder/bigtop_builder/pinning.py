@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pins: a source's sha512, verified by what its publisher offers, and written into the recipe for review."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from bigtop_builder.atomic import write_whole
 from bigtop_builder.download import Progress, quiet, wrong_checksum
 from bigtop_builder.errors import InputError, SourceError
 from bigtop_builder.proof import prove
-from bigtop_builder.recipe import Source
+from bigtop_builder.recipe import Component, Source
 from bigtop_builder.schema import digest
 from bigtop_builder.settings import Settings
 from bigtop_builder.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,45 @@ def pin(
             raise
         settle(part, desk.kept(source.model_copy(update={"sha512": got})))
     return Pin(sha512=got, checked=checked)
+
+
+def pin_first(
+    component: Component,
+    *,
+    workspace: Workspace,
+    settings: Settings,
+    recipe_dir: Path,
+    trust_first_use: bool = False,
+    progress: Progress = quiet,
+) -> tuple[int, Pin]:
+    """Pin the first candidate of a component, of the kinds that this site uses, that can be had and verified.
+
+    Args as those of `pin`. Returns which of the component's sources it is, counted from 0, and its pin.
+
+    Raises:
+        SourceError: None of them can be pinned; each is named with why.
+    """
+    refusals: list[SourceError] = []
+    for index, candidate in enumerate(component.sources):
+        if candidate.kind not in settings.sources.kinds:
+            continue
+        try:
+            return index, pin(
+                candidate,
+                workspace=workspace,
+                settings=settings,
+                recipe_dir=recipe_dir,
+                trust_first_use=trust_first_use,
+                progress=progress,
+            )
+        except SourceError as error:
+            log.warning("%s: %s", component.name, error.brief)
+            refusals.append(error)
+    raise SourceError(
+        f"{component.name}: none of its {len(refusals)} sources can be pinned",
+        details="\n".join(str(error) for error in refusals),
+        hint="review the recipe's sources; mirrors are in the settings",
+    )
 
 
 def write_pin(recipe: Path, component: str, index: int, pin: Pin) -> None:

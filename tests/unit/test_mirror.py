@@ -290,6 +290,27 @@ def test_a_branch_is_followed_with_its_tags(
         Mirror.follow(url, "trunk", workspace=workspace, settings=settings)
 
 
+def test_tags_are_those_that_the_server_has_now(
+    server: GitServer, origin: Repository, workspace: Workspace, settings: Settings
+) -> None:
+    url, first = f"{server.url}/thing", head(origin)
+    origin.git("tag", "rel/1")
+    offline = settings.model_copy(update={"offline": True})
+    assert Mirror.tagged(url, workspace=workspace, settings=settings).tags() == {"rel/1": first}
+    second = origin.commit(a="three\n")
+    origin.git("tag", "-a", "-m", "two", "rel/2")
+    origin.git("tag", "--force", "rel/1")  # upstream moved it
+    origin.git("tag", "no-commit", "HEAD^{tree}")
+    assert Mirror.tagged(url, workspace=workspace, settings=offline).tags() == {"rel/1": first}
+    assert Mirror.tagged(url, workspace=workspace, settings=settings).tags() == {
+        "rel/1": second,
+        "rel/2": second,
+    }
+    server.down = True
+    with pytest.raises(TreeError, match=r"/thing cannot be fetched"):
+        Mirror.tagged(url, workspace=workspace, settings=settings)
+
+
 def test_of_somebodys_clone_what_was_fetched_is_followed(
     origin: Repository, workspace: Workspace, tmp_path: Path
 ) -> None:

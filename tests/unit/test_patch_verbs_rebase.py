@@ -472,3 +472,29 @@ def test_lines_of_an_earlier_patch_that_is_not_in_the_release_name_that_patch(
     (clash,) = move(carried(queue, settings), "second").conflicts
     assert (clash.base, clash.ours, clash.theirs) == (("my own line",), (), ("my other line",))
     assert (clash.commit, clash.subject) == ("", "patch bigtop/first of this queue")
+
+
+@pytest.mark.parametrize("since", [False, True])
+def test_a_diff_for_the_old_release_alone_that_applies_becomes_one_for_the_new_release(
+    queue: Project, settings: Settings, since: bool
+) -> None:
+    folder = queue.patches / "bigtop/as-it-is"
+    (folder / "default.patch").rename(folder / "1.0.0.patch")
+    report = carried(queue, settings, "bigtop/as-it-is", since=since)
+    assert move(report, "as-it-is").outcome == "clean"
+    name = "since-2.0.0.patch" if since else "2.0.0.patch"
+    assert (folder / name).read_bytes() == (folder / "1.0.0.patch").read_bytes()
+    assert f"patches/bigtop/as-it-is/{name}" in report.written
+    recipe, _ = load_recipe("2.0.0", queue.recipes)
+    assert load_entry(queue.patches, recipe.patches[0]).at("2.0.0").path == folder / name
+
+
+def test_a_diff_for_later_releases_is_in_the_way_of_one_that_applies_too(
+    queue: Project, settings: Settings
+) -> None:
+    folder = queue.patches / "bigtop/as-it-is"
+    (folder / "default.patch").rename(folder / "1.0.0.patch")
+    (folder / "since-3.0.0.patch").write_bytes((folder / "1.0.0.patch").read_bytes())
+    report = carried(queue, settings, "bigtop/as-it-is", since=True)
+    assert "since-3.0.0.patch is for 2.0.0 and others" in move(report, "as-it-is").note
+    assert load_recipe("2.0.0", queue.recipes)[0].patches == ()

@@ -16,7 +16,7 @@ from bigtop_builder import download as download_module
 from bigtop_builder.acquire import location
 from bigtop_builder.errors import EnvironmentMissing, InputError, SourceError
 from bigtop_builder.openpgp import Keyring
-from bigtop_builder.pinning import Pin, pin, write_pin
+from bigtop_builder.pinning import Pin, pin, pin_first, write_pin
 from bigtop_builder.recipe import Component, Source
 from bigtop_builder.settings import Mirrors, Settings, SourceSettings
 from bigtop_builder.sources import fetch, form_of, select
@@ -512,3 +512,16 @@ def test_a_pin_for_a_source_that_is_not_there_is_refused(tmp_path: Path, name: s
     with pytest.raises(InputError, match=f"component '{name}' has no source number {index + 1}"):
         write_pin(recipe, name, index, Pin(sha512=PIN, checked=""))
     assert recipe.read_text() == RECIPE
+
+
+def test_of_a_components_candidates_the_first_that_can_be_had_is_pinned(
+    site: Website, settings: Settings, recipe_dir: Path
+) -> None:
+    site.files[f"/dist/{APACHE.path}.sha512"] = f"{SHA512}  thing-1.0-src.tar.gz\n".encode()
+    gone = Source(kind="apache", path="gone.tar.gz")
+    where = {"workspace": Workspace(settings.cache_dir), "settings": settings, "recipe_dir": recipe_dir}
+    index, found = pin_first(component(gone, APACHE), **where)  # type: ignore[arg-type]
+    assert (index, found.sha512) == (1, SHA512)
+    with pytest.raises(SourceError, match="thing: none of its 1 sources can be pinned") as caught:
+        pin_first(component(gone), **where)  # type: ignore[arg-type]
+    assert "/dist/gone.tar.gz" in caught.value.details

@@ -11,6 +11,7 @@ from bigtop_builder.cli.lazy import LazyGroup
 COMMANDS = {
     "build": ("build", "Build a release's packages."),
     "cache": ("cache", "Build results on this machine: gc."),
+    "ci": ("ci", "What pipelines ask for: tags."),
     "doctor": ("doctor", "Say what is missing on this machine, and the command that mends it."),
     "fleet": ("fleet", "The hosts of a snapshot: hosts, lists, manifest, sources."),
     "image": ("image", "Builder images: build, list, pin."),
@@ -19,6 +20,7 @@ COMMANDS = {
     "plan": ("plan", "Show what a release takes, and why."),
     "provenance": ("provenance", "Say where a package comes from, by its signed statement."),
     "quickstart": ("quickstart", "The whole road on the miniature Bigtop."),
+    "recipe": ("recipe", "Recipes: new, a draft for a release that upstream has tagged."),
     "release": ("release", "Build, verify, sign and publish in one."),
     "repo": (
         "repo",

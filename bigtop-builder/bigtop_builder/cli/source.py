@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`source fetch|verify`: the sources of components, and their pins."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,18 +8,16 @@ import click
 
 from bigtop_builder.acquire import kept
 from bigtop_builder.cli.context import answer, json_option, setting_up, table
-from bigtop_builder.errors import BuilderError, CheckFailed, SourceError
+from bigtop_builder.errors import CheckFailed
 from bigtop_builder.executor.material import fetch_gradle, fetch_source
 from bigtop_builder.hashes import hash_of
 from bigtop_builder.log import transfers
-from bigtop_builder.pinning import pin, write_pin
+from bigtop_builder.pinning import pin_first, write_pin
 from bigtop_builder.recipe import Component, Recipe, load_recipe
 from bigtop_builder.settings import Settings
 from bigtop_builder.sources import select
 from bigtop_builder.survey import survey
 from bigtop_builder.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("component", "state", "source", "sha512", "checked with")
 Row = tuple[str, str, str, str, str]
@@ -105,32 +102,17 @@ def _pinned(component: Component, path: Path, settings: Settings, *, trust: bool
     chosen = select(component, settings)
     if chosen is None or chosen.sha512:
         return
-    refusals: list[BuilderError] = []
-    for index, candidate in enumerate(component.sources):
-        if candidate.kind not in settings.sources.kinds:
-            continue
-        try:
-            with transfers() as progress:
-                found = pin(
-                    candidate,
-                    workspace=Workspace(settings.cache_dir),
-                    settings=settings,
-                    recipe_dir=path.parent,
-                    trust_first_use=trust,
-                    progress=progress,
-                )
-        except SourceError as error:
-            log.warning("%s: %s", component.name, error.brief)
-            refusals.append(error)
-            continue
-        write_pin(path, component.name, index, found)
-        yield component.name, "pinned", candidate.where, found.sha512, found.checked
-        return
-    raise SourceError(
-        f"{component.name}: none of its {len(refusals)} sources can be pinned",
-        details="\n".join(str(error) for error in refusals),
-        hint="review the recipe's sources; mirrors are in the settings",
-    )
+    with transfers() as progress:
+        index, found = pin_first(
+            component,
+            workspace=Workspace(settings.cache_dir),
+            settings=settings,
+            recipe_dir=path.parent,
+            trust_first_use=trust,
+            progress=progress,
+        )
+    write_pin(path, component.name, index, found)
+    yield component.name, "pinned", component.sources[index].where, found.sha512, found.checked
 
 
 def _states(component: Component, settings: Settings) -> Iterator[Row]:

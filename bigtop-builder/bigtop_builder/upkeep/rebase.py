@@ -40,8 +40,9 @@ class Move:
 
     Attributes:
         patch: The patch, as the new release would get it.
-        outcome: `clean` and `offset`: it applies as it is; `merged`: with another diff; `already-upstream`: the
-            merge leaves nothing to do; `conflict`: a maintainer must mend it.
+        outcome: `clean` and `offset`: it applies as it is, and becomes a diff for the new release where none of its
+            diffs is; `merged`: with another diff; `already-upstream`: the merge leaves nothing to do; `conflict`: a
+            maintainer must mend it.
         before: Tree that it was tried on.
         tree: Tree with it; None if it is not in it.
         diff: The new diff of one that merged.
@@ -242,7 +243,7 @@ def _move(
         unsettled = refusals(patch, done.refusals)
     elif done.outcome == "already-upstream":
         note = f"all that it changes is in {new.release}: bigtop-builder patch status looks for the commit"
-    elif done.outcome == "merged" and (other := in_the_way(entry, new.release, since=since)):
+    elif (done.outcome == "merged" or not own) and (other := in_the_way(entry, new.release, since=since)):
         note = f"{other.path.name} is for {new.release} and others: rename it so that it ends before"
         done = replace(done, outcome="conflict", tree=None, diff=b"")
     return Move(
@@ -272,6 +273,8 @@ def _settle(one: Move, new: Recipe, change: Change, project: Project, *, since: 
     if one.outcome == "merged":
         mail = replace(read_mail(one.patch.diff, source=str(one.patch.path)), diff=one.diff)
         change.write(own_path(entry, new.release, since=since), write_mail(mail))
+    elif entry.diff_for(new.release) is None:
+        change.write(own_path(entry, new.release, since=since), one.patch.diff)
     if entry.facts.releases and one.id not in new.patches and new.release not in entry.facts.releases:
         releases = [*entry.facts.releases, new.release]
         change.edit(entry.folder / FACTS, partial(with_facts, changes={"releases": releases}))
