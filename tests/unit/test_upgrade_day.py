@@ -124,7 +124,7 @@ def test_journalnodes_start_before_the_first_namenode_the_others_join_it_and_fai
     assert "-bootstrapStandby" in other.run[0]
 
 
-def test_hosts_with_two_roles_are_switched_once_with_the_lists_of_both(tmp_path: Path) -> None:
+def test_hosts_with_two_roles_are_switched_once_with_the_list_of_both(tmp_path: Path) -> None:
     runbook = book(tmp_path)
     assert ids(runbook, "switch") == [
         "switch-coordinator-master",
@@ -134,7 +134,7 @@ def test_hosts_with_two_roles_are_switched_once_with_the_lists_of_both(tmp_path:
     ]
     both = step(runbook, "switch-coordinator-master")
     assert both.hosts == ("m1", "m2")
-    assert "packages upgrade coordinator master" in both.run
+    assert "packages upgrade coordinator+master" in both.run
     assert "--role coordinator --role master" in both.check[0]
     assert "still hadoop-hdfs-namenode" in both.run
 

@@ -9,6 +9,7 @@ VERBS = {
     "hosts": ("fleet_hosts", "List hosts by role, from fleet.toml or an inventory."),
     "lists": ("fleet_lists", "Write what each role installs, with versions and commands, there and back."),
     "manifest": ("fleet_manifest", "Write the signed manifest of a snapshot: what its hosts have."),
+    "plan": ("fleet_plan", "Write the folder of an upgrade day: runbook, scripts, and all that hosts need."),
     "rehearse": ("fleet_rehearse", "Play the upgrade day in containers: there, back, and with faults."),
     "report": ("fleet_report", "Group hosts by what they have, and say how they differ."),
     "sources": (

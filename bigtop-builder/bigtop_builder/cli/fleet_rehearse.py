@@ -11,13 +11,14 @@ from bigtop_builder.cli.context import answer, json_option, setting_up, table
 from bigtop_builder.cli.fleet_options import fleet_of, fleet_option, recipes_of
 from bigtop_builder.cli.place import Command, Where, place_of, repo_option, signing
 from bigtop_builder.errors import CheckFailed, InputError
+from bigtop_builder.fleet.arranging import Arrangement
 from bigtop_builder.fleet.definition import roles_in
 from bigtop_builder.fleet.offer import offers_of
-from bigtop_builder.fleet.rehearsal.arranging import Arrangement
 from bigtop_builder.fleet.rehearsal.day import Lines
 from bigtop_builder.fleet.rehearsal.faults import FAULTS
 from bigtop_builder.fleet.rehearsal.play import Scenario, play
 from bigtop_builder.fleet.rehearsal.record import RehearsalRecord, record_of, write_signed
+from bigtop_builder.fleet.rehearsal.stage import host_name
 from bigtop_builder.fleet.wanted import releases_of, target_of, wanted_of
 from bigtop_builder.place import target_containers
 from bigtop_builder.recipe import load_recipe
@@ -114,11 +115,13 @@ def rehearse(
         wanted = wanted_of(
             fleet, file, chosen, now, back, architecture=recipe.target.architecture, recipes=recipes
         )
+        played_roles = [one.role for one in wanted if one.role in every]
         arranged = Arrangement(
             state=state,
             keyring=keyring,
             fleet=fleet,
-            roles={one.role: every[one.role] for one in wanted},
+            roles={name: every[name] for name in played_roles},
+            hosts={name: [host_name(name)] for name in played_roles},
             wanted=wanted,
             new=now,
             old=back,

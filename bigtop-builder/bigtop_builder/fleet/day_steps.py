@@ -38,7 +38,7 @@ def ready(kin: Kin, *, back: bool) -> Step:
     """Packages of both sides come to hosts, which are as they should be."""
     run = ['apt-get -y -o Dpkg::Options::=--force-confold install "$DAY"/sources/*.deb']
     if back:
-        run += [f"fetch {way} {' '.join(kin.roles)}" for way in ("upgrade", "rollback")]
+        run += [f"fetch {way} {kin.lists}" for way in ("upgrade", "rollback")]
     run += [_known(kin), *([f"room_for {' '.join(kin.keep)}"] if kin.keep else [])]
     return Step(
         id=f"ready-{kin.id}",
@@ -161,7 +161,7 @@ def switch(kin: Kin) -> Step:
         hosts=kin.hosts,
         batch=kin.batch,
         pause=kin.pause,
-        run=(*_still(kin), "switch_begins", f"packages upgrade {' '.join(kin.roles)}"),
+        run=(*_still(kin), "switch_begins", f"packages upgrade {kin.lists}"),
         check=(held_to(kin, "new", "--quick --guard on"),),
         stop="apt or dpkg has failed, or a host is not as the manifest says: no further batch before that is mended.",
     )
@@ -177,7 +177,7 @@ def switch_back(kin: Kin, *, back: bool) -> Step:
         id=f"back-switch-{kin.id}",
         title=f"Hosts of {kin.title} get the packages back that they had",
         hosts=kin.hosts,
-        run=(*_still(kin), f"packages rollback {' '.join(kin.roles)}") if back else (none,),
+        run=(*_still(kin), f"packages rollback {kin.lists}") if back else (none,),
         check=(held_to(kin, "old", "--quick --guard on"),) if back else (),
         stop="The way back needs this host at its old packages: dpkg --configure -a, and run it again.",
     )
@@ -374,7 +374,7 @@ def quoted(text: str) -> str:
 
 
 def _known(kin: Kin) -> str:
-    return " ".join(["only_known", quoted(" ".join(kin.roles)), *kin.units])
+    return " ".join(["only_known", kin.lists, *kin.units])
 
 
 def _still(kin: Kin) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from bigtop_builder.fleet.definition import Role
 from bigtop_builder.fleet.lists import RoleLists
 from bigtop_builder.fleet.services import Service
+from bigtop_builder.fleet.wanted import JOINT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,11 @@ class Kin:
     def title(self) -> str:
         """For people."""
         return " and ".join(self.roles)
+
+    @property
+    def lists(self) -> str:
+        """Folder below `lists/` that has their packages: of all roles at once, as `fleet lists` writes it."""
+        return JOINT.join(self.roles)
 
 
 @dataclass(frozen=True, kw_only=True)

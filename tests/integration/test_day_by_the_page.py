@@ -13,13 +13,7 @@ import pytest
 from keepers_desk import Desk
 from rooms import containers
 
-from bigtop_builder.cli.fleet import VERBS
 from bigtop_builder.container import Container, Engine
-from bigtop_builder.fleet.day_files import day_files
-from bigtop_builder.fleet.definition import Fleet
-from bigtop_builder.fleet.output import lay_out
-from bigtop_builder.fleet.upgrade_day import runbook_of
-from bigtop_builder.repository.catalog import named
 from bigtop_builder.repository.serve import serve
 from bigtop_builder.run import run
 from verify_debs import make_deb
@@ -35,8 +29,6 @@ PROGRAM = """#!/bin/sh
 case $2 in plan | lists | rehearse) set -- "$@" --recipe {1} ;; esac # packages of no release have no target
 exec {0} -m bigtop_builder "$@"
 """
-LATER = {"rehearse", "survey", "plan"} - set(VERBS)
-"""Commands that this checkout does not have; what `plan` writes is made by its functions then."""
 FLEET = """format = 1
 [roles.store]
 packages = ["tick"]
@@ -65,8 +57,8 @@ order = 2
 [day]
 patience = 20
 [rehearsal.store]
-load = ["echo treasure >/var/lib/tick/data"]
-data = ["cat /var/lib/tick/data"]
+prepare = ["echo treasure >/var/lib/tick/data; echo layout 1 >/var/lib/tick.db"]
+data = ["grep treasure /var/lib/tick/data"]
 """
 INIT = """#!/bin/sh
 pid=/run/${0##*/}.pid
@@ -204,39 +196,10 @@ def settle(site: Site) -> None:
     site.go(f"SOURCES={sources}{SETTLE}", site.desk.home)
 
 
-def planned(site: Site) -> None:
-    """What `fleet plan` writes, where this checkout does not have it."""
-    desk = site.desk
-    fleet = Fleet.from_toml(desk.project / "repo/fleet.toml")
-    old, new = (named(desk.repository.state, suite) for suite in ("stable", "testing"))
-    hosts = {role: [host for host in HOSTS if HOSTS[host] == role] for role in fleet.roles}
-    runbook = runbook_of(fleet, fleet.roles, hosts, origin="Test", upgrade=new, rollback=old)
-    lay_out(day_files(runbook), site.day, record="runbook.json")
-    desk.do(
-        "fleet",
-        "lists",
-        "testing",
-        "--rollback-to",
-        "stable",
-        "--recipe",
-        TARGET,
-        "--output",
-        site.day / "lists",
-    )
-
-
 @pytest.fixture(scope="module")
 def prepared(site: Site) -> Site:
     """All that the page has at the desk before the day."""
-    lines = blocks("desk")
-    if not LATER:
-        site.go(lines, site.desk.project)
-        return site
-    planned(site)
-    here = [
-        line for line in lines.splitlines() if not re.search(rf"fleet ({'|'.join(LATER)})\b|survey", line)
-    ]
-    site.go("\n".join(here) + "\n", site.desk.project)
+    site.go(blocks("desk"), site.desk.project)
     return site
 
 

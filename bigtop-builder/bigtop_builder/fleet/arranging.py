@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rehearsal needs of a repository and a fleet: both snapshots, manifests, lists, and the day made of them."""
+"""What an upgrade day takes of a repository and a fleet: snapshots, manifests, lists, and the day made of them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bigtop_builder.container import ContainerRooms
 from bigtop_builder.fleet.day_files import day_files
 from bigtop_builder.fleet.day_folder import day_folder
 from bigtop_builder.fleet.definition import Fleet, Role
@@ -15,7 +14,6 @@ from bigtop_builder.fleet.fleet_manifest import FleetManifest
 from bigtop_builder.fleet.issuing import manifest_of
 from bigtop_builder.fleet.lists import ROLLBACK, UPGRADE, RoleLists, files_of, lists_of
 from bigtop_builder.fleet.offer import Offer
-from bigtop_builder.fleet.rehearsal.stage import host_name
 from bigtop_builder.fleet.resolver import Resolver
 from bigtop_builder.fleet.runbook import Runbook
 from bigtop_builder.fleet.trust import trust_of
@@ -25,20 +23,22 @@ from bigtop_builder.openpgp import Keyring
 from bigtop_builder.recipe import Target
 from bigtop_builder.repository.authentic import public_keys
 from bigtop_builder.repository.state import State
+from bigtop_builder.room import RoomMaker
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """A day from one snapshot to another, for hosts that are named after their roles.
+    """A day from one snapshot to another.
 
     Attributes:
         state: The repository.
         keyring: Holds its keys.
         fleet: The definition.
-        roles: Those that are played, with the packages that the new snapshot has.
-        wanted: What they ask of apt.
+        roles: Those that take part, with the packages that the new snapshot has.
+        hosts: Role -> its hosts.
+        wanted: What roles ask of apt, and sets of them that a host may have.
         new: The snapshot that hosts go to.
-        old: The one that they come from.
+        old: The one that they come from; None if there is no way back.
         target: The distribution.
         kept: Folder where facts of packages are kept.
     """
@@ -47,9 +47,10 @@ class Arrangement:
     keyring: Keyring
     fleet: Fleet
     roles: Mapping[str, Role]
+    hosts: Mapping[str, Sequence[str]]
     wanted: Sequence[Wanted]
     new: Offer
-    old: Offer
+    old: Offer | None
     target: Target
     kept: Path
 
@@ -61,14 +62,14 @@ class Arrangement:
             CheckFailed: A package, manifest or index is missing or was altered.
             SigningError: The repository's keys have not signed what one is made of, or one cannot sign.
         """
-        return {
-            "new": self._manifest(
-                self.new, {one.role: one.upgrade for one in self.wanted}, back=self.old.snapshot
-            ),
-            "old": self._manifest(self.old, {one.role: one.rollback for one in self.wanted}),
-        }
+        alone = [one for one in self.wanted if one.role in self.roles]
+        going = {one.role: one.upgrade for one in alone}
+        made = {"new": self._manifest(self.new, going, back=self.old.snapshot if self.old else "")}
+        if self.old:
+            made["old"] = self._manifest(self.old, {one.role: one.rollback for one in alone})
+        return made
 
-    def lists(self, rooms: ContainerRooms, accept: Collection[str]) -> list[RoleLists]:
+    def lists(self, rooms: RoomMaker, accept: Collection[str]) -> list[RoleLists]:
         """What each role installs, there and back, as apt says in a clean room.
 
         Args:
@@ -80,9 +81,10 @@ class Arrangement:
             CheckFailed: The same.
         """
         with rooms.open(purpose="fleet-lists") as room:
-            offers = {UPGRADE: self.new, ROLLBACK: self.old}
+            offers = {UPGRADE: self.new, **({ROLLBACK: self.old} if self.old else {})}
             resolver = Resolver(room, self.state, offers, self.target.architecture)
-            return lists_of(resolver, self.wanted, accept=accept, back=self.old.suite)
+            back = self.old.suite if self.old else ""
+            return lists_of(resolver, self.wanted, accept=accept, back=back)
 
     def day(self, lists: Sequence[RoleLists], url: str) -> tuple[Runbook, Files]:
         """The runbook, and the day's folder as hosts get it.
@@ -94,20 +96,21 @@ class Arrangement:
         runbook = runbook_of(
             self.fleet,
             self.roles,
-            {name: [host_name(name)] for name in self.roles},
+            self.hosts,
             origin=self.new.origin,
             upgrade=self.new.snapshot,
-            rollback=self.old.snapshot,
+            rollback=self.old.snapshot if self.old else "",
             closures=lists,
         )
-        trust = trust_of(self.state, public_keys(self.state, self.keyring), self.new, self.old)
+        sides = (self.new, *([self.old] if self.old else []))
+        trust = trust_of(self.state, public_keys(self.state, self.keyring), *sides)
         target = self.target
         files = day_folder(
             day_files(runbook),
             sources=Sources(upgrade=self.new, rollback=self.old, trust=trust, url=url).files(),
             lists=files_of(lists, self.new, self.old, target.tag, architecture=target.architecture),
             new=self.manifests["new"],
-            old=self.manifests["old"],
+            old=self.manifests.get("old"),
             keyring=self.keyring,
         )
         return runbook, files
