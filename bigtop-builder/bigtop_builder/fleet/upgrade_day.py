@@ -79,7 +79,7 @@ class _Plan:
         """All phases, in order, with their ways back."""
         running = self._back("start", "resume", "healthy")
         held = self._back("release", "start", "resume", "healthy")
-        switched = self._back("guard", "switch", "release", "start", "resume", "healthy", "done")
+        switched = self._back("stop", "guard", "switch", "release", "start", "resume", "healthy", "done")
         everything = self._back("stop", "guard", "switch", "release", "restore", "healthy", "done")
         yield _phase(
             "ready",
